@@ -1,0 +1,261 @@
+"""The command line. Each command parses, calls one thing, and shows what came of it; the work is elsewhere.
+
+Exit codes: 0 all rows accepted, 1 error, 2 usage, 3 finished with rows not accepted, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aigc import __version__
+from aigc.errors import AigcError
+
+if TYPE_CHECKING:
+    from aigc.provenance import RunFile
+    from aigc.runs import Mode
+    from aigc.start import Request
+
+EXIT_NOT_ALL_ACCEPTED, EXIT_INTERRUPTED = 3, 130
+
+app = typer.Typer(
+    name="aigc",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Sheets of content briefs in, reviewed and traceable content out.",
+    epilog="Start with `aigc init my-project`, or `aigc run briefs.csv`. Settings live in aigc.toml.",
+)
+models_app = typer.Typer(
+    no_args_is_help=False, help="List the models of the catalogue, or fetch one.", rich_markup_mode=None
+)
+app.add_typer(models_app, name="models")
+
+Briefs = Annotated[
+    Path, typer.Argument(metavar="BRIEFS", help="The sheet: .csv .tsv .xlsx .jsonl .parquet, or a folder of Parquet.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
+]
+Templates = Annotated[str | None, typer.Option("--templates", help="Folder of template packs. Default: ./templates.")]
+ContentTypeName = Annotated[str | None, typer.Option("--content-type", help="Type of rows that name none.")]
+Mapped = Annotated[
+    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Column that holds a field; repeat for more.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N rows of the sheet.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def main() -> None:
+    """The `aigc` program: errors as one message, exit codes as the module says."""
+    try:
+        app()
+    except AigcError as exc:
+        sys.stderr.write(f"aigc: {exc}\n")
+        raise SystemExit(exc.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _version(show: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if show:
+        typer.echo(f"aigc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    briefs: Briefs,
+    out: Annotated[str | None, typer.Option("--out", help="Folder of the runs. Default: outputs.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Catalogue name, Hugging Face id or local folder.")
+    ] = None,
+    templates: Templates = None,
+    content_type: ContentTypeName = None,
+    columns: Mapped = None,
+    variants: Annotated[
+        int | None, typer.Option("--variants", min=1, help="Texts for each brief that names no number.")
+    ] = None,
+    limit: Limit = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed gives other texts.")] = None,
+    resume: Annotated[
+        bool | None, typer.Option("--resume/--new", help="Insist on going on with an earlier run, or start afresh.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Render every prompt, generate and write nothing.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Run nothing if any row is bad.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Generate content for every row of BRIEFS. The same command goes on where a stopped run left off."""
+    from aigc import console
+    from aigc.start import Request
+
+    overrides = console.overrides(
+        run={
+            "out": out,
+            "model": model,
+            "templates": templates,
+            "variants": variants,
+            "seed": seed,
+            "strict": strict or None,
+        },
+        input={"content_type": content_type, "columns": console.mapping(columns or [])},
+    )
+    mode: Mode = "auto" if resume is None else ("resume" if resume else "new")
+    request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode)
+    if dry_run:
+        console.dry_run(request, as_json=as_json)
+        return
+    file = _interruptible(request, quiet=quiet or as_json)
+    console.show_result(Path(request.settings().run.out) / file.run_id, file, as_json=as_json)
+    if file.outcomes.get("accepted", 0) < file.rows:
+        raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
+
+
+def _interruptible(request: Request, *, quiet: bool) -> RunFile:
+    from aigc import console
+
+    try:
+        return console.run(request, quiet=quiet)
+    except KeyboardInterrupt:
+        sys.stderr.write("\naigc: interrupted. All rows made so far are kept: the same command goes on from there.\n")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@app.command()
+def check(
+    briefs: Briefs,
+    templates: Templates = None,
+    content_type: ContentTypeName = None,
+    columns: Mapped = None,
+    limit: Limit = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read all of BRIEFS and report every bad row; generate nothing."""
+    from aigc import console
+
+    survey = console.survey(_reading(briefs, templates, content_type, columns, limit, config))
+    console.show_survey(briefs, survey, as_json=as_json)
+    if survey.invalid:
+        raise typer.Exit(1)
+
+
+@app.command()
+def preview(
+    briefs: Briefs,
+    row: Annotated[int, typer.Option("--row", min=1, help="Which row of the sheet, counted from 1.")] = 1,
+    templates: Templates = None,
+    content_type: ContentTypeName = None,
+    columns: Mapped = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the exact messages that the model would get for one row."""
+    from aigc import console
+
+    console.preview(_reading(briefs, templates, content_type, columns, None, config), row, as_json=as_json)
+
+
+def _reading(
+    briefs: Path,
+    templates: str | None,
+    content_type: str | None,
+    columns: list[str] | None,
+    limit: int | None,
+    config: Path | None,
+) -> Request:
+    """What the commands that only read a sheet are asked for."""
+    from aigc import console
+    from aigc.start import Request
+
+    overrides = console.overrides(
+        run={"templates": templates}, input={"content_type": content_type, "columns": console.mapping(columns or [])}
+    )
+    return Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit)
+
+
+@app.command()
+def types(
+    name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show the fields of one type.")] = None,
+    templates: Templates = None,
+) -> None:
+    """List the content types, or the fields of one."""
+    from aigc import console
+
+    console.show_types(templates or "", name)
+
+
+@app.command()
+def show(
+    run_name: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Run id or folder. Default: the newest.")
+    ] = None,
+    out: Annotated[str, typer.Option("--out", help="Folder of the runs.")] = "outputs",
+    as_json: AsJson = False,
+) -> None:
+    """Summarise a run."""
+    from aigc import console
+    from aigc.runs import find_run
+
+    folder, file = find_run(Path(out), run_name)
+    console.show_result(folder, file, as_json=as_json)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> None:
+    """Lay out a new project: templates, example briefs and aigc.toml."""
+    from aigc.project import lay_out
+
+    for line in lay_out(folder):
+        typer.echo(line)
+
+
+@app.command()
+def doctor(config: Config = None, as_json: AsJson = False) -> None:
+    """Say what is wrong with this machine, and the remedy."""
+    from aigc import console
+
+    if console.show_findings(config, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@models_app.callback(invoke_without_command=True)
+def models_root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        models_list()
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the catalogue and what is on this machine."""
+    from aigc import console
+
+    console.show_models()
+
+
+@models_app.command("pull")
+def models_pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A catalogue name or Hugging Face id.")] = "",
+) -> None:
+    """Fetch a model, check it, and convert it where needed. Default: the default model."""
+    from aigc import models
+    from aigc.settings import DEFAULT_MODEL
+
+    models.pull(name or DEFAULT_MODEL, report=lambda line: typer.echo(line, err=True))

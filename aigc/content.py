@@ -1,0 +1,139 @@
+"""What a template pack declares of its content type: the fields of its briefs and the form of its output."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from aigc.records import FieldValue, Sampling, Value
+
+PER_CHARACTER_LANGUAGES = frozenset({"zh", "ja"})
+"""Languages written without spaces: their length is counted in characters."""
+_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_CJK_CHAR = re.compile(f"[{_CJK}]")
+_WORD = re.compile(r"\w+(?:['’\-.,]\w+)*")
+
+PerLanguage = dict[str, int] | int | None
+
+
+class FieldSpec(Value, frozen=True, forbid_unknown_fields=True):
+    """A column of a brief sheet. `aliases` are other headings that mean the same."""
+
+    type: Literal["text", "integer", "number", "list", "choice", "boolean"] = "text"
+    required: bool = False
+    help: str = ""
+    aliases: list[str] = []
+    default: FieldValue = None
+    choices: list[str] = []
+    max_chars: int = 8000
+
+
+class OutputPart(Value, frozen=True, forbid_unknown_fields=True):
+    """A text inside an entry of an `items` field."""
+
+    type: Literal["text"] = "text"
+    help: dict[str, str] | str = ""
+    min_chars: PerLanguage = None
+    max_chars: PerLanguage = None
+
+
+class OutputField(Value, frozen=True, forbid_unknown_fields=True):
+    """A field of a structured output: a text, a list of texts, or a list of objects of texts (`items`)."""
+
+    type: Literal["text", "list", "items"] = "text"
+    help: dict[str, str] | str = ""
+    min_chars: PerLanguage = None
+    max_chars: PerLanguage = None
+    min_items: int = 1
+    max_items: int = 12
+    fields: dict[str, OutputPart] = {}
+
+
+class Output(Value, frozen=True, forbid_unknown_fields=True):
+    format: Literal["json", "markdown", "text"] = "json"
+    fields: dict[str, OutputField] = {}
+
+
+class Length(Value, frozen=True, forbid_unknown_fields=True):
+    """Default limits of a type's readable text, per language or for all; a brief's own cells override them."""
+
+    min_words: PerLanguage = None
+    max_words: PerLanguage = None
+
+
+class ContentType(Value, frozen=True):
+    """A template pack as values. `digest` covers every file that decides a prompt, an output or a verdict."""
+
+    name: str
+    title: str
+    summary: str
+    languages: list[str]
+    fields: dict[str, FieldSpec]
+    output: Output
+    length: Length
+    sampling: Sampling
+    filters: dict[str, dict[str, bool | int | float | str | list[str]]]
+    digest: str
+
+    def max_words(self, language: str) -> int | None:
+        return for_language(self.length.max_words, language)
+
+    def min_words(self, language: str) -> int | None:
+        return for_language(self.length.min_words, language)
+
+    def json_schema(self, language: str) -> str | None:
+        """The JSON schema of the output as text, None for plain text and Markdown."""
+        return msgspec.json.encode(_schema(self.output, language)).decode() if self.output.format == "json" else None
+
+
+def for_language(value: PerLanguage, language: str) -> int | None:
+    """The figure for `language` of a value given once or per language."""
+    return value.get(language) if isinstance(value, dict) else value
+
+
+def help_for(value: dict[str, str] | str, language: str) -> str:
+    return value if isinstance(value, str) else value.get(language) or value.get("en", "")
+
+
+def count_words(text: str, language: str) -> int:
+    """Length of `text` as people of `language` count it.
+
+    Chinese and Japanese: each CJK character is one, each run of Latin letters or digits is one (as word processors
+    count). Other languages: words, where `don't`, `well-known` and `1,200.50` are one each.
+    """
+    if base_language(language) not in PER_CHARACTER_LANGUAGES:
+        return sum(1 for _ in _WORD.finditer(text))
+    characters = len(_CJK_CHAR.findall(text))
+    return characters + sum(1 for _ in _WORD.finditer(_CJK_CHAR.sub(" ", text)))
+
+
+def base_language(language: str) -> str:
+    """`zh` of `zh-Hant-TW`."""
+    return language.replace("_", "-").split("-")[0].lower()
+
+
+def _schema(output: Output, language: str) -> dict[str, object]:
+    return _object({name: _field_schema(field, language) for name, field in output.fields.items()})
+
+
+def _object(properties: dict[str, object]) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _field_schema(field: OutputField, language: str) -> dict[str, object]:
+    if field.type == "text":
+        return _text_schema(field, language)
+    if field.type == "list":
+        entry = _text_schema(field, language)
+    else:
+        entry = _object({name: _text_schema(part, language) for name, part in field.fields.items()})
+    return {"type": "array", "items": entry, "minItems": field.min_items, "maxItems": field.max_items}
+
+
+def _text_schema(field: OutputField | OutputPart, language: str) -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string", "minLength": for_language(field.min_chars, language) or 1}
+    if longest := for_language(field.max_chars, language):
+        schema["maxLength"] = longest
+    return schema

@@ -1,0 +1,266 @@
+"""`aigc doctor`: what this machine has for a run, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from aigc.errors import ModelError, shown
+from aigc.models import ModelRef, cache_folder, catalogue, resolve
+from aigc.records import Value
+from aigc.settings import DEFAULT_MODEL, EngineSettings, RunSettings, Settings
+
+if TYPE_CHECKING:
+    from aigc.engine.hardware import Gpu, Hardware
+
+Status: TypeAlias = Literal["ok", "warn", "problem"]
+GIB = 1 << 30
+DISK_WARN_GIB, DISK_PROBLEM_GIB = 5.0, 0.5
+MEMORY_WARN_GIB = 2.0
+API_WAIT_S = 2.0
+
+
+class Finding(Value, frozen=True):
+    """One thing examined. `remedy` is empty where there is nothing to do."""
+
+    name: str
+    status: Status
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything a run with `settings` needs, in the order in which a run meets it. Never raises for what it finds.
+
+    Takes seconds: it imports torch, and asks the Prefect API if one is set.
+    """
+    found, hardware = _torch(settings.engine)
+    out, cache = Path(settings.run.out), cache_folder()
+    memory_bytes = free_memory_bytes()
+    return [
+        _python(),
+        *found,
+        Finding(name="cpu", status="ok", found=f"{usable_cores()} cores"),
+        _memory(memory_bytes),
+        _disk("disk for results", out, "Make room, or name another folder with --out."),
+        _disk("disk for models", cache, "Make room, or name another folder in AIGC_CACHE."),
+        *_model(settings, hardware, memory_bytes),
+        _hub(),
+        _templates(settings.run),
+        _prefect(os.environ),
+    ]
+
+
+def _python() -> Finding:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Finding(name="python", status="ok", found=found)
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Memory that can still be taken, the container's limit included; None where the system does not tell."""
+    try:
+        facts = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line)
+        free = int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return None
+    try:
+        limit, used = ((cgroup / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+
+
+def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
+    try:
+        from aigc.engine.hardware import hardware
+
+        seen = hardware()
+    except (ImportError, OSError) as exc:
+        return [Finding(name="torch", status="problem", found=f"cannot be imported ({shown(exc, 120)})",
+                        remedy="Install it again: pip install --force-reinstall torch")], None
+    build = f"CUDA {seen.cuda}" if seen.cuda else "CPU build"
+    return [Finding(name="torch", status="ok", found=f"{seen.torch}, {build}"), *_gpus(seen, settings)], seen
+
+
+def _gpus(seen: Hardware, settings: EngineSettings) -> list[Finding]:
+    if not seen.gpus:
+        return [_no_gpu(seen, driver_gpus(), settings)]
+    return [_gpu(f"gpu {index}", gpu, settings) for index, gpu in enumerate(seen.gpus)]
+
+
+def _gpu(name: str, gpu: Gpu, settings: EngineSettings) -> Finding:
+    found = f"{gpu.name}, {gpu.memory_bytes / GIB:.1f} GiB, compute capability {gpu.compute_capability}"
+    if gpu.memory_free_bytes is None:
+        return Finding(name=name, status="warn", found=f"{found}, taken by another process",
+                       remedy="Wait for the process that holds it.")
+    found += f", {gpu.memory_free_bytes / GIB:.1f} GiB free"
+    if gpu.bf16:
+        return Finding(name=name, status="ok", found=f"{found}, bfloat16")
+    remedy = "" if settings.dtype == "float16" else 'Set dtype = "float16" under [engine].'
+    return Finding(name=name, status="warn", found=f"{found}, no bfloat16", remedy=remedy)
+
+
+def _no_gpu(seen: Hardware, driver: str, settings: EngineSettings) -> Finding:
+    if driver and not seen.cuda:
+        return Finding(name="gpu", status="problem", found=f"the driver sees {driver}, torch is a CPU build",
+                       remedy="Install a CUDA build of torch, as its own installation page tells for this driver.")
+    if driver or seen.problem:
+        why = seen.problem or f"the driver has {driver}"
+        return Finding(name="gpu", status="problem", found=f"torch sees none: {why}",
+                       remedy="Check CUDA_VISIBLE_DEVICES, and that the driver is new enough for this build of torch.")
+    if settings.device == "cuda":
+        return Finding(name="gpu", status="problem", found="none, and the settings ask for cuda",
+                       remedy='Set device = "auto" under [engine], or run where there is a GPU.')
+    found = "none: the CPU does the work, many times slower"
+    if not seen.cpu_bf16:
+        found += "; it has no bfloat16 in hardware"
+    remedy = "" if seen.cpu_bf16 or settings.dtype == "float32" else 'Try dtype = "float32" under [engine].'
+    return Finding(name="gpu", status="warn", found=found, remedy=remedy)
+
+
+def driver_gpus() -> str:
+    """The GPUs that the NVIDIA driver sees, empty where there is no driver or it does not answer."""
+    if not (program := shutil.which("nvidia-smi")):
+        return ""
+    try:
+        done = subprocess.run([program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True,
+                              timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return ", ".join(dict.fromkeys(done.stdout.split("\n"))).strip(", ")
+
+
+def _memory(free_bytes: int | None) -> Finding:
+    if free_bytes is None:
+        return Finding(name="memory", status="warn", found="unknown on this system")
+    free_gib = free_bytes / GIB
+    if free_gib < MEMORY_WARN_GIB:
+        return Finding(name="memory", status="warn", found=f"{free_gib:.1f} GiB free", remedy="End other programs.")
+    return Finding(name="memory", status="ok", found=f"{free_gib:.1f} GiB free")
+
+
+def _disk(name: str, folder: Path, remedy: str) -> Finding:
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        return Finding(name=name, status="problem", found=f"{folder} cannot be written", remedy=remedy)
+    free_gib = shutil.disk_usage(place).free / GIB
+    status: Status = "problem" if free_gib < DISK_PROBLEM_GIB else "warn" if free_gib < DISK_WARN_GIB else "ok"
+    return Finding(name=name, status=status, found=f"{free_gib:.1f} GiB free at {folder}",
+                   remedy="" if status == "ok" else remedy)
+
+
+def _model(settings: Settings, hardware: Hardware | None, memory_bytes: int | None) -> list[Finding]:
+    name = settings.run.model
+    try:
+        ref = resolve(name, trust_remote_code=settings.engine.trust_remote_code, fetch=False)
+    except ModelError as exc:
+        return [Finding(name="model", status="problem", found=f"{name}: {exc.found}", remedy=exc.remedy)]
+    speaks = ", ".join(ref.languages) if ref.languages else "unknown languages"
+    found = f"{name}: whole, {ref.licence or 'unknown licence'}, {speaks}"
+    if not ref.chat_template:
+        return [Finding(name="model", status="warn", found=f"{found}; without a chat template",
+                        remedy="Take an instruct model: a base model continues texts rather than follow instructions.")]
+    return [Finding(name="model", status="ok", found=found), *_fits(ref, hardware, memory_bytes)]
+
+
+def _fits(ref: ModelRef, hardware: Hardware | None, memory_bytes: int | None) -> list[Finding]:
+    known = catalogue().get(ref.ref)
+    free = [gpu.memory_free_bytes for gpu in hardware.gpus if gpu.memory_free_bytes] if hardware else []
+    room = max(free) if free else memory_bytes
+    if known is None or room is None or room / GIB >= known.min_memory_gib:
+        return []
+    return [Finding(name="model memory", status="warn",
+                    found=f"{room / GIB:.1f} GiB free of the {known.min_memory_gib:.0f} GiB that {ref.ref} should have",
+                    remedy=f"Free memory, or take a smaller model, for example --model {DEFAULT_MODEL}.")]
+
+
+def _hub() -> Finding:
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
+        return Finding(name="model hub", status="ok", found="HF_HUB_OFFLINE is set: only models on this machine")
+    return Finding(name="model hub", status="ok", found="asked for hub models; set HF_HUB_OFFLINE=1 to stay offline")
+
+
+def _templates(settings: RunSettings) -> Finding:
+    package = Path(__file__).parent
+    usual = [Path("templates"), package / "shipped" / "templates", package.parent / "templates"]
+    choice = [Path(settings.templates)] if settings.templates else [folder for folder in usual if folder.is_dir()]
+    if not choice or not choice[0].is_dir():
+        return Finding(name="templates", status="problem", found=f"no folder {settings.templates or 'templates'}",
+                       remedy="Name the folder with --templates.")
+    packs = sorted(file.parent.name for file in choice[0].glob("*/template.toml"))
+    if not packs:
+        return Finding(name="templates", status="problem", found=f"no <content_type>/template.toml in {choice[0]}",
+                       remedy="Add a content type, or name another folder with --templates.")
+    return Finding(name="templates", status="ok", found=f"{len(packs)} content types in {choice[0]}")
+
+
+def _prefect(environ: Mapping[str, str]) -> Finding:
+    url = prefect_api_url(environ)
+    if not url:
+        return Finding(name="prefect", status="warn",
+                       found="no API set: a run starts a server of its own, without pages",
+                       remedy="Start one with `prefect server start`, then "
+                              "`prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`.")
+    parts = urlsplit(url)
+    # Without user, password and path, which may hold a key or an account.
+    shown_url = f"{parts.scheme}://{(parts.netloc or '').rpartition('@')[2]}"
+    if parts.scheme not in {"http", "https"}:
+        return Finding(name="prefect", status="problem", found="PREFECT_API_URL is no http address",
+                       remedy="Set it to something like http://127.0.0.1:4200/api.")
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=API_WAIT_S) as answer:  # noqa: S310 # checked above
+            healthy = json.load(answer) is True
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        healthy = exc.code in {401, 403}  # a server that asks for a key is there; whether the key fits, a run will tell
+    except (OSError, ValueError):
+        return Finding(name="prefect", status="problem", found=f"no answer from {shown_url}",
+                       remedy="Start it with `prefect server start`, or unset PREFECT_API_URL.")
+    if not healthy:
+        return Finding(name="prefect", status="problem", found=f"{shown_url} answers, but not as a Prefect API",
+                       remedy="The address usually ends in /api: correct PREFECT_API_URL.")
+    return Finding(name="prefect", status="ok", found=f"{shown_url} answers")
+
+
+def prefect_api_url(environ: Mapping[str, str], folder: Path = Path()) -> str:
+    """The API's address from the environment, prefect.toml in `folder` or the active profile; empty if none is set.
+
+    Prefect's own rule, read here because importing it takes seconds.
+    """
+    if url := environ.get("PREFECT_API_URL"):
+        return url
+    project = _table(_toml(folder / "prefect.toml"), "api").get("url")
+    home = Path(environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
+    profiles = _toml(Path(environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser())
+    active = environ.get("PREFECT_PROFILE") or profiles.get("active")
+    url_of_profile = _table(_table(profiles, "profiles"), str(active)).get("PREFECT_API_URL")
+    return str(project or url_of_profile or "")
+
+
+def _toml(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):  # Prefect itself will complain of a broken one
+        return {}
+
+
+def _table(table: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}

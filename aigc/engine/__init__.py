@@ -1,0 +1,43 @@
+"""The engine room: prompts in, completions out, in the order in which they finish. Only this package imports torch.
+
+`open_engine` is the door. The heavy imports happen behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from aigc.models import ModelRef
+from aigc.records import Completion, EngineInfo, Prompt
+from aigc.settings import EngineSettings
+
+
+class Engine(Protocol):
+    """Generates text for prompts that it pulls from an iterator whenever it has room."""
+
+    def info(self) -> EngineInfo:
+        """What makes the texts. Known before the weights are loaded."""
+
+    def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
+        """Yield one completion for every prompt, as each finishes; a prompt that fails yields its fault.
+
+        `None` from `prompts` means nothing to take now, perhaps something after the next completion: this is how a
+        retry joins the batch that is running. `None` while nothing is in flight ends the run, as does exhaustion.
+        """
+
+    def close(self) -> None:
+        """Release the model's memory."""
+
+
+def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
+    """The engine that `settings` names, for `model`."""
+    match settings.name:
+        case "scripted":
+            from aigc.engine.scripted import ScriptedEngine
+
+            return ScriptedEngine()
+        case "local":
+            from aigc.engine.local import LocalEngine
+
+            return LocalEngine(settings, model)

@@ -1,0 +1,55 @@
+"""Decoding held to a JSON schema: for each row and step, the set of tokens after which the text can still be completed.
+
+The automaton is llguidance's (Rust; the one that vLLM, SGLang and llama.cpp use).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import llguidance
+import llguidance.hf
+import llguidance.torch
+import torch
+
+from aigc.engine.chat import PromptFault
+
+_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""One spelling of white space: free white space is where small models run on for ever."""
+
+
+class Grammars:
+    """Matchers for one tokenizer and vocabulary, and the masks of a step."""
+
+    def __init__(self, tokenizer: object, vocabulary: int, end_tokens: Sequence[int]) -> None:
+        # A backend tokenizer of transformers, as llguidance.hf asks for.
+        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(end_tokens))
+        self._executor = llguidance.LLExecutor()
+        self._compiled: dict[str, llguidance.LLMatcher] = {}
+        self._vocabulary = vocabulary
+
+    def matcher(self, json_schema: str) -> llguidance.LLMatcher:
+        """A fresh matcher for `json_schema`; compiling is done once a schema.
+
+        Raises:
+            PromptFault: the schema cannot be compiled into a grammar.
+        """
+        if json_schema not in self._compiled:
+            grammar = llguidance.LLMatcher.grammar_from_json_schema(json_schema, defaults=_OPTIONS)
+            matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
+            if matcher.is_error():
+                raise PromptFault(
+                    "bad_schema",
+                    f"a schema that gives no grammar ({matcher.get_error()[:120]})",
+                    "a JSON schema that llguidance supports",
+                    "Correct [output.fields] in the template pack.",
+                )
+            self._compiled[json_schema] = matcher
+        return self._compiled[json_schema].deep_copy()
+
+    def masks(self, matchers: Sequence[llguidance.LLMatcher]) -> torch.Tensor:
+        """Allowed tokens of each matcher's next step as a bit mask, int32 [len(matchers), ceil(vocabulary / 32)]."""
+        mask: torch.Tensor = llguidance.torch.allocate_token_bitmask(len(matchers), self._vocabulary)
+        jobs = [(matcher, row) for row, matcher in enumerate(matchers)]
+        llguidance.torch.fill_next_token_bitmask_par(self._executor, jobs, mask)
+        return mask

@@ -1,0 +1,96 @@
+"""A row in flight: its prompt, its tokens so far, and when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Set
+from typing import TYPE_CHECKING
+
+from aigc.engine.chat import Tokenizer
+from aigc.records import Completion, Fault, FinishReason, Prompt
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+_STOP_TAIL_TOKENS = 48
+"""Tokens at the end of a text in which stop strings are looked for: longer than any stop string in tokens."""
+
+
+class Row:
+    """One prompt being answered. `tokens` are those chosen so far; the last is not yet in the cache."""
+
+    def __init__(self, prompt: Prompt, prompt_tokens: list[int], matcher: LLMatcher | None, started_s: float) -> None:
+        self.prompt, self.matcher = prompt, matcher
+        self.tokens: list[int] = []
+        self._tokens_in, self._started_s = len(prompt_tokens), started_s
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache: the prompt's and all chosen but the last."""
+        return self._tokens_in + len(self.tokens) - 1
+
+    def take(self, token: int, tokenizer: Tokenizer, end_tokens: Set[int], *, finite: bool) -> Completion | None:
+        """Take the next token. Returns the completion where the row ends with it."""
+        if not finite:
+            return failed(self.prompt, _NO_CHOICE, self._tokens_in, len(self.tokens))
+        if token in end_tokens:
+            return self._complete(tokenizer, "stop")
+        self.tokens.append(token)
+        if self.matcher:
+            if not self.matcher.consume_token(token):
+                return failed(self.prompt, _BROKEN_GRAMMAR, self._tokens_in, len(self.tokens))
+            if self.matcher.is_stopped():
+                return self._complete(tokenizer, "stop")
+        if self.prompt.sampling.stop and self._stopped(tokenizer):
+            return self._complete(tokenizer, "stop")
+        if len(self.tokens) >= self.prompt.sampling.max_new_tokens:
+            return self._complete(tokenizer, "length")
+        return None
+
+    def _complete(self, tokenizer: Tokenizer, reason: FinishReason) -> Completion:
+        text = _text(tokenizer, self.tokens)
+        for stop in self.prompt.sampling.stop:
+            text = text.split(stop, 1)[0]
+        return Completion(
+            request_id=self.prompt.request_id,
+            text=text,
+            finish_reason=reason,
+            tokens_in=self._tokens_in,
+            tokens_out=len(self.tokens),
+            generate_s=round(time.perf_counter() - self._started_s, 4),
+        )
+
+    def _stopped(self, tokenizer: Tokenizer) -> bool:
+        tail = _text(tokenizer, self.tokens[-_STOP_TAIL_TOKENS:])
+        return any(stop in tail for stop in self.prompt.sampling.stop)
+
+
+def failed(prompt: Prompt, fault: Fault, tokens_in: int = 0, tokens_out: int = 0) -> Completion:
+    """The completion of a prompt that gave no text."""
+    return Completion(
+        request_id=prompt.request_id,
+        text="",
+        finish_reason="error",
+        fault=fault,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+    )
+
+
+def _text(tokenizer: Tokenizer, tokens: list[int]) -> str:
+    # Control tokens in the middle of a text stay visible: a filter has to see them.
+    return tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+_NO_CHOICE = Fault(
+    code="no_token",
+    found="no finite probability for any allowed token",
+    expected="at least one",
+    remedy="Try another seed; if it stays, the model's weights or the pack's schema are at fault.",
+)
+_BROKEN_GRAMMAR = Fault(
+    code="grammar",
+    found="a token that the grammar refuses",
+    expected="a token it allows",
+    remedy="Simplify [output.fields] of the pack.",
+)

@@ -1,0 +1,175 @@
+"""Keys and values of a fixed number of rows, and the attention that reads them.
+
+A *slot* holds one row. Each layer's keys and values lie in blocks of `BLOCK` positions, a block holding that stretch of
+every slot: `[layers][blocks, slots · kv_heads, BLOCK, head_dim]`. A longer context adds a block; nothing is copied.
+
+Every decode step computes all slots at one shape, and every row reduces over its own blocks in their order, later blocks
+adding exact zeros. So a row's arithmetic, and with it its text, does not depend on what the other slots hold. The heads that
+share one key/value head are computed as the rows of one matrix, so keys and values are never repeated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+ATTENTION = "aigc_slots"
+BLOCK = 128
+"""Positions in a block. A multiple of the matmul kernels' tiles; smaller wastes calls, larger wastes masked work."""
+
+
+class SlotShape:
+    """Sizes of one model's cache."""
+
+    def __init__(self, config: PretrainedConfig, slots: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.layers = int(config.num_hidden_layers)
+        heads = int(config.num_attention_heads)
+        self.kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
+        self.group = heads // self.kv_heads
+        self.head_dim = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
+        self.slots, self.dtype, self.device = slots, dtype, device
+
+    @property
+    def bytes_per_block(self) -> int:
+        """Memory of one block of all layers, keys and values."""
+        return 2 * self.layers * self.slots * self.kv_heads * BLOCK * self.head_dim * self.dtype.itemsize
+
+
+class SlotCache:
+    """The cache object that a transformers model writes through (`update`), one row at a time or one token of all rows.
+
+    Prefill: `begin_prefill(slot)`, then a forward pass of one row; its keys and values land in that slot.
+    Decode: `begin_decode(lengths)`, then a forward pass of one token of every slot.
+    """
+
+    is_compileable = False
+
+    def __init__(self, shape: SlotShape) -> None:
+        self.shape = shape
+        self._keys: list[torch.Tensor] = []
+        self._values: list[torch.Tensor] = []
+        self._capacity_blocks = 0
+        self._prefill_slot: int | None = None
+        self._write_block = torch.empty(0)
+        self._write_at = torch.empty(0)
+        self.blocks = 0
+        self.bias = torch.empty(0)
+
+    def reserve(self, positions: int) -> None:
+        """Make room for rows of `positions` tokens. Raises torch's out-of-memory error before anything is changed."""
+        needed = -(-positions // BLOCK)
+        if needed <= self._capacity_blocks:
+            return
+        s = self.shape
+        size = (needed, s.slots * s.kv_heads, BLOCK, s.head_dim)
+        # Zeros, not empty: masked positions are multiplied by a weight of 0, and 0 · NaN would be NaN.
+        keys = [torch.zeros(size, dtype=s.dtype, device=s.device) for _ in range(s.layers)]
+        values = [torch.zeros(size, dtype=s.dtype, device=s.device) for _ in range(s.layers)]
+        for old, new in zip(self._keys + self._values, keys + values, strict=False):
+            new[: self._capacity_blocks] = old
+        self._keys, self._values, self._capacity_blocks = keys, values, needed
+
+    def begin_prefill(self, slot: int) -> None:
+        self._prefill_slot = slot
+
+    def begin_decode(self, lengths: torch.Tensor) -> None:
+        """Prepare a step that writes position `lengths[slot]` of every slot. `lengths`: int64 [slots]."""
+        s = self.shape
+        self._prefill_slot = None
+        self.blocks = int(lengths.max()) // BLOCK + 1
+        row = torch.arange(s.slots * s.kv_heads, device=s.device)
+        per_row = lengths.repeat_interleave(s.kv_heads)
+        self._write_block, self._write_at, self._write_row = per_row // BLOCK, per_row % BLOCK, row
+        positions = torch.arange(self.blocks * BLOCK, device=s.device).view(self.blocks, 1, 1, BLOCK)
+        self.bias = torch.where(positions <= per_row.view(1, -1, 1, 1), 0.0, float("-inf"))
+
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store new keys and values (`[rows, kv_heads, tokens, head_dim]`).
+
+        Returns what attention reads: in prefill the row's own, in decode all blocks of the layer.
+        """
+        if self._prefill_slot is not None:
+            self._store_row(self._keys[layer_idx], key[0])
+            self._store_row(self._values[layer_idx], value[0])
+            return key, value
+        rows, head_dim = self.shape.slots * self.shape.kv_heads, self.shape.head_dim
+        at = (self._write_block, self._write_row, self._write_at)
+        self._keys[layer_idx].index_put_(at, key.reshape(rows, head_dim))
+        self._values[layer_idx].index_put_(at, value.reshape(rows, head_dim))
+        return self._keys[layer_idx][: self.blocks], self._values[layer_idx][: self.blocks]
+
+    @property
+    def decoding(self) -> bool:
+        return self._prefill_slot is None
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Models ask this only to number positions, which the runner always gives."""
+        return 0
+
+    def _store_row(self, store: torch.Tensor, new: torch.Tensor) -> None:
+        """Write `[kv_heads, tokens, head_dim]` into the prefill slot, block by block."""
+        first = (self._prefill_slot or 0) * self.shape.kv_heads
+        for block, start in enumerate(range(0, new.shape[1], BLOCK)):
+            piece = new[:, start : start + BLOCK]
+            store[block, first : first + self.shape.kv_heads, : piece.shape[1]] = piece
+
+
+def slot_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    *,
+    slot_cache: SlotCache | None = None,
+    **_: object,
+) -> tuple[torch.Tensor, None]:
+    """Attention as transformers' AttentionInterface calls it.
+
+    `query`: [rows, heads, tokens, head_dim]; the result is [rows, tokens, heads, head_dim]. Without a decoding cache it is
+    plain causal attention over one row.
+    """
+    if slot_cache is None or not slot_cache.decoding:
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, is_causal=query.shape[2] > 1, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
+        )
+        return attended.transpose(1, 2), None
+    shape = slot_cache.shape
+    rows = shape.slots * shape.kv_heads
+    scale = shape.head_dim**-0.5 if scaling is None else scaling
+    grouped = query.reshape(rows, shape.group, shape.head_dim)
+    attended = _block_attention(grouped, key, value, slot_cache.bias, scale)
+    return attended.view(shape.slots, 1, shape.kv_heads * shape.group, shape.head_dim), None
+
+
+def _block_attention(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """Softmax attention over blocks, each at one shape, combined in the order of the blocks.
+
+    `query` [rows, group, dim]; `keys`, `values` [blocks, rows, BLOCK, dim]; `bias` [blocks, rows, 1, BLOCK], 0 or -inf.
+    The maximum is exact in any order; sums within a block have one shape; sums over blocks run from the first to the last,
+    where the blocks past a row's end add zero.
+    """
+    blocks, rows, _, dim = keys.shape
+    group = query.shape[1]
+    per_block = query.unsqueeze(0).expand(blocks, -1, -1, -1).reshape(blocks * rows, group, dim)
+    scores = torch.bmm(per_block, keys.reshape(blocks * rows, BLOCK, dim).transpose(1, 2)).float()
+    scores = scores.view(blocks, rows, group, BLOCK).mul_(scale).add_(bias)
+    weights = scores.sub_(scores.amax(-1, keepdim=True).amax(0, keepdim=True)).exp_()
+    sums = weights.sum(-1, keepdim=True)
+    parts = torch.bmm(
+        weights.to(values.dtype).view(blocks * rows, group, BLOCK), values.reshape(blocks * rows, BLOCK, dim)
+    ).view(blocks, rows, group, dim)
+    total, attended = sums[0], parts[0].float()
+    for block in range(1, blocks):
+        total, attended = total + sums[block], attended + parts[block].float()
+    return (attended / total).to(query.dtype)

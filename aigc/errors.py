@@ -1,0 +1,84 @@
+"""Every error a user can meet, each with a place, what was found, what was expected and the remedy.
+
+AigcError                   exit code 1
+├── UsageError              exit code 2: an option or argument of the command line
+├── SettingsError           exit code 2: aigc.toml or an AIGC_* variable
+├── BriefsError             the sheet as a whole cannot be read (one bad row is a `records.RowError`, not this)
+├── TemplateError           a template pack is broken, or a brief cannot be rendered through it
+├── ModelError              a model is unknown, incomplete, unsafe to load or does not fit
+├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.error`)
+└── StoreError              a run folder cannot be written, read or locked
+    └── RunLocked           another process is writing the same run
+"""
+
+from __future__ import annotations
+
+
+class AigcError(Exception):
+    """An error with its remedy. Messages never carry a prompt's text or a secret."""
+
+    exit_code = 1
+
+    def __init__(self, place: str, found: str, expected: str, remedy: str) -> None:
+        self.place, self.found, self.expected, self.remedy = place, found, expected, remedy
+        super().__init__(problem_text(place, found, expected, remedy))
+
+
+class UsageError(AigcError):
+    exit_code = 2
+
+
+class SettingsError(AigcError):
+    exit_code = 2
+
+
+class BriefsError(AigcError):
+    pass
+
+
+class TemplateError(AigcError):
+    pass
+
+
+class ModelError(AigcError):
+    pass
+
+
+class EngineError(AigcError):
+    pass
+
+
+class StoreError(AigcError):
+    pass
+
+
+class RunLocked(StoreError):
+    pass
+
+
+def problem_text(place: str, found: str, expected: str, remedy: str) -> str:
+    """One sentence a user can act on: `place: found …; expected …. Remedy.`"""
+    return f"{place}: found {found}; expected {expected}. {remedy}"
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """`value` quoted for a message: one line, control characters escaped, at most `limit` characters."""
+    text = ascii_controls(str(value))
+    return repr_plain(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def ascii_controls(text: str) -> str:
+    """`text` with control characters and lone surrogates escaped, so that a message stays on its line."""
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
+
+
+def repr_plain(text: str) -> str:
+    return f"'{text}'"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """` Did you mean 'x'?` for the closest of `known`, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,308 @@
+"""The results' files of a run: `records.parquet` with every row, and what people open first.
+
+`accepted.csv` and `accepted.jsonl` hold the accepted texts, `rejected.csv` every other row with its reasons. The CSV
+files are for spreadsheets: UTF-8 with a byte order mark, an apostrophe before anything that a spreadsheet would run as
+a formula, and texts cut to what a cell can hold. The Parquet and JSONL files hold all values as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import re
+import shutil
+from codecs import BOM_UTF8
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from aigc.arrow import record_schema, record_table, valid_unicode
+from aigc.disk import disk_errors, sync, take_lock
+from aigc.errors import problem_text
+from aigc.hashing import digest_file
+from aigc.records import Attempt, Content, FieldValue, OutputValue, Record, Value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARQUET, ACCEPTED_CSV, ACCEPTED_JSONL, REJECTED_CSV = FILES = (
+    "records.parquet", "accepted.csv", "accepted.jsonl", "rejected.csv",
+)
+STAGING = ".export"
+BATCH_ROWS = 500
+BATCH_CHARS = 4_000_000
+"""Records held at a time, by number and by characters of text: few enough for the processor's cache."""
+GROUP_ROWS = 5_000
+GROUP_BYTES = 128_000_000
+"""A row group of the Parquet file ends with the batch that reaches either."""
+CELL_UNITS = 32_767
+"""What an Excel cell holds at most, in UTF-16 code units."""
+# CWE-1236. Spreadsheets skip spaces and quotes before a formula, and some read full-width signs as signs.
+_FORMULA = re.compile(r"[\t\r\n]|[\s\ufeff\"'`“”‘’＂＇]*[=+\-@＝＋－＠]")
+_ACCEPTED_COLUMNS = ["id", "variant", "content_type", "language", "text"]
+_REJECTED_COLUMNS = ["id", "variant", "content_type", "language", "outcome", "reasons", "details", "source_file",
+                     "source_line", "attempts", "last_text"]
+
+
+class Counts(Value, frozen=True):
+    """What became of a run's rows. `content_types` and `reasons` count rows by outcome: `{"ad_copy": {"held": 3}}`."""
+
+    rows: int
+    attempts: int
+    tokens_out: int
+    outcomes: dict[str, int]
+    content_types: dict[str, dict[str, int]]
+    reasons: dict[str, dict[str, int]]
+
+
+class ExportedFile(Value, frozen=True):
+    """One file of an export, for run.json. `size` in bytes, `rows` without the heading."""
+
+    name: str
+    rows: int
+    size: int
+    digest: str
+
+
+class Exported(Value, frozen=True):
+    counts: Counts
+    files: list[ExportedFile]
+
+
+class Accepted(Value, frozen=True):
+    """A line of accepted.jsonl. `attempt` counts from 0; `engine` is the digest of what made the text."""
+
+    id: str
+    variant: int
+    content_type: str
+    language: str
+    text: str
+    fields: dict[str, OutputValue]
+    brief: dict[str, FieldValue]
+    attempt: int
+    request_id: str
+    engine: str
+
+
+def export(records: Iterable[Record], folder: Path, columns: Sequence[str] = ()) -> Exported:
+    """Write the results' files of `records`, in their order, to `folder`; memory does not grow with their number.
+
+    `columns` are the output fields that accepted.csv shows first, whether or not a row has them; other fields follow
+    in the order in which they are met. All files are whole before the first takes its place, so an export that ends
+    early leaves the files of the one before.
+
+    In the CSV files a cell that starts with `= + - @`, a tab or a line break (also after spaces or quotes, also
+    full-width) has an apostrophe `'` before it, so that no spreadsheet runs it; the other files hold it as it is.
+
+    Raises:
+        StoreError: the disk refused.
+        RunLocked: another process is exporting to `folder`.
+    """
+    tally = _Tally(columns)
+    with disk_errors(folder, "all records are safe in the journal"), _staging(folder) as staging, _no_collector():
+        _write_groups(records, staging, tally)
+        _write_accepted_csv(staging, [*tally.columns])
+        rows = dict.fromkeys((ACCEPTED_CSV, ACCEPTED_JSONL), tally.accepted)
+        rows |= {PARQUET: tally.rows, REJECTED_CSV: tally.rows - tally.accepted}
+        files = [_described(staging / name, rows[name]) for name in FILES]
+    return Exported(counts=tally.counts(), files=files)
+
+
+class _Tally:
+    """Counts kept while the records stream by, and the output fields met on the way."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self.columns = dict.fromkeys(columns)
+        self.rows = self.accepted = self.attempts = self.tokens_out = 0
+        self._outcomes: Counter[str] = Counter()
+        self._content_types: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, record: Record) -> None:
+        self.rows += 1
+        self.attempts += len(record.attempts)
+        self.tokens_out += sum(attempt.completion.tokens_out for attempt in record.attempts)
+        self._outcomes[record.outcome] += 1
+        self._content_types[record.content_type][record.outcome] += 1
+        for reason in record.reasons:
+            self._reasons[reason][record.outcome] += 1
+
+    def add_accepted(self, accepted: Accepted) -> None:
+        self.accepted += 1
+        self.columns.update(dict.fromkeys(accepted.fields))
+
+    def counts(self) -> Counts:
+        return Counts(
+            rows=self.rows, attempts=self.attempts, tokens_out=self.tokens_out, outcomes=dict(self._outcomes),
+            content_types={name: dict(outcomes) for name, outcomes in self._content_types.items()},
+            reasons={name: dict(outcomes) for name, outcomes in self._reasons.items()},
+        )
+
+
+@contextlib.contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A hidden folder inside `folder`; when its writer is done, the files move to `folder`, and only then."""
+    staging = folder / STAGING
+    staging.mkdir(parents=True, exist_ok=True)
+    lock_fd = take_lock(staging / ".lock")
+    try:
+        yield staging
+        for name in FILES:
+            sync(staging / name)
+        for name in FILES:
+            (staging / name).replace(folder / name)
+        sync(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        os.close(lock_fd)
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Records hold no cycles, yet the collector of cycles walks the whole group again and again: half of all time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _write_groups(records: Iterable[Record], staging: Path, tally: _Tally) -> None:
+    """Write all files but accepted.csv, whose columns are known only after the last record."""
+    with (
+        _parquet(staging / PARQUET) as write_table,
+        (staging / ACCEPTED_JSONL).open("wb") as jsonl,
+        (staging / REJECTED_CSV).open("wb") as rejected,
+    ):
+        rejected.write(BOM_UTF8 + _csv_line(_REJECTED_COLUMNS))
+        for batch in _batches(records):
+            write_table(record_table(batch))
+            for record in batch:
+                tally.add(record)
+                if record.outcome == "accepted" and (attempt := record.attempt):
+                    accepted = _accepted(record, attempt)
+                    tally.add_accepted(accepted)
+                    jsonl.write(msgspec.json.encode(accepted) + b"\n")
+                else:
+                    rejected.write(_csv_line(_rejected_row(record)))
+
+
+@contextlib.contextmanager
+def _parquet(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """A function that takes the tables of all batches and gathers them to row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pending: list[pa.Table] = []
+    with pq.ParquetWriter(path, record_schema(), compression="zstd") as writer:
+
+        def flush() -> None:
+            if pending:
+                writer.write_table(pa.concat_tables(pending), row_group_size=2 * GROUP_ROWS)
+                pending.clear()
+
+        def write(table: pa.Table) -> None:
+            pending.append(table)
+            if sum(map(len, pending)) >= GROUP_ROWS or sum(table.nbytes for table in pending) >= GROUP_BYTES:
+                flush()
+
+        yield write
+        flush()
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    chars = 0
+    for record in records:
+        batch.append(record)
+        chars += sum(len(attempt.completion.text) for attempt in record.attempts)
+        chars += sum(len(value) for value in record.brief.values() if isinstance(value, str))
+        if len(batch) >= BATCH_ROWS or chars >= BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
+
+
+def _accepted(record: Record, attempt: Attempt) -> Accepted:
+    content = attempt.completion.content or Content(text=attempt.completion.text)
+    return Accepted(
+        id=record.brief_id, variant=record.variant, content_type=record.content_type, language=record.language,
+        text=content.text, fields=content.fields, brief=record.brief, attempt=attempt.number,
+        request_id=attempt.request_id, engine=attempt.engine,
+    )
+
+
+def _write_accepted_csv(staging: Path, fields: list[str]) -> None:
+    decoder = msgspec.json.Decoder(Accepted)
+    with (staging / ACCEPTED_JSONL).open("rb") as jsonl, (staging / ACCEPTED_CSV).open("wb") as file:
+        taken = {*_ACCEPTED_COLUMNS, "attempt"}
+        headings = [_cell(f"output.{name}" if name in taken else name, ACCEPTED_JSONL) for name in fields]
+        file.write(BOM_UTF8 + _csv_line([*_ACCEPTED_COLUMNS, *headings, "attempt"]))
+        for line in jsonl:
+            row = decoder.decode(line)
+            texts = [_cell_text(row.fields.get(name, "")) for name in fields]
+            cells = [_cell(text, ACCEPTED_JSONL) for text in (row.id, row.content_type, row.language, row.text, *texts)]
+            file.write(_csv_line([cells[0], row.variant, *cells[1:], row.attempt]))
+
+
+def _rejected_row(record: Record) -> list[str | int]:
+    cells = [_cell(text, PARQUET) for text in (
+        record.brief_id, record.content_type, record.language, record.outcome, "; ".join(record.reasons),
+        "\n".join(_details(record)), record.source.file, _last_text(record),
+    )]
+    return [cells[0], record.variant, *cells[1:7], record.source.line, len(record.attempts), cells[7]]
+
+
+def _last_text(record: Record) -> str:
+    """The text that stands for the row, else its last attempt's; as generated where it could not be read."""
+    attempt = record.attempt or (record.attempts[-1] if record.attempts else None)
+    if attempt is None:
+        return ""
+    return attempt.completion.content.text if attempt.completion.content else attempt.completion.text
+
+
+def _details(record: Record) -> list[str]:
+    """What there is to say about a row that was not accepted, a line each."""
+    details = [error.message for error in record.errors]
+    details += [verdict.message for verdict in record.verdicts if verdict.action != "pass" and verdict.message]
+    last = record.attempts[-1] if record.attempts else None
+    if last and (fault := last.completion.fault):
+        details.append(problem_text(f"attempt {last.number + 1}", fault.found, fault.expected, fault.remedy))
+    return details
+
+
+def _csv_line(cells: Sequence[str | int]) -> bytes:
+    """A line as RFC 4180 has it, all cells quoted: csv.writer takes five times as long on texts."""
+    return (",".join('"' + str(cell).replace('"', '""') + '"' for cell in cells) + "\r\n").encode()
+
+
+def _cell_text(value: OutputValue) -> str:
+    """A field as one cell: an entry a line; an entry of several texts as `speaker: line`."""
+    if isinstance(value, str):
+        return value
+    return "\n".join(entry if isinstance(entry, str) else ": ".join(entry.values()) for entry in value)
+
+
+def _cell(text: str, whole: str) -> str:
+    """`text` as a spreadsheet can hold it: never a formula, never longer than a cell. `whole` has it uncut."""
+    if len(text) >= CELL_UNITS // 2:
+        text = _cut(text, f"… (whole text in {whole})")
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _cut(text: str, note: str) -> str:
+    units = text.encode("utf-16-le")
+    if len(units) < 2 * CELL_UNITS:
+        return text
+    return units[: 2 * (CELL_UNITS - 1 - len(note))].decode("utf-16-le", "ignore") + note
+
+
+def _described(path: Path, rows: int) -> ExportedFile:
+    return ExportedFile(name=path.name, rows=rows, size=path.stat().st_size, digest=digest_file(path))

@@ -1,0 +1,122 @@
+"""Filters: each measures one thing of a text against its thresholds and says what it asks for.
+
+`build_filters` makes them from settings, `judge` runs them, `settle` decides what becomes of the attempt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import traceback
+from collections.abc import Iterable
+from typing import get_args, get_type_hints
+
+import msgspec
+
+from aigc.errors import SettingsError, nearest, shown
+from aigc.filters.cut_off import CutOffFilter
+from aigc.filters.empty import EmptyFilter
+from aigc.filters.language import LanguageFilter
+from aigc.filters.leftovers import LeftoversFilter
+from aigc.filters.length import LengthFilter
+from aigc.filters.output_form import FormatFilter
+from aigc.filters.refusal import RefusalFilter
+from aigc.filters.repetition import RepetitionFilter
+from aigc.filters.terms import ForbiddenTermsFilter, RequiredTermsFilter
+from aigc.filters.verdicts import Filter, FilterAction, feedback, settle
+from aigc.records import Brief, Completion, Verdict
+from aigc.settings import FilterTables
+
+__all__ = ["FILTERS", "Filter", "FilterAction", "build_filters", "feedback", "judge", "settle"]
+
+FILTERS: dict[str, type[Filter]] = {
+    "empty": EmptyFilter,
+    "format": FormatFilter,
+    "cut_off": CutOffFilter,
+    "length": LengthFilter,
+    "repetition": RepetitionFilter,
+    "refusal": RefusalFilter,
+    "leftovers": LeftoversFilter,
+    "language": LanguageFilter,
+    "required_terms": RequiredTermsFilter,
+    "forbidden_terms": ForbiddenTermsFilter,
+}
+"""Every filter, in the order in which they run and are shown."""
+
+_WORDS = {"`float`": "a number", "`int`": "a whole number", "`str`": "a text", "`array`": "a list",
+          "<=": "at most", ">=": "at least"}
+log = logging.getLogger(__name__)
+
+
+def build_filters(tables: FilterTables, place: str) -> tuple[Filter, ...]:
+    """All filters with their defaults, changed by `tables`; those whose action is `off` are left out.
+
+    `place` names the file the tables come from.
+
+    Raises:
+        SettingsError: an unknown filter or threshold (with the nearest known one), or a value that cannot be one.
+    """
+    _check_names(tables, list(FILTERS), f"{place}, key filters.", "filter")
+    built = (_build(name, kind, tables.get(name, {}), place) for name, kind in FILTERS.items())
+    return tuple(item for item in built if item.action != "off")
+
+
+def judge(brief: Brief, completion: Completion, filters: Iterable[Filter]) -> list[Verdict]:
+    """The verdict of every filter, in their order: an editor sees every reason, not the first.
+
+    A completion with a fault has no text to judge and gets none. A filter that raises holds the text.
+    """
+    if completion.fault:
+        return []
+    return [_verdict_of(item, brief, completion) for item in filters]
+
+
+def _verdict_of(item: Filter, brief: Brief, completion: Completion) -> Verdict:
+    try:
+        return item(brief, completion)
+    except Exception as exc:  # noqa: BLE001 - one broken filter must not sink a night's run, nor pass a text
+        kind, at = type(exc).__name__, traceback.extract_tb(exc.__traceback__)[-1]
+        # Not the exception's own message, which may quote the text.
+        log.error("filter %s raised %s at %s:%s (request %s)", item.name, kind, at.filename, at.lineno,
+                  completion.request_id)
+        return Verdict(
+            filter=item.name, action="hold", reason="filter_error",
+            message=f"The filter {item.name} failed with {kind}, so nobody has checked this. Read the text yourself.",
+        )
+
+
+def _build(name: str, kind: type[Filter], table: dict[str, bool | int | float | str | list[str]], place: str) -> Filter:
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    prefix = f"{place}, key filters.{name}"
+    _check_names(table, known, f"{prefix}.", "key")
+    for key, value in table.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f"{prefix}.{key}", str(value), "a finite number", "Correct the value.")
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as exc:
+        what, _, where = str(exc).partition(" - at ")
+        path = where.strip("`").removeprefix("$.")
+        key = path.partition("[")[0]
+        expected = _actions(kind) if key == "action" else _in_words(what)
+        raise SettingsError(f"{prefix}.{path}", shown(table[key]), expected, "Correct the value.") from exc
+
+
+def _actions(kind: type[Filter]) -> str:
+    return "one of " + ", ".join(get_args(get_type_hints(kind)["action"]))
+
+
+def _in_words(what: str) -> str:
+    """`a number at most 1.0` of msgspec's "Expected `float` <= 1.0, got …"."""
+    expected = what.removeprefix("Expected ").partition(", got ")[0]
+    for sign, word in _WORDS.items():
+        expected = expected.replace(sign, word)
+    return expected
+
+
+def _check_names(given: Iterable[str], known: list[str], prefix: str, noun: str) -> None:
+    for name in given:
+        if name not in known:
+            raise SettingsError(f"{prefix}{name}", f"an unknown {noun}", "one of " + ", ".join(known),
+                                f"Remove it or correct its name.{nearest(name, known)}")

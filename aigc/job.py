@@ -1,0 +1,173 @@
+"""A job: a sheet, the settings and all that they name, opened and checked before the first token is made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from aigc import __version__
+from aigc.briefs import BriefSheet, read_briefs
+from aigc.errors import UsageError
+from aigc.filters import Filter, build_filters
+from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
+from aigc.models import ModelRef
+from aigc.packs import Packs, load_packs
+from aigc.records import Brief, InvalidRow, RowError, Sampling, Value
+from aigc.settings import Settings, check_sampling
+
+SHIPPED = Path(__file__).parent / "shipped"
+_REPOSITORY = Path(__file__).parent.parent
+ERRORS_KEPT = 1000
+"""Row errors that a survey keeps to show; all are in the results."""
+
+
+class Survey(Value, frozen=True):
+    """What a first reading of the whole sheet found."""
+
+    briefs: int
+    requests: int
+    """Rows of the results that need text: briefs × variants."""
+    invalid: int
+    skipped: int
+    languages: list[str]
+    types: dict[str, int]
+    """Requests by content type."""
+    errors: list[RowError]
+    error_count: int
+
+
+class Job:
+    """Everything a run works with except the engine. `limit` stops after that many rows of the sheet."""
+
+    def __init__(self, briefs: Path, settings: Settings, *, limit: int | None = None) -> None:
+        self.briefs, self.settings, self.limit = briefs, settings, limit
+        self.packs: Packs = load_packs(templates_folder(settings.run.templates))
+        self.sheet: BriefSheet = read_briefs(briefs, self.packs.types, settings.input, variants=settings.run.variants)
+        for name in settings.types:
+            if name not in self.packs:
+                raise UsageError(
+                    f"table types.{name}",
+                    "no such content type",
+                    "one of " + ", ".join(self.packs),
+                    "Correct the name in aigc.toml.",
+                )
+        self._filters = {
+            name: build_filters(settings.filters_for(name, pack.type.filters), f"content type {name}")
+            for name, pack in self.packs.items()
+        }
+        self._sampling = {name: settings.sampling_for(name, pack.type.sampling) for name, pack in self.packs.items()}
+        for name, sampling in self._sampling.items():
+            check_sampling(sampling, f"content type {name}")
+
+    def rows(self) -> Iterator[Brief | InvalidRow]:
+        """The sheet's rows in order, up to the limit."""
+        return islice(iter(self.sheet), self.limit)
+
+    def survey(self) -> Survey:
+        """Read the whole sheet once and count; every bad row is found before anything is generated."""
+        types: Counter[str] = Counter()
+        languages: set[str] = set()
+        briefs, invalid, error_count, errors = 0, 0, 0, list[RowError]()
+        for row in self.rows():
+            if isinstance(row, Brief):
+                briefs += 1
+                types[row.content_type] += row.variants
+                languages.add(row.language)
+            else:
+                invalid += 1
+                error_count += len(row.errors)
+                errors += row.errors[: max(0, ERRORS_KEPT - len(errors))]
+        return Survey(
+            briefs=briefs,
+            requests=types.total(),
+            invalid=invalid,
+            skipped=self.sheet.skipped,
+            languages=sorted(languages),
+            types=dict(sorted(types.items())),
+            errors=errors,
+            error_count=error_count,
+        )
+
+    def filters(self, brief: Brief) -> tuple[Filter, ...]:
+        return self._filters[brief.content_type]
+
+    def sampling(self, brief: Brief) -> Sampling:
+        return self._sampling[brief.content_type]
+
+    def text_key(self, model: ModelRef) -> str:
+        """What stands for the model in a request's identity: its files and the arithmetic's precision."""
+        return f"{model.digest} {self.settings.engine.dtype}"
+
+    def fingerprints(self, model: ModelRef) -> Fingerprints:
+        return Fingerprints(self, model)
+
+    def digest(self, model: ModelRef) -> str:
+        """Digest of all that decides the results of this job."""
+        types = {name: self.fingerprints(model).of_type(name) for name in self.packs}
+        return digest([self.inputs_digest, types, self.limit, self.settings.input, self.settings.run.variants])
+
+    @cached_property
+    def inputs(self) -> list[Path]:
+        """The sheet's file or files."""
+        return (
+            sorted(path for path in self.briefs.rglob("*") if path.is_file()) if self.briefs.is_dir() else [self.briefs]
+        )
+
+    @cached_property
+    def inputs_digest(self) -> str:
+        return digest([(path.name, digest_file(path)) for path in self.inputs])
+
+
+class Fingerprints:
+    """Digests of all that decides one row's record. The same fingerprint means the record can be taken as it is."""
+
+    def __init__(self, job: Job, model: ModelRef) -> None:
+        run, settings = job.settings.run, job.settings
+        self._types = {
+            name: digest(
+                [
+                    __version__,
+                    pack.type.digest,
+                    settings.sampling_for(name, pack.type.sampling),
+                    job.text_key(model),
+                    run.seed,
+                    run.max_attempts,
+                    settings.filters_for(name, pack.type.filters),
+                ]
+            )
+            for name, pack in job.packs.items()
+        }
+
+    def of_type(self, name: str) -> str:
+        return self._types[name]
+
+    def of(self, brief: Brief, variant: int) -> str:
+        own = (brief.id, variant, brief.language, brief.tone, brief.audience, brief.limits, brief.fields)
+        return digest_bytes(self._types[brief.content_type].encode() + canonical_json(own))
+
+    @staticmethod
+    def of_invalid(row: InvalidRow) -> str:
+        plain = [msgspec.structs.replace(error, row=0) for error in row.errors]
+        return digest(["invalid", row.id, plain])
+
+
+def templates_folder(given: str) -> Path:
+    """The folder of template packs: the one given, else ./templates, else those that come with the package."""
+    if given:
+        folder = Path(given)
+        if not folder.is_dir():
+            raise UsageError("--templates", f"no folder {given}", "a folder of template packs", "Correct the path.")
+        return folder
+    local = Path("templates")
+    return local if local.is_dir() else shipped("templates")
+
+
+def shipped(name: str) -> Path:
+    """A folder that comes with the package: inside it when installed from a wheel, beside it in a checkout."""
+    inside = SHIPPED / name
+    return inside if inside.is_dir() else _REPOSITORY / name

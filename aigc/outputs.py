@@ -1,0 +1,105 @@
+"""Completions to content: the model's raw text read as the form that its content type declares."""
+
+from __future__ import annotations
+
+import jinja2
+import msgspec
+
+from aigc.content import Output, OutputField, base_language
+from aigc.errors import TemplateError
+from aigc.packs import Pack
+from aigc.records import Completion, Content, OutputValue
+
+_FENCE = "```"
+
+
+def read_output(completion: Completion, pack: Pack, language: str) -> Completion:
+    """`completion` with its content, or without where the text does not have the declared form.
+
+    An output that was cut off is closed only where nothing but closing brackets is missing: then the repair is exact.
+    """
+    if completion.fault:
+        return completion
+    output = pack.type.output
+    if output.format != "json":
+        return msgspec.structs.replace(completion, content=Content(text=completion.text.strip()))
+    text, repaired = _unfenced(completion.text.strip())
+    fields = _fields(text, output)
+    if fields is None and completion.finish_reason == "length" and (closers := _missing_closers(text)):
+        fields, repaired = _fields(text + closers, output), f"closed with {closers}"
+    if fields is None:
+        return completion
+    content = Content(text=_layout(fields, pack, language), fields=fields)
+    return msgspec.structs.replace(completion, content=content, repaired=repaired)
+
+
+def _unfenced(text: str) -> tuple[str, str]:
+    """A JSON object out of a Markdown code fence, as engines without grammars give it."""
+    if not (text.startswith(_FENCE) and text.endswith(_FENCE) and "\n" in text):
+        return text, ""
+    return text.split("\n", 1)[1].removesuffix(_FENCE).strip(), "code fence removed"
+
+
+def _fields(text: str, output: Output) -> dict[str, OutputValue] | None:
+    """The object's fields in declared order; None where it is no JSON or not of the declared form."""
+    try:
+        found = msgspec.json.decode(text, type=dict[str, str | list[str | dict[str, str]]])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return None
+    if found.keys() != output.fields.keys():
+        return None
+    values = {name: _value(found[name], field) for name, field in output.fields.items()}
+    return {name: value for name, value in values.items() if value is not None} if None not in values.values() else None
+
+
+def _value(found: str | list[str | dict[str, str]], field: OutputField) -> OutputValue | None:
+    if isinstance(found, str):
+        return found.strip() if field.type == "text" else None
+    if field.type == "text" or not field.min_items <= len(found) <= field.max_items:
+        return None
+    if field.type == "list":
+        texts = [entry.strip() for entry in found if isinstance(entry, str)]
+        return texts if len(texts) == len(found) else None
+    items = [{key: text.strip() for key, text in entry.items()} for entry in found if isinstance(entry, dict)]
+    return items if len(items) == len(found) and all(item.keys() == field.fields.keys() for item in items) else None
+
+
+def _missing_closers(text: str) -> str:
+    """The brackets that are open at the end of `text`; empty where it ends inside a string or a value."""
+    stack, in_string, escaped = [], False, False
+    for char in text:
+        if in_string:
+            in_string = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            in_string = True
+        elif char in "{[":
+            stack.append("}" if char == "{" else "]")
+        elif char in "}]" and stack:
+            stack.pop()
+    if in_string or not text.rstrip().endswith(('"', "]", "}")):
+        return ""
+    return "".join(reversed(stack))
+
+
+def _layout(fields: dict[str, OutputValue], pack: Pack, language: str) -> str:
+    """The fields as the text that people read: the pack's layout template, else paragraphs and lists."""
+    template = pack.template("layout", base_language(language))
+    if template is None:
+        return "\n\n".join(_plain(value) for value in fields.values()).strip()
+    try:
+        return template.render(fields).strip()
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as exc:
+        raise TemplateError(
+            f"{pack.folder / (template.name or 'layout').split('/')[-1]}",
+            f"{type(exc).__name__}: {exc}",
+            "a layout that renders its own output fields",
+            "Correct the template.",
+        ) from exc
+
+
+def _plain(value: OutputValue) -> str:
+    if isinstance(value, str):
+        return value
+    entries = [entry if isinstance(entry, str) else ": ".join(entry.values()) for entry in value]
+    return "\n".join(f"- {entry}" for entry in entries)

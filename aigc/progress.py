@@ -1,0 +1,103 @@
+"""What a run shows while it works: a live line on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol
+
+from aigc.pipeline import Tally
+from aigc.report import duration
+
+LINE_EVERY_S = 10.0
+REFRESH_EVERY_S = 0.1
+
+
+class Progress(Protocol):
+    """Shows a tally; called after every row."""
+
+    def __call__(self, tally: Tally) -> None: ...
+    def __enter__(self) -> Progress: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+
+def open_progress(*, quiet: bool) -> Progress:
+    """A live view where stderr is a terminal, lines where it is not, nothing where `quiet`."""
+    if quiet:
+        return Silent()
+    return LiveView() if sys.stderr.isatty() else Lines()
+
+
+class Silent:
+    def __call__(self, tally: Tally) -> None:
+        """Show nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+class Lines(Silent):
+    """One line at most every `LINE_EVERY_S` seconds: what a log file wants."""
+
+    def __init__(self) -> None:
+        self._next_s = time.monotonic() + LINE_EVERY_S
+
+    def __call__(self, tally: Tally) -> None:
+        if time.monotonic() >= self._next_s or tally.done == tally.total:
+            self._next_s = time.monotonic() + LINE_EVERY_S
+            sys.stderr.write(f"{tally.done:,}/{tally.total:,} rows  {figures(tally)}\n")
+
+
+class LiveView:
+    """A bar with counts, speed and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            refresh_per_second=8,
+        )
+        self._task = self._bar.add_task("loading the model", total=None, figures="")
+        self._shown_s = 0.0
+
+    def __call__(self, tally: Tally) -> None:
+        if time.monotonic() - self._shown_s < REFRESH_EVERY_S and tally.done != tally.total:
+            return
+        self._shown_s = time.monotonic()
+        self._bar.update(
+            self._task, description="generating", total=tally.total, completed=tally.done, figures=figures(tally)
+        )
+
+    def __enter__(self) -> LiveView:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def figures(tally: Tally) -> str:
+    """`31 accepted · 4 retries · 210 tokens/s · 40 s left`."""
+    parts = [f"{tally.accepted:,} accepted", f"{tally.retries:,} retries"]
+    if tally.tokens_out:
+        parts.append(f"{tally.tokens_out / max(tally.elapsed_s, 1e-9):,.0f} tokens/s")
+    if tally.taken_over:
+        parts.append(f"{tally.taken_over:,} taken over")
+    made = tally.done - tally.taken_over
+    if made and tally.done < tally.total:
+        parts.append(f"{duration((tally.total - tally.done) * tally.elapsed_s / made)} left")
+    return " · ".join(parts)

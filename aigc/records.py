@@ -1,0 +1,246 @@
+"""The frozen values that flow from stage to stage: Brief, Prompt, Completion, Verdict, Attempt, Record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from aigc.errors import problem_text
+
+FieldValue: TypeAlias = str | int | float | bool | list[str] | None
+"""A cell of a brief after its declared type was applied."""
+OutputValue: TypeAlias = str | Sequence[str | dict[str, str]]
+"""A field of a structured output: a text, a list of texts, or a list of small objects of texts."""
+
+Action: TypeAlias = Literal["pass", "flag", "hold", "retry", "reject"]
+"""What a verdict asks for, weakest first."""
+Outcome: TypeAlias = Literal["accepted", "held", "rejected", "exhausted", "invalid", "failed"]
+"""How a row ended: accepted; held for a person; rejected by a filter; its attempts used up; its brief invalid;
+or no text could be generated."""
+FinishReason: TypeAlias = Literal["stop", "length", "error"]
+"""Why a text ended: by itself (end token, stop string, complete grammar), at its token limit, or not at all."""
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A frozen value with named fields, cheap to make and to write as JSON."""
+
+
+class Source(Value, frozen=True):
+    """Where a brief came from. `line` counts from 1 as an editor or a spreadsheet shows it."""
+
+    file: str
+    line: int
+
+
+class Limits(Value, frozen=True):
+    """What a brief demands of its text. Words are counted as words, or as characters in Chinese and Japanese."""
+
+    min_words: int | None = None
+    max_words: int | None = None
+    keywords: list[str] = []
+    must_not_mention: list[str] = []
+
+
+class Brief(Value, frozen=True):
+    """One row of a sheet, checked and typed."""
+
+    row: int
+    id: str
+    content_type: str
+    language: str
+    fields: dict[str, FieldValue]
+    limits: Limits
+    source: Source
+    tone: str = ""
+    audience: str = ""
+    variants: int = 1
+
+
+class RowError(Value, frozen=True):
+    """One reason why a row of a sheet cannot be a brief."""
+
+    row: int
+    id: str
+    source: Source
+    column: str
+    code: str
+    found: str
+    expected: str
+    remedy: str
+
+    @property
+    def message(self) -> str:
+        place = f"{self.source.file} line {self.source.line}"
+        return problem_text(f"{place}, {self.column}" if self.column else place, self.found, self.expected, self.remedy)
+
+
+class InvalidRow(Value, frozen=True):
+    """A row of a sheet that cannot be a brief, with every reason why."""
+
+    row: int
+    id: str
+    content_type: str
+    language: str
+    source: Source
+    errors: list[RowError]
+
+
+class Message(Value, frozen=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Sampling(Value, frozen=True):
+    """How tokens are chosen. Temperature 0 takes the likeliest token; 0 or 1 switch the other limits off."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    max_new_tokens: int = 512
+    stop: list[str] = []
+
+
+class Prompt(Value, frozen=True):
+    """One request to an engine. `request_id` is the digest of everything here that determines the text.
+
+    `json_schema`, where given, is a JSON schema as text: the answer is constrained to it while it is decoded.
+    """
+
+    request_id: str
+    messages: list[Message]
+    sampling: Sampling
+    seed: int
+    attempt: int = 0
+    json_schema: str | None = None
+
+
+class Fault(Value, frozen=True):
+    """Why one prompt gave no text. The row fails alone."""
+
+    code: str
+    found: str
+    expected: str
+    remedy: str
+
+
+class Content(Value, frozen=True):
+    """A completion as its content type reads it: the readable text and, for structured types, the fields."""
+
+    text: str
+    fields: dict[str, OutputValue] = {}
+
+
+class Completion(Value, frozen=True):
+    """What an engine gave for one prompt. Durations in seconds, tokens as the model counts them."""
+
+    request_id: str
+    text: str
+    finish_reason: FinishReason
+    tokens_in: int = 0
+    tokens_out: int = 0
+    generate_s: float = 0.0
+    mean_logprob: float | None = None
+    fault: Fault | None = None
+    content: Content | None = None
+    repaired: str = ""
+
+
+class Span(Value, frozen=True):
+    """Characters `start:end` of the readable text that a verdict points at."""
+
+    start: int
+    end: int
+
+
+class Verdict(Value, frozen=True):
+    """What one filter measured, against which limit, and what it asks for.
+
+    `reason` is a stable snake_case code, empty on a pass. `message` is for people; `advice` is what a retry's prompt
+    tells the model, in the brief's language.
+    """
+
+    filter: str
+    action: Action
+    reason: str = ""
+    measured: float | str | None = None
+    limit: float | str | None = None
+    spans: list[Span] = []
+    message: str = ""
+    advice: str = ""
+
+
+class Attempt(Value, frozen=True):
+    """One generation for a row, with its verdicts. `created_at` is UTC, ISO 8601."""
+
+    number: int
+    request_id: str
+    seed: int
+    sampling: Sampling
+    completion: Completion
+    verdicts: list[Verdict]
+    created_at: str
+    engine: str
+    """Digest of the `EngineInfo` that made it; run.json holds the value."""
+    feedback: list[str] = []
+
+
+class EngineInfo(Value, frozen=True):
+    """What made a text, as far as the same text can be expected again from the same values."""
+
+    engine: str
+    model: str
+    model_digest: str
+    dtype: str = ""
+    device: str = ""
+    slots: int = 0
+    batch_invariant: bool = True
+    versions: dict[str, str] = {}
+
+
+class Record(Value, frozen=True):
+    """One row of the results: one brief × one variant, whatever became of it."""
+
+    row: int
+    brief_id: str
+    variant: int
+    content_type: str
+    language: str
+    outcome: Outcome
+    source: Source
+    fingerprint: str
+    """Digest of all that decides this record: brief, template, sampling, seed, model, filters, attempts allowed."""
+    template_digest: str = ""
+    brief: dict[str, FieldValue] = {}
+    limits: Limits = Limits()
+    attempts: list[Attempt] = []
+    chosen: int | None = None
+    """Index in `attempts` of the text that stands for the row; None where there is none."""
+    errors: list[RowError] = []
+    taken_from: str = ""
+    """Run id of the earlier run this record was taken over from, if it was."""
+
+    @property
+    def attempt(self) -> Attempt | None:
+        return None if self.chosen is None else self.attempts[self.chosen]
+
+    @property
+    def content(self) -> Content | None:
+        return self.attempt.completion.content if self.attempt else None
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Verdicts on the text that stands for the row, else on the last attempt."""
+        shown = self.attempt or (self.attempts[-1] if self.attempts else None)
+        return shown.verdicts if shown else []
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reason codes of the failed verdicts, row errors or the fault, in order, without doubles."""
+        codes = [error.code for error in self.errors] + [v.reason for v in self.verdicts if v.action != "pass"]
+        if not codes and self.attempts and self.attempts[-1].completion.fault:
+            codes = [self.attempts[-1].completion.fault.code]
+        return list(dict.fromkeys(codes))

@@ -1,0 +1,120 @@
+"""What happened, for people: counts, acceptance by type, reasons, speed. As Markdown and as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aigc.provenance import RunFile
+
+_OUTCOMES = ("accepted", "held", "rejected", "exhausted", "invalid", "failed")
+_MEANING = {
+    "accepted": "passed every filter",
+    "held": "waits for a person's decision",
+    "rejected": "refused by a filter",
+    "exhausted": "no attempt passed",
+    "invalid": "the brief itself is wrong",
+    "failed": "no text could be made; made again at the next run",
+}
+
+
+def report(run: RunFile) -> str:
+    """report.md of a run."""
+    parts = [
+        f"# Run {run.run_id}",
+        headline(run),
+        _facts(run),
+        "## Outcomes",
+        _outcomes(run),
+        "## By content type",
+        _by_type(run),
+    ]
+    if run.reasons:
+        parts += ["## Reasons", "A row counts once under each of its reasons.", _reasons(run)]
+    parts += ["## Files", _files(run)]
+    return "\n\n".join(parts) + "\n"
+
+
+def headline(run: RunFile) -> str:
+    """One sentence: how many of how many rows were accepted, how fast."""
+    accepted = run.outcomes.get("accepted", 0)
+    sentence = f"{accepted:,} of {run.rows:,} rows accepted ({share(accepted, run.rows)})"
+    if run.tokens_out:
+        speed = run.tokens_out / max(run.timings.generate_s, 1e-9)
+        sentence += f", {run.tokens_out:,} tokens in {duration(run.timings.generate_s)} ({speed:,.0f} tokens/s)"
+    return sentence + "."
+
+
+def outcome_lines(run: RunFile) -> list[str]:
+    """`held 3: waits for a person's decision`, for each outcome that occurred."""
+    return [f"{name} {run.outcomes[name]:,}: {_MEANING[name]}" for name in _OUTCOMES if run.outcomes.get(name)]
+
+
+def duration(seconds: float) -> str:
+    """`1 h 02 min`, `3 min 20 s` or `4.1 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}%" if whole else "–"
+
+
+def _facts(run: RunFile) -> str:
+    rows = [
+        ("Briefs", f"`{run.briefs}`"),
+        ("Model", f"{run.model.ref} (`{run.model.digest[:19]}…`)"),
+        ("Started", run.started_at),
+        ("Finished", run.finished_at),
+        ("Seed", str(run.settings.run.seed)),
+        ("Attempts allowed", str(run.settings.run.max_attempts)),
+    ]
+    if run.skipped_rows:
+        rows.append(("Rows of the sheet left out by rule", f"{run.skipped_rows:,}"))
+    if run.taken_over:
+        rows.append(
+            ("Rows taken over unchanged", f"{run.taken_over:,}" + (f" from {run.earlier}" if run.earlier else ""))
+        )
+    return _table(("", ""), rows)
+
+
+def _outcomes(run: RunFile) -> str:
+    rows = [(name, f"{run.outcomes[name]:,}", _MEANING[name]) for name in _OUTCOMES if run.outcomes.get(name)]
+    return _table(("Outcome", "Rows", ""), rows)
+
+
+def _by_type(run: RunFile) -> str:
+    rows = []
+    for name, outcomes in sorted(run.acceptance.items()):
+        total = sum(outcomes.values())
+        rows.append(
+            (
+                name or "(none)",
+                str(total),
+                *(f"{outcomes.get(o, 0):,}" for o in _OUTCOMES),
+                share(outcomes.get("accepted", 0), total),
+            )
+        )
+    return _table(("Content type", "Rows", *_OUTCOMES, "Accepted"), rows)
+
+
+def _reasons(run: RunFile) -> str:
+    ordered = sorted(run.reasons.items(), key=lambda item: -sum(item[1].values()))
+    rows = [(f"`{reason}`", f"{sum(by.values()):,}", _listed(by)) for reason, by in ordered]
+    return _table(("Reason", "Rows", "Of which"), rows)
+
+
+def _files(run: RunFile) -> str:
+    rows = [(f"[{file.path}]({file.path})", "" if file.rows is None else f"{file.rows:,}") for file in run.outputs]
+    return _table(("File", "Rows"), rows)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

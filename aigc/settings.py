@@ -1,0 +1,278 @@
+"""Settings, read once: command line > environment `AIGC_*` > aigc.toml > template pack > default.
+
+Every stage is given its own part; none is given the whole.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from aigc.errors import SettingsError, nearest, shown
+from aigc.records import Sampling, Value
+
+Scalar: TypeAlias = str | int | float | bool
+Table: TypeAlias = dict[str, object]
+FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
+DEFAULT_MODEL = "smollm2-135m-instruct"
+NOT_SETTINGS = frozenset({"AIGC_CACHE"})
+"""Variables that tell where things lie, not what a run does."""
+
+
+class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """What a run is. Paths are relative to the working folder."""
+
+    out: str = "outputs"
+    model: str = DEFAULT_MODEL
+    templates: str = ""
+    variants: int = 1
+    seed: int = 0
+    max_attempts: int = 3
+    strict: bool = False
+    shard_rows: int = 0
+    """Rows a Prefect task takes; 0 chooses so that a run has at most 500 tasks."""
+
+
+class SkipRule(Value, frozen=True, forbid_unknown_fields=True):
+    """Rows to leave out: where `column` is blank, or equals a value. Skipped rows are counted, never silent."""
+
+    column: str
+    blank: bool = False
+    equals: str | None = None
+
+
+class InputSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """How a sheet is read. `columns` maps a field to the heading of the column that holds it."""
+
+    content_type: str = ""
+    language: str = ""
+    sheet: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    columns: dict[str, str] = {}
+    skip: list[SkipRule] = []
+    strip_html: bool = True
+    max_cell_chars: int = 100_000
+
+
+class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """How the model is run. `slots` 0 and `max_context` 0 are chosen from the machine and the model."""
+
+    name: Literal["local", "scripted"] = "local"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    slots: int = 0
+    max_context: int = 0
+    trust_remote_code: bool = False
+
+
+class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
+    """The sampling values that a layer sets; the others come from the layer below."""
+
+    temperature: float | UnsetType = UNSET
+    top_p: float | UnsetType = UNSET
+    top_k: int | UnsetType = UNSET
+    min_p: float | UnsetType = UNSET
+    repetition_penalty: float | UnsetType = UNSET
+    max_new_tokens: int | UnsetType = UNSET
+    stop: list[str] | UnsetType = UNSET
+
+    def over(self, sampling: Sampling) -> Sampling:
+        """`sampling` with the values that this layer sets."""
+        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        return msgspec.structs.replace(sampling, **given)
+
+
+class TypeSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """What aigc.toml changes for one content type."""
+
+    sampling: SamplingPatch = SamplingPatch()
+    filters: FilterTables = {}
+
+
+class Settings(Value, frozen=True, forbid_unknown_fields=True):
+    run: RunSettings = RunSettings()
+    input: InputSettings = InputSettings()
+    engine: EngineSettings = EngineSettings()
+    sampling: SamplingPatch = SamplingPatch()
+    filters: FilterTables = {}
+    types: dict[str, TypeSettings] = {}
+
+    def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
+        """Sampling of one type: its own table over the common one over the pack's."""
+        own = self.types.get(content_type, TypeSettings()).sampling
+        return own.over(self.sampling.over(pack))
+
+    def filters_for(self, content_type: str, pack: FilterTables) -> FilterTables:
+        """Filter tables of one type, merged key by key in the same order."""
+        merged: FilterTables = {}
+        for layer in (pack, self.filters, self.types.get(content_type, TypeSettings()).filters):
+            for name, table in layer.items():
+                merged[name] = {**merged.get(name, {}), **table}
+        return merged
+
+
+def load_settings(
+    config: Path | None, overrides: Mapping[str, Table], environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Settings from all layers. `overrides` are tables given on the command line, e.g. `{"run": {"seed": 7}}`.
+
+    Raises:
+        SettingsError: an unknown key (with the nearest known one), a value of the wrong type, or a broken file.
+    """
+    table, place = _read_toml(config)
+    check_keys(table, Settings, place)
+    _convert(table, place)
+    environment = _from_environment(environ)
+    layers = [table, environment, {name: dict(part) for name, part in overrides.items()}]
+    return _convert(_merge(layers), f"{place} with the environment and the command line" if config else "settings")
+
+
+def check_keys(table: Mapping[str, object], shape: type[msgspec.Struct], place: str, prefix: str = "") -> None:
+    """Raise for the first key of `table` that `shape` does not have, naming the nearest that it has."""
+    known = {field.name: field.type for field in msgspec.structs.fields(shape)}
+    for key, value in table.items():
+        if key not in known:
+            raise SettingsError(
+                f"{place}, key {prefix}{key}",
+                "an unknown key",
+                "one of " + ", ".join(sorted(known)),
+                f"Remove it or correct its name.{nearest(key, list(known))}",
+            )
+        inner = known[key]
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
+            check_keys(value, inner, place, f"{prefix}{key}.")
+        elif inner == dict[str, TypeSettings] and isinstance(value, dict):
+            for name, part in value.items():
+                if isinstance(part, dict):
+                    check_keys(part, TypeSettings, place, f"{prefix}{key}.{name}.")
+
+
+def _read_toml(config: Path | None) -> tuple[Table, str]:
+    if config is None:
+        return {}, "settings"
+    try:
+        return tomllib.loads(config.read_text("utf-8")), str(config)
+    except OSError as exc:
+        raise SettingsError(
+            str(config),
+            f"no readable file ({exc.strerror})",
+            "a TOML file",
+            "Give another path with --config, or leave it out.",
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(
+            str(config), f"bytes that are not UTF-8 at offset {exc.start}", "a UTF-8 text file", "Save it as UTF-8."
+        ) from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError(str(config), f"broken TOML: {exc}", "valid TOML", "Correct the line named.") from exc
+
+
+def _convert(table: Table, place: str) -> Settings:
+    try:
+        settings = msgspec.convert(table, Settings)
+    except msgspec.ValidationError as exc:
+        what, _, where = str(exc).partition(" - at ")
+        key = where.strip("`").removeprefix("$.") or "the file"
+        raise SettingsError(
+            f"{place}, key {key}",
+            f"a value of the wrong type ({what})",
+            "a value of the type named",
+            "Correct the value.",
+        ) from exc
+    _check_ranges(settings, place)
+    return settings
+
+
+def _check_ranges(settings: Settings, place: str) -> None:
+    for key, number, lowest in (
+        ("run.variants", settings.run.variants, 1),
+        ("run.max_attempts", settings.run.max_attempts, 1),
+        ("run.seed", settings.run.seed, 0),
+        ("run.shard_rows", settings.run.shard_rows, 0),
+        ("engine.slots", settings.engine.slots, 0),
+        ("engine.max_context", settings.engine.max_context, 0),
+        ("input.max_cell_chars", settings.input.max_cell_chars, 1),
+    ):
+        if number < lowest:
+            raise SettingsError(f"{place}, key {key}", shown(number), f"a whole number from {lowest}", "Correct it.")
+    if settings.run.seed > (1 << 53) - 1:
+        raise SettingsError(
+            f"{place}, key run.seed", shown(settings.run.seed), "at most 2^53 - 1", "Take a smaller seed."
+        )
+    check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
+    for name, part in settings.types.items():
+        check_sampling(part.sampling.over(Sampling()), f"{place}, table types.{name}.sampling")
+
+
+def check_sampling(sampling: Sampling, place: str) -> None:
+    """Raise SettingsError for a sampling value outside its range."""
+    for key, number, low, high in (
+        ("temperature", sampling.temperature, 0.0, 5.0),
+        ("top_p", sampling.top_p, 1e-6, 1.0),
+        ("top_k", sampling.top_k, 0, 1_000_000),
+        ("min_p", sampling.min_p, 0.0, 1.0),
+        ("repetition_penalty", sampling.repetition_penalty, 0.1, 10.0),
+        ("max_new_tokens", sampling.max_new_tokens, 1, 1_000_000),
+    ):
+        if not low <= number <= high:
+            raise SettingsError(
+                f"{place}, key {key}", shown(number), f"a number from {low:g} to {high:g}", "Correct it."
+            )
+
+
+def _from_environment(environ: Mapping[str, str]) -> Table:
+    """`AIGC_MODEL=x` and `AIGC_RUN_MODEL=x` set run.model; `AIGC_ENGINE_SLOTS=8` sets engine.slots."""
+    names: dict[str, tuple[str, str, object]] = {}
+    for section, shape in (
+        ("engine", EngineSettings),
+        ("input", InputSettings),
+        ("sampling", SamplingPatch),
+        ("run", RunSettings),
+    ):
+        for field in msgspec.structs.fields(shape):
+            names[f"AIGC_{section}_{field.name}".upper()] = (section, field.name, field.type)
+            if shape is RunSettings:
+                names[f"AIGC_{field.name}".upper()] = (section, field.name, field.type)
+    table: dict[str, dict[str, object]] = {}
+    for variable, text in environ.items():
+        if not variable.startswith("AIGC_") or variable in NOT_SETTINGS:
+            continue
+        if variable not in names:
+            raise SettingsError(
+                f"environment variable {variable}",
+                "an unknown setting",
+                "an AIGC_ variable of the settings",
+                f"Unset it or correct its name.{nearest(variable, list(names))}",
+            )
+        section, key, kind = names[variable]
+        table.setdefault(section, {})[key] = _from_text(variable, text, kind)
+    return dict(table)
+
+
+def _from_text(variable: str, text: str, kind: object) -> object:
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(
+            f"environment variable {variable}",
+            shown(text),
+            str(exc).split(", got")[0].removeprefix("Expected "),
+            "Correct the value.",
+        ) from exc
+
+
+def _merge(layers: list[Table]) -> Table:
+    """Tables merged key by key, later layers over earlier ones."""
+    merged: Table = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = merged.get(key)
+            merged[key] = _merge([below, value]) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,358 @@
+r"""A run folder and its journal: every settled row and every attempt, kept from the moment it is made.
+
+`journal.jsonl` is append-only. Its first line is `{"journal":1,"run_id":…}`; every other line is
+
+    <crc32, 8 hex>\t<row key, 32 hex>\t<fingerprint, 16 hex>\t<JSON>\n
+
+where the crc covers all that follows its tab, newline included. A row key stands for brief id and variant. A settled
+row carries a `Record` and a hash of its fingerprint; an attempt that did not settle its row carries a
+`PendingAttempt` and sixteen zeros. Opening a journal therefore decodes no JSON. Bodies stay on disk; memory holds
+about 160 bytes a row.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import time
+import unicodedata
+from array import array
+from binascii import unhexlify
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+from zlib import crc32
+
+import msgspec
+
+from aigc.disk import disk_error, disk_errors, json_bytes, take_lock, write_atomically
+from aigc.errors import StoreError, shown
+from aigc.records import Attempt, Record, Value
+
+JOURNAL = "journal.jsonl"
+LOCK = ".lock"
+VERSION = 1
+PENDING = 0
+"""In place of a fingerprint's hash: the line is an attempt, not a settled row."""
+_KEY = slice(9, 41)
+_FINGERPRINT = slice(42, 58)
+_BODY = slice(59, -1)
+_SUFFIX_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_READ_BYTES = 1 << 20
+_OTHER_VERSION = "Open it with the version of aigc that wrote it, or start a new run."
+
+
+class PendingAttempt(Value, frozen=True):
+    """An attempt that did not settle its row: the row is tried again, or the run ended before its verdict."""
+
+    brief_id: str
+    variant: int
+    attempt: Attempt
+
+
+class _Header(Value, frozen=True):
+    journal: int
+    run_id: str = ""
+
+
+Body = TypeVar("Body", Record, PendingAttempt)
+
+
+def new_run_id(briefs: Path, now: datetime) -> str:
+    """A name such as `2026-11-24-0143-briefs-k3f9`: sorts by time, safe as a file name, unique."""
+    ascii_stem = unicodedata.normalize("NFKD", briefs.stem).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^a-z0-9]+", "-", ascii_stem.lower())[:40].strip("-") or "briefs"
+    suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(4))
+    return f"{now:%Y-%m-%d-%H%M}-{stem}-{suffix}"
+
+
+class _Index:
+    """Where the lines of each row are. A row's lines form a chain from the newest to the oldest."""
+
+    def __init__(self) -> None:
+        self.offsets, self.sizes, self.fingerprints = array("Q"), array("I"), array("Q")
+        self.settled = 0
+        self._previous = array("i")
+        self._newest: dict[bytes, int] = {}
+        """Row key → newest line times 2, plus 1 once the row is settled."""
+
+    def add(self, key: bytes, fingerprint: int, offset: int, size: int) -> int:
+        """Note a line; returns its number."""
+        newest = self._newest.get(key, -2)
+        settled = newest & 1 or fingerprint != PENDING
+        self.settled += settled > newest & 1
+        self._newest[key] = len(self.offsets) << 1 | settled
+        self._previous.append(newest >> 1)
+        self.offsets.append(offset)
+        self.sizes.append(size)
+        self.fingerprints.append(fingerprint)
+        return len(self.offsets) - 1
+
+    def lines(self, key: bytes) -> Iterator[int]:
+        """Numbers of the row's lines, newest first."""
+        line = self._newest.get(key, -2) >> 1
+        while line >= 0:
+            yield line
+            line = self._previous[line]
+
+
+class Store:
+    """One run's journal. Open it with `create`, `open` or `read`; it is a context manager."""
+
+    def __init__(self, folder: Path, fd: int, lock_fd: int | None, sync_s: float) -> None:
+        self.folder = folder
+        self.run_id = folder.name
+        self.damaged: list[int] = []
+        """Numbers of the journal's lines that cannot be trusted; their rows count as not made."""
+        self.torn_bytes = 0
+        """Length of a last line that was cut off while it was written, and was dropped."""
+        self._path, self._fd, self._lock_fd, self._sync_s = folder / JOURNAL, fd, lock_fd, sync_s
+        self._index = _Index()
+        self._synced_at = time.monotonic()
+        self._closed = self._broken = False
+        self._mutex = threading.Lock()
+
+    @classmethod
+    def create(cls, folder: Path, sync_s: float = 1.0) -> Store:
+        """Start a new run in `folder`, which must not hold one; raises as `open` does."""
+        with disk_errors(folder, "nothing was written"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return cls._open(folder, sync_s, new=True)
+
+    @classmethod
+    def open(cls, folder: Path, sync_s: float = 1.0) -> Store:
+        """Go on writing the run in `folder`. Syncs to disk at most every `sync_s` seconds.
+
+        Raises:
+            RunLocked: another process is writing it.
+            StoreError: there is no journal, it is of another version, or the disk refuses.
+        """
+        os.close(_open_journal(folder, os.O_RDONLY))  # so that a mistaken path is left without a lock file
+        return cls._open(folder, sync_s, new=False)
+
+    @classmethod
+    def _open(cls, folder: Path, sync_s: float, *, new: bool) -> Store:
+        lock_fd = take_lock(folder / LOCK)
+        try:
+            if new:
+                _start_journal(folder)
+            fd = _open_journal(folder, os.O_RDWR | os.O_APPEND)
+        except BaseException:
+            os.close(lock_fd)
+            raise
+        return cls(folder, fd, lock_fd, sync_s)._loaded()
+
+    @classmethod
+    def read(cls, folder: Path) -> Store:
+        """The run in `folder` as it is now, for reading, also while another process writes it."""
+        return cls(folder, _open_journal(folder, os.O_RDONLY), None, 0.0)._loaded()
+
+    @property
+    def finished(self) -> int:
+        """Number of rows that were ever settled."""
+        return self._index.settled
+
+    def append(self, record: Record) -> int:
+        """Keep a settled row and return its place for `record_at`. The death of the process cannot lose it now.
+
+        Raises:
+            StoreError: it could not be kept; all rows kept before still are.
+        """
+        return self._append(_row_key(record.brief_id, record.variant), _fingerprint_hash(record.fingerprint), record)
+
+    def append_attempt(self, brief_id: str, variant: int, attempt: Attempt) -> None:
+        """Keep an attempt that did not settle its row; raises as `append` does."""
+        pending = PendingAttempt(brief_id=brief_id, variant=variant, attempt=attempt)
+        self._append(_row_key(brief_id, variant), PENDING, pending)
+
+    def find(self, brief_id: str, variant: int, fingerprint: str) -> Record | None:
+        """The newest settled record of the row with exactly this fingerprint."""
+        place = self.place_of(brief_id, variant, fingerprint)
+        return None if place is None else self.record_at(place)
+
+    def place_of(self, brief_id: str, variant: int, fingerprint: str) -> int | None:
+        """Where `find` finds its record, for `record_at`; None where there is none."""
+        wanted = _fingerprint_hash(fingerprint)
+        for line in self._index.lines(_row_key(brief_id, variant)):
+            if self._index.fingerprints[line] == wanted and self.record_at(line).fingerprint == fingerprint:
+                return line
+        return None
+
+    def record_at(self, place: int) -> Record:
+        """The settled record that `append` or `place_of` named."""
+        return self._decoded(place, Record)
+
+    def attempts(self, brief_id: str, variant: int) -> dict[str, Attempt]:
+        """Every attempt ever made for the row by request id, whatever the fingerprint it was made under.
+
+        Change a threshold, and the texts are found here: they are judged again, not generated again.
+        """
+        found: dict[str, Attempt] = {}
+        for line in reversed(list(self._index.lines(_row_key(brief_id, variant)))):
+            if self._index.fingerprints[line] == PENDING:
+                made = [self._decoded(line, PendingAttempt).attempt]
+            else:
+                made = self._decoded(line, Record).attempts
+            found.update((attempt.request_id, attempt) for attempt in made)
+        return found
+
+    def sync(self) -> None:
+        """Have the disk itself keep all that was appended, so that a power failure cannot lose it."""
+        with self._mutex:
+            self._check_writable()
+            self._sync()
+
+    def close(self) -> None:
+        """Sync, and let go of the run. Closing again does nothing."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._lock_fd is not None and not self._broken:
+                    self._sync()
+            finally:
+                os.close(self._fd)
+                self._fd = -1  # the number may soon be another file's
+                if self._lock_fd is not None:
+                    os.close(self._lock_fd)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _loaded(self) -> Store:
+        try:
+            with disk_errors(self._path, "nothing was changed"):
+                self._load()
+        except BaseException:
+            self._broken = True
+            self.close()
+            raise
+        return self
+
+    def _load(self) -> None:
+        """Index every whole line. A torn last one is dropped: it was never acknowledged."""
+        with os.fdopen(os.dup(self._fd), "rb", buffering=_READ_BYTES) as file:
+            file.seek(0)
+            offset = self._read_header(file.readline())
+            for number, line in enumerate(file, 2):
+                if not line.endswith(b"\n"):
+                    self.torn_bytes = len(line)
+                    break
+                if _is_whole(line):
+                    self._index.add(unhexlify(line[_KEY]), int(line[_FINGERPRINT], 16), offset, len(line))
+                else:
+                    self.damaged.append(number)
+                offset += len(line)
+        if self.damaged[:1] == [1] and not self._index.offsets:
+            raise StoreError(str(self._path), "no line that aigc has written", f"a journal of version {VERSION}",
+                             "Name the folder of a run, or restore the file from a copy.")
+        if self.torn_bytes and self._lock_fd is not None:
+            os.ftruncate(self._fd, offset)
+
+    def _read_header(self, line: bytes) -> int:
+        try:
+            header = msgspec.json.decode(line, type=_Header)
+        except msgspec.DecodeError:
+            self.damaged.append(1)  # the lines after it carry their own proof, so it is not needed to read them
+            return len(line)
+        if header.journal != VERSION:
+            raise StoreError(str(self._path), f"a journal of version {header.journal}", f"version {VERSION}",
+                             _OTHER_VERSION)
+        self.run_id = header.run_id
+        return len(line)
+
+    def _append(self, key: bytes, fingerprint: int, value: Record | PendingAttempt) -> int:
+        rest = b"%b\t%016x\t%b\n" % (key.hex().encode(), fingerprint, json_bytes(value))
+        line = b"%08x\t%b" % (crc32(rest), rest)
+        with self._mutex:
+            self._check_writable()
+            place = self._index.add(key, fingerprint, self._write(line), len(line))
+            if time.monotonic() - self._synced_at >= self._sync_s:
+                self._sync()
+            return place
+
+    def _check_writable(self) -> None:
+        if self._lock_fd is None or self._closed or self._broken:
+            raise StoreError(str(self._path), "a journal that takes no more lines (read-only, closed or failed)",
+                             "one open for writing", f"Run the same command again: {self._safe()}.")
+
+    def _write(self, line: bytes) -> int:
+        """Add `line` at the end and return where: one write, which the kernel keeps even if the process is killed."""
+        rest = memoryview(line)
+        # Asked of the file, not remembered: Ctrl-C can fall between a write and the note of it.
+        end = os.lseek(self._fd, 0, os.SEEK_END)
+        try:
+            while rest:  # again only after a short write, to be told why it was short
+                rest = rest[os.write(self._fd, rest):]
+        except OSError as exc:
+            try:
+                os.ftruncate(self._fd, end)
+            except OSError:
+                self._broken = True  # a line behind a torn piece would be lost with it; the next open drops the piece
+            raise disk_error(self._path, exc, self._safe()) from exc
+        return end
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._fd)
+        except OSError as exc:
+            # After a failed fsync the kernel forgets the pages, and the next one lies (PostgreSQL's "fsyncgate", 2018).
+            self._broken = True
+            raise disk_error(self._path, exc, self._safe()) from exc
+        self._synced_at = time.monotonic()
+
+    def _safe(self) -> str:
+        return f"{self.finished:,} finished rows are safe"
+
+    def _decoded(self, line: int, kind: type[Body]) -> Body:
+        """The body of an indexed line, checked again as it is read."""
+        offset, size = self._index.offsets[line], self._index.sizes[line]
+        with disk_errors(self._path, self._safe()):
+            data = os.pread(self._fd, size, offset)
+        if not _is_whole(data):
+            raise StoreError(f"{self._path} at byte {offset}", "bytes that changed since the journal was opened",
+                             "an untouched journal", "Check the disk, then run the same command again.")
+        try:
+            return msgspec.json.decode(data[_BODY], type=kind)
+        except msgspec.DecodeError as exc:
+            raise StoreError(f"{self._path} at byte {offset}", f"a row in another form ({shown(exc)})",
+                             "a row as this version writes it", _OTHER_VERSION) from exc
+
+
+def _row_key(brief_id: str, variant: int) -> bytes:
+    return blake2b(f"{brief_id}\0{variant}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _fingerprint_hash(fingerprint: str) -> int:
+    return int.from_bytes(blake2b(fingerprint.encode(), digest_size=8).digest()) or 1
+
+
+def _is_whole(line: bytes) -> bool:
+    return line[:9] == b"%08x\t" % crc32(line[9:])
+
+
+def _start_journal(folder: Path) -> None:
+    path = folder / JOURNAL
+    if path.exists():
+        raise StoreError(str(path), "the journal of an earlier run", "a new folder",
+                         "Resume that run, or start one with a new run id.")
+    header = msgspec.json.encode(_Header(journal=VERSION, run_id=folder.name)) + b"\n"
+    write_atomically(path, lambda file: file.write(header))
+
+
+def _open_journal(folder: Path, flags: int) -> int:
+    path = folder / JOURNAL
+    with disk_errors(path, "nothing was changed"):
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError as exc:
+            raise StoreError(str(path), "no journal", "the folder of a run", "Name the folder of a run.") from exc

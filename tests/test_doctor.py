@@ -1,0 +1,236 @@
+"""The doctor: what it finds, and that each finding that asks for something has a remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from model_folders import write_model
+
+from aigc.doctor import Finding, driver_gpus, examine, free_memory_bytes, prefect_api_url
+from aigc.settings import EngineSettings, RunSettings, Settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, a home and a cache of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AIGC_CACHE", str(tmp_path / "cache"))
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def named(name: str, settings: Settings | None = None) -> Finding:
+    return {finding.name: finding for finding in examine(settings or Settings())}[name]
+
+
+def run(**values: str) -> Settings:
+    return Settings(run=RunSettings(**values))  # type: ignore[arg-type]
+
+
+def test_a_bare_machine_is_described_and_told_what_to_do() -> None:
+    findings = examine(Settings())
+    names = [finding.name for finding in findings]
+    assert names[:2] == ["python", "torch"]
+    assert len(set(names)) == len(names)
+    assert names[-8:] == ["cpu", "memory", "disk for results", "disk for models", "model", "model hub", "templates",
+                          "prefect"]
+    assert all(finding.remedy for finding in findings if finding.status == "problem")
+    assert all(finding.found and "\n" not in finding.found for finding in findings)
+
+
+def test_importing_the_doctor_loads_neither_torch_nor_prefect() -> None:
+    script = "import sys, aigc.doctor; print({'torch', 'prefect', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+# The model
+
+
+def test_a_model_that_is_not_here_is_a_problem_with_the_command_that_fetches_it() -> None:
+    assert named("model") == Finding(
+        name="model", status="problem", found="smollm2-135m-instruct: no copy on this machine",
+        remedy="Fetch it: aigc models pull smollm2-135m-instruct",
+    )
+
+
+def test_a_whole_model_is_fine_and_a_cut_one_a_problem(home: Path) -> None:
+    folder = write_model(home / "mine")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    finding = named("model", run(model=str(folder)))
+    assert (finding.status, finding.found) == ("ok", f"{folder}: whole, unknown licence, unknown languages")
+    (folder / "model.safetensors").write_bytes(b"")
+    finding = named("model", run(model=str(folder)))
+    assert (finding.status, finding.remedy) == ("problem", "Copy the folder again from where it came from.")
+
+
+def test_a_base_model_is_warned_of(home: Path) -> None:
+    finding = named("model", run(model=str(write_model(home / "mine"))))
+    assert finding.status == "warn"
+    assert "without a chat template" in finding.found
+    assert "Take an instruct model" in finding.remedy
+
+
+def test_a_hub_model_is_not_fetched_by_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    finding = named("model", run(model="org/not-here-at-all"))
+    assert finding.status == "problem"
+    assert finding.found == "org/not-here-at-all: no whole copy on this machine"
+    assert finding.remedy == "Fetch it: aigc models pull org/not-here-at-all"
+
+
+# Places
+
+
+def test_a_results_folder_that_is_a_file_is_a_problem(home: Path) -> None:
+    (home / "taken").write_text("")
+    finding = named("disk for results", run(out="taken/outputs"))
+    assert (finding.status, finding.found) == ("problem", "taken/outputs cannot be written")
+    assert "--out" in finding.remedy
+
+
+def test_templates_are_counted_where_they_are_found(home: Path) -> None:
+    assert named("templates", run(templates="nowhere")).found == "no folder nowhere"
+    (home / "templates" / "ad_copy").mkdir(parents=True)
+    assert named("templates", run(templates="templates")).status == "problem"
+    (home / "templates" / "ad_copy" / "template.toml").write_text("")
+    assert named("templates").found == "1 content types in templates"
+
+
+@pytest.mark.parametrize(
+    ("limits", "free_bytes"),
+    [({}, 4096 * 1024), ({"memory.max": "max", "memory.current": "0"}, 4096 * 1024),
+     ({"memory.max": "3000000", "memory.current": "1000000"}, 2_000_000),
+     ({"memory.max": "1000", "memory.current": "2000"}, 0)],
+)
+def test_free_memory_counts_the_containers_limit(home: Path, limits: dict[str, str], free_bytes: int) -> None:
+    (home / "meminfo").write_text("MemTotal: 9999 kB\nMemAvailable:    4096 kB\n")
+    for name, text in limits.items():
+        (home / name).write_text(text + "\n")
+    assert free_memory_bytes(home / "meminfo", home) == free_bytes
+
+
+def test_a_system_that_does_not_tell_its_memory_is_unknown(home: Path) -> None:
+    assert free_memory_bytes(home / "none", home) is None
+
+
+# The GPU
+
+
+def smi(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+
+
+def test_a_driver_beside_a_torch_that_sees_no_gpu_is_a_problem(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("torch sees a GPU here")
+    smi(home, monkeypatch, "echo 'NVIDIA T4'; echo 'NVIDIA T4'")
+    finding = named("gpu")
+    assert finding.status == "problem"
+    if torch.version.cuda is None:
+        assert finding.found == "the driver sees NVIDIA T4, torch is a CPU build"
+        assert finding.remedy.startswith("Install a CUDA build of torch")
+
+
+def test_a_driver_that_fails_counts_as_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi(home, monkeypatch, "echo 'No devices were found'; exit 6")
+    assert driver_gpus() == ""
+
+
+def test_settings_that_ask_for_cuda_without_a_gpu_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("torch sees a GPU here")
+    monkeypatch.setenv("PATH", "")
+    finding = named("gpu", Settings(engine=EngineSettings(device="cuda")))
+    assert (finding.status, finding.found) == ("problem", "none, and the settings ask for cuda")
+    assert named("gpu").status == "warn"
+
+
+# Prefect
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    """An API that is healthy under /api, asks for a key under /locked, and is something else under /."""
+
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = {"/api/health": 200, "/": 200, "/locked/health": 401, "/odd/health": 200}.get(self.path, 404)
+            body = json.dumps({"/api/health": True}.get(self.path, {"page": 1})).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "found"),
+    [("/api", "ok", "answers"), ("/api/", "ok", "answers"), ("/locked", "ok", "answers"),
+     ("", "problem", "answers, but not as a Prefect API"), ("/odd", "problem", "answers, but not as a Prefect API")],
+)
+def test_a_prefect_api_is_asked_for_its_health(
+    api: str, monkeypatch: pytest.MonkeyPatch, path: str, status: str, found: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://{api}{path}")
+    finding = named("prefect")
+    assert (finding.status, finding.found) == (status, f"http://{api} {found}")
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "found"),
+    [("", "warn", "no API set: a run starts a server of its own, without pages"),
+     ("http://me:hunter2@127.0.0.1:9/api", "problem", "no answer from http://127.0.0.1:9"),
+     ("file:///etc/passwd", "problem", "PREFECT_API_URL is no http address")],
+)
+def test_a_prefect_api_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch, url: str, status: str, found: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    finding = named("prefect")
+    assert (finding.status, finding.found) == (status, found)
+    assert finding.remedy
+
+
+def test_the_api_is_taken_from_environment_then_project_then_active_profile(home: Path) -> None:
+    assert prefect_api_url({}, home) == ""
+    (home / ".prefect").mkdir()
+    profiles = 'active = "b"\n[profiles.a]\nPREFECT_API_URL = "http://a/api"\n[profiles.b]\nPREFECT_API_URL = "http://b/api"\n'
+    (home / ".prefect" / "profiles.toml").write_text(profiles)
+    assert prefect_api_url({}, home) == "http://b/api"
+    assert prefect_api_url({"PREFECT_PROFILE": "a"}, home) == "http://a/api"
+    assert prefect_api_url({"PREFECT_HOME": str(home / "elsewhere")}, home) == ""
+    (home / "prefect.toml").write_text('[api]\nurl = "http://p/api"\n')
+    assert prefect_api_url({}, home) == "http://p/api"
+    assert prefect_api_url({"PREFECT_API_URL": "http://e/api"}, home) == "http://e/api"
+    (home / ".prefect" / "profiles.toml").write_text("broken = ")
+    (home / "prefect.toml").unlink()
+    assert prefect_api_url({}, home) == ""
+
+
