@@ -24,7 +24,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 from zlib import crc32
 
@@ -42,8 +41,6 @@ PENDING = 0
 _KEY = slice(9, 41)
 _FINGERPRINT = slice(42, 58)
 _BODY = slice(59, -1)
-_SUFFIX_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-_READ_BYTES = 1 << 20
 _OTHER_VERSION = "Open it with the version of aigc that wrote it, or start a new run."
 
 
@@ -67,7 +64,7 @@ def new_run_id(briefs: Path, now: datetime) -> str:
     """A name such as `2026-11-24-0143-briefs-k3f9`: sorts by time, safe as a file name, unique."""
     ascii_stem = unicodedata.normalize("NFKD", briefs.stem).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^a-z0-9]+", "-", ascii_stem.lower())[:40].strip("-") or "briefs"
-    suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(4))
+    suffix = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4))
     return f"{now:%Y-%m-%d-%H%M}-{stem}-{suffix}"
 
 
@@ -78,8 +75,7 @@ class _Index:
         self.offsets, self.sizes, self.fingerprints = array("Q"), array("I"), array("Q")
         self.settled = 0
         self._previous = array("i")
-        self._newest: dict[bytes, int] = {}
-        """Row key → newest line times 2, plus 1 once the row is settled."""
+        self._newest: dict[bytes, int] = {}  # row key → newest line times 2, plus 1 once the row is settled
 
     def add(self, key: bytes, fingerprint: int, offset: int, size: int) -> int:
         """Note a line; returns its number."""
@@ -160,9 +156,7 @@ class Store:
     def append(self, record: Record) -> int:
         """Keep a settled row and return its place for `record_at`. The death of the process cannot lose it now.
 
-        Raises:
-            StoreError: it could not be kept; all rows kept before still are.
-        """
+        Raises StoreError where it could not be kept; all rows kept before still are."""
         return self._append(_row_key(record.brief_id, record.variant), _fingerprint_hash(record.fingerprint), record)
 
     def append_attempt(self, brief_id: str, variant: int, attempt: Attempt) -> None:
@@ -225,7 +219,7 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _loaded(self) -> Store:
@@ -240,7 +234,7 @@ class Store:
 
     def _load(self) -> None:
         """Index every whole line. A torn last one is dropped: it was never acknowledged."""
-        with os.fdopen(os.dup(self._fd), "rb", buffering=_READ_BYTES) as file:
+        with os.fdopen(os.dup(self._fd), "rb", buffering=1 << 20) as file:
             file.seek(0)
             offset = self._read_header(file.readline())
             for number, line in enumerate(file, 2):
@@ -265,8 +259,8 @@ class Store:
             self.damaged.append(1)  # the lines after it carry their own proof, so it is not needed to read them
             return len(line)
         if header.journal != VERSION:
-            raise StoreError(str(self._path), f"a journal of version {header.journal}", f"version {VERSION}",
-                             _OTHER_VERSION)
+            found = f"a journal of version {header.journal}"
+            raise StoreError(str(self._path), found, f"version {VERSION}", _OTHER_VERSION)
         self.run_id = header.run_id
         return len(line)
 
@@ -341,10 +335,8 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _start_journal(folder: Path) -> None:
-    path = folder / JOURNAL
-    if path.exists():
-        raise StoreError(str(path), "the journal of an earlier run", "a new folder",
-                         "Resume that run, or start one with a new run id.")
+    if (path := folder / JOURNAL).exists():
+        raise StoreError(str(path), "an earlier run's journal", "a new folder", "Resume that run, or take a new id.")
     header = msgspec.json.encode(_Header(journal=VERSION, run_id=folder.name)) + b"\n"
     write_atomically(path, lambda file: file.write(header))
 

@@ -49,7 +49,7 @@ class LocalEngine:
             dtype=self._settings.dtype,
             device=_device_name(self._device),
             slots=self._slots,
-            versions={"torch": torch.__version__, "transformers": transformers.__version__},
+            versions={"torch": str(torch.__version__), "transformers": transformers.__version__},
         )
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:

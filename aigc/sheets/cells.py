@@ -49,7 +49,8 @@ _BLOCK_TAGS = frozenset(re.findall(r"\w+", """
 _INLINE_TAGS = frozenset(re.findall(r"\w+", """
     a abbr b big center cite code del em font i iframe img ins kbd link mark meta s script small span strike strong
     style sub sup td th u video"""))
-_MARKED = re.compile(r"<!\[(?:CDATA\[(.*?)\]\]|[^<>]*)>", re.S)
+_MARKED = re.compile(r"<!\[(?:CDATA\[([^\]<]*)\]\]|(?!CDATA)[^<>]*)>|<[!?][a-zA-Z][^<>]*>")
+_OPENS_NO_TAG = re.compile(r"<(?!/?[a-zA-Z][^<>]*>)")
 _TAG = re.compile(rf"<!--|</?(?:{'|'.join(sorted(_BLOCK_TAGS | _INLINE_TAGS))})(?:\s[^<>]*)?/?>", re.I)
 
 
@@ -153,11 +154,21 @@ def identifier(cell: object, max_chars: int = 200) -> str | None:
 def plain_text(html: str) -> str:
     """The text of an HTML fragment: a line for each block, entities decoded, scripts and styles left out."""
     parser = _Text()
-    # html.parser fails an assertion on a marked section that it does not know, such as word processors write.
-    parser.feed(_MARKED.sub(r"\1", html).replace("<![", "&lt;!["))
+    parser.feed(_markup_only(html))
     parser.close()
     lines = (" ".join(line.split()) for line in "".join(parser.parts).split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def _markup_only(html: str) -> str:
+    """`html` without comments and with every `<` that opens no tag escaped.
+
+    The traps of html.parser: time that grows with the square of unclosed tags and comments, and a failed assertion on
+    marked sections that it does not know, such as word processors write.
+    """
+    first, *rest = _MARKED.sub(r"\1", html).split("<!--")
+    kept = [part.partition("-->")[2] if "-->" in part else "<!--" + part for part in rest]
+    return _OPENS_NO_TAG.sub("&lt;", "".join([first, *kept]))
 
 
 class _Text(HTMLParser):

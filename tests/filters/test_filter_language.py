@@ -49,8 +49,8 @@ def test_the_verdict_names_both_languages_and_tells_the_model() -> None:
         ),
         (
             "en",
-            "The potter signs each cup with the characters 景德镇 (Jingdezhen), the town where he learned his craft and "
-            "to which he still returns every spring for clay.",
+            "The potter signs each cup with the characters 景德镇 (Jingdezhen), the town where he learned his craft "
+            "and to which he still returns every spring for clay.",
         ),
         (
             "en",
