@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -38,6 +39,9 @@ def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
 
             return ScriptedEngine()
         case "local":
+            # A step has hundreds of parallel regions. Threads that spin between them stall each other tenfold as soon as
+            # another process wants a core; read by OpenMP when torch is first imported.
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             from aigc.engine.local import LocalEngine
 
             return LocalEngine(settings, model)

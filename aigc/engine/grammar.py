@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import llguidance
 import llguidance.hf
-import llguidance.torch
-import torch
+import llguidance.numpy  # not llguidance.torch, whose import compiles for seconds
+import numpy as np
+import numpy.typing as npt
 
 from aigc.engine.chat import PromptFault
 
@@ -47,9 +48,10 @@ class Grammars:
             self._compiled[json_schema] = matcher
         return self._compiled[json_schema].deep_copy()
 
-    def masks(self, matchers: Sequence[llguidance.LLMatcher]) -> torch.Tensor:
-        """Allowed tokens of each matcher's next step as a bit mask, int32 [len(matchers), ceil(vocabulary / 32)]."""
-        mask: torch.Tensor = llguidance.torch.allocate_token_bitmask(len(matchers), self._vocabulary)
+    def masks(self, matchers: Sequence[llguidance.LLMatcher]) -> npt.NDArray[np.bool_]:
+        """Tokens that each matcher allows at its next step, bool [len(matchers), vocabulary]."""
+        words: npt.NDArray[np.int32] = llguidance.numpy.allocate_token_bitmask(len(matchers), self._vocabulary)
         jobs = [(matcher, row) for row, matcher in enumerate(matchers)]
-        llguidance.torch.fill_next_token_bitmask_par(self._executor, jobs, mask)
-        return mask
+        llguidance.numpy.fill_next_token_bitmask_par(self._executor, jobs, words)
+        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=self._vocabulary)
+        return bits.view(np.bool_)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from aigc.engine.chat import ChatEncoder, PromptFault, Tokenizer
@@ -20,14 +19,13 @@ from aigc.engine.sampler import Sampler
 from aigc.engine.sizing import context_for, slots_for
 from aigc.errors import EngineError
 from aigc.models import ModelRef
-from aigc.records import Completion, EngineInfo, Fault, Prompt, Sampling
+from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _log = logging.getLogger(__name__)
-_IDLE = Sampling(temperature=0.0)
 
 
 class LocalEngine:
@@ -42,6 +40,7 @@ class LocalEngine:
     def info(self) -> EngineInfo:
         import transformers
 
+        loaded = self._loaded
         return EngineInfo(
             engine="local",
             model=self._ref.ref,
@@ -49,6 +48,7 @@ class LocalEngine:
             dtype=self._settings.dtype,
             device=_device_name(self._device),
             slots=self._slots,
+            batch_invariant=loaded.runner(self._slots).invariant if loaded else True,
             versions={"torch": str(torch.__version__), "transformers": transformers.__version__},
         )
 
@@ -129,7 +129,8 @@ class _Batch:
     def __init__(self, loaded: _Loaded, slots: int) -> None:
         self._loaded = loaded
         self._runner = loaded.runner(slots)
-        self._rows: list[Row | None] = [None] * slots
+        self._rows: list[Row] = []
+        """Rows in flight; a row's place in the list is its slot."""
         self._device = loaded.model.device
         self._context = context_for(loaded.settings, loaded.model, slots)
         self._seen = torch.zeros(slots, loaded.vocabulary, dtype=torch.bool, device=self._device)
@@ -138,24 +139,24 @@ class _Batch:
 
     def in_flight(self) -> list[Prompt]:
         """Prompts taken and not answered, in the order of their slots."""
-        rows = [row.prompt for row in self._rows if row]
+        rows = [row.prompt for row in self._rows]
         return rows if self._admitting is None else [*rows, self._admitting]
 
     def run(self, source: Iterator[Prompt | None], waiting: deque[Prompt]) -> Iterator[Completion]:
         while True:
             yield from self._fill(source, waiting)
-            if not any(self._rows):
+            if not self._rows:
                 return
             yield from self._step()
 
     def _fill(self, source: Iterator[Prompt | None], waiting: deque[Prompt]) -> Iterator[Completion]:
         """Give every free slot a prompt, as far as there are any."""
-        while None in self._rows:
+        while len(self._rows) < self._runner.slots:
             prompt = waiting.popleft() if waiting else next(source, None)
             if prompt is None:
                 return
             self._admitting = prompt
-            completion = self._admit(prompt, self._rows.index(None))
+            completion = self._admit(prompt, len(self._rows))
             self._admitting = None
             if completion:
                 yield completion
@@ -183,41 +184,50 @@ class _Batch:
         )
         completion = self._advance(row, slot, int(chosen[0]), finite=bool(finite[0]))
         if completion is None:
-            self._rows[slot], self._sampler = row, None
+            self._rows.append(row)
+            self._sampler = None
         return completion
 
-    def _step(self) -> Iterator[Completion]:
-        """One token for every row in flight."""
+    def _step(self) -> list[Completion]:
+        """One token for every row in flight. Returns the completions of those that end with it."""
         rows = self._rows
-        logits = self._runner.decode(
-            [row.tokens[-1] if row else 0 for row in rows], [row.length if row else 0 for row in rows]
-        )
+        logits = self._runner.decode([row.tokens[-1] for row in rows], [row.length for row in rows])
         if self._sampler is None:
             self._sampler = Sampler(
-                [row.prompt.sampling if row else _IDLE for row in rows],
-                [row.prompt.seed if row else 0 for row in rows],
-                self._device,
+                [row.prompt.sampling for row in rows], [row.prompt.seed for row in rows], self._device
             )
-        positions = torch.tensor([len(row.tokens) if row else 0 for row in rows], device=self._device)
-        chosen, finite = self._sampler.choose(logits, positions, self._seen, self._allowed(rows))
-        for slot, (row, token, ok) in enumerate(zip(rows, chosen.tolist(), finite.tolist(), strict=True)):
-            if row and (completion := self._advance(row, slot, token, finite=ok)):
-                rows[slot], self._sampler = None, None
-                yield completion
+        positions = torch.tensor([len(row.tokens) for row in rows], device=self._device)
+        chosen, finite = self._sampler.choose(logits, positions, self._seen[: len(rows)], self._allowed(rows))
+        answers = [
+            self._advance(row, slot, token, finite=ok)
+            for slot, (row, token, ok) in enumerate(zip(rows, chosen.tolist(), finite.tolist(), strict=True))
+        ]
+        for slot in reversed(range(len(answers))):
+            if answers[slot]:
+                self._vacate(slot)
+        return [answer for answer in answers if answer]
+
+    def _vacate(self, slot: int) -> None:
+        """Take a row out and close the gap with the last one."""
+        last = len(self._rows) - 1
+        if slot != last:
+            self._runner.move(last, slot)
+            self._rows[slot] = self._rows[last]
+            self._seen[slot] = self._seen[last]
+        self._rows.pop()
+        self._sampler = None
 
     def _advance(self, row: Row, slot: int, token: int, *, finite: bool) -> Completion | None:
         """Give a row its next token; its completion where it ends with it."""
         self._seen[slot, token] = True
         return row.take(token, self._loaded.tokenizer, self._loaded.end_tokens, finite=finite)
 
-    def _allowed(self, rows: list[Row | None] | list[Row]) -> torch.Tensor | None:
+    def _allowed(self, rows: list[Row]) -> torch.Tensor | None:
         """Tokens that the rows' grammars allow, bool [rows, vocabulary]; None where no row has a grammar."""
-        held = [(index, row.matcher) for index, row in enumerate(rows) if row and row.matcher]
+        held = [(index, row.matcher) for index, row in enumerate(rows) if row.matcher]
         if not held:
             return None
-        bits = self._loaded.grammars.masks([matcher for _, matcher in held]).numpy().view(np.uint8)
-        unpacked = np.unpackbits(bits, axis=1, bitorder="little", count=self._loaded.vocabulary)
-        masks = torch.from_numpy(unpacked).view(torch.bool).to(self._device)
+        masks = torch.from_numpy(self._loaded.grammars.masks([matcher for _, matcher in held])).to(self._device)
         if len(held) == len(rows):
             return masks
         allowed = torch.ones(len(rows), self._loaded.vocabulary, dtype=torch.bool, device=self._device)

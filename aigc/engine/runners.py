@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
@@ -13,11 +14,15 @@ if TYPE_CHECKING:
 
 PROBE_TOKENS = 24
 
+_log = logging.getLogger(__name__)
+
 
 class Runner(Protocol):
     """Steps a model. Logits are float32."""
 
     slots: int
+    invariant: bool
+    """Whether a row's logits were found the same in every slot and beside any neighbours."""
 
     def reserve(self, positions: int) -> None:
         """Make room for rows of this many tokens."""
@@ -26,19 +31,23 @@ class Runner(Protocol):
         """Read a prompt into `slot`. Returns logits [vocabulary] for its next token."""
 
     def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        """Feed `tokens[slot]` at position `lengths[slot]` of every slot. Returns logits [slots, vocabulary].
+        """Feed `tokens[slot]` at position `lengths[slot]` of the first slots. Returns logits [len(tokens), vocabulary]."""
 
-        A slot with length 0 is idle; its logits mean nothing.
-        """
+    def move(self, source: int, target: int) -> None:
+        """Put the row in slot `source` into slot `target`."""
 
 
 class SlotRunner:
-    """All slots in one forward pass at one shape."""
+    """The rows in flight in one forward pass, at one of a few widths.
+
+    A width below `slots` is used only if `find_widths` saw it compute bit for bit what the full width computes.
+    """
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
-        self.slots = slots
-        self._model = model
+        self.slots, self.invariant = slots, True
+        self.model = model
         self._device = model.device
+        self._widths = [slots]
         self._cache = SlotCache(SlotShape(model.config, slots, model.dtype, model.device))
 
     def reserve(self, positions: int) -> None:
@@ -50,13 +59,44 @@ class SlotRunner:
         return self._forward(torch.tensor([tokens]), torch.arange(len(tokens)).unsqueeze(0))[0]
 
     def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        positions = torch.tensor(lengths, device=self._device)
+        width = next(width for width in self._widths if width >= len(tokens))
+        return self._decode_at(width, tokens, lengths)[: len(tokens)]
+
+    def move(self, source: int, target: int) -> None:
+        self._cache.move(source, target)
+
+    def find_widths(self) -> None:
+        """Try each power of two below `slots`, and the full width with its rows in another order.
+
+        All slots get the same prompt and each another next token. Reduction order depends on shapes and not on data, so
+        widths that agree bit for bit on every row here agree on all rows.
+        """
+        prompt = probe_tokens(self.model)
+        self.reserve(len(prompt) + 1)
+        self.prefill(0, prompt)
+        for slot in range(1, self.slots):
+            self.move(0, slot)
+        tokens = [(31 * slot + 5) % int(self.model.config.vocab_size) for slot in range(self.slots)]
+        expected = self._decode_at(self.slots, tokens, [len(prompt)] * self.slots)
+
+        def agrees(width: int) -> bool:
+            order = [(slot + self.slots // 2 + 1) % self.slots for slot in range(width)]
+            found = self._decode_at(width, [tokens[slot] for slot in order], [len(prompt)] * width)
+            return torch.equal(found, expected[order])
+
+        self.invariant = agrees(self.slots)
+        powers = [1 << n for n in range(1, self.slots.bit_length()) if 1 << n < self.slots]
+        self._widths = [width for width in powers if self.invariant and agrees(width)] + [self.slots]
+
+    def _decode_at(self, width: int, tokens: list[int], lengths: list[int]) -> torch.Tensor:
+        idle = width - len(tokens)
+        positions = torch.tensor([*lengths, *[0] * idle], device=self._device)
         self._cache.begin_decode(positions)
-        return self._forward(torch.tensor(tokens).unsqueeze(1), positions.unsqueeze(1))
+        return self._forward(torch.tensor([*tokens, *[0] * idle]).unsqueeze(1), positions.unsqueeze(1))
 
     def _forward(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            output = self._model(
+            output = self.model(
                 input_ids=tokens.to(self._device),
                 position_ids=positions.to(self._device),
                 past_key_values=self._cache,
@@ -71,8 +111,8 @@ class RowRunner:
     """Each row through the model's own cache: slow, right for every architecture, and as reproducible."""
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
-        self.slots = slots
-        self._model = model
+        self.slots, self.invariant = slots, True
+        self.model = model
         self._caches: list[object | None] = [None] * slots
 
     def reserve(self, positions: int) -> None:
@@ -83,14 +123,15 @@ class RowRunner:
         return self._forward(slot, tokens)
 
     def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        rows = [self._forward(slot, [tokens[slot]]) if length else None for slot, length in enumerate(lengths)]
-        blank = torch.zeros_like(next(row for row in rows if row is not None))
-        return torch.stack([blank if row is None else row for row in rows])
+        return torch.stack([self._forward(slot, [token]) for slot, token in enumerate(tokens)])
+
+    def move(self, source: int, target: int) -> None:
+        self._caches[target], self._caches[source] = self._caches[source], None
 
     def _forward(self, slot: int, tokens: list[int]) -> torch.Tensor:
         with torch.inference_mode():
-            output = self._model(
-                input_ids=torch.tensor([tokens], device=self._model.device),
+            output = self.model(
+                input_ids=torch.tensor([tokens], device=self.model.device),
                 past_key_values=self._caches[slot],
                 use_cache=True,
             )
@@ -101,33 +142,41 @@ class RowRunner:
 def open_runner(model: PreTrainedModel, slots: int) -> SlotRunner | RowRunner:
     """A SlotRunner where it computes what the model itself computes, else a RowRunner.
 
-    The choice is made by trying: a prompt and a few steps, compared with the model's own attention. A list of names would age.
+    The choice is made by trying: a prompt and a few steps, compared with the model's own attention. A list of names
+    would age.
     """
-    stock = RowRunner(model, 1)
-    tokens = [(7 * i + 11) % int(model.config.vocab_size) for i in range(PROBE_TOKENS)]
-    expected = _probe(stock, tokens)
-    previous = model.config._attn_implementation
     from transformers import AttentionInterface
 
+    expected = _probe(RowRunner(model, 1))
+    previous = model.config._attn_implementation
     AttentionInterface.register(ATTENTION, slot_attention)
     try:
         model.set_attn_implementation(ATTENTION)
-        if _reads_whole_context(model) and _close(_probe(SlotRunner(model, 2), tokens), expected):
-            return SlotRunner(model, slots)
-    except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
+        if _reads_whole_context(model) and _close(_probe(SlotRunner(model, 1)), expected):
+            runner = SlotRunner(model, slots)
+            runner.find_widths()
+            return runner
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as exc:
         # Whatever way the architecture differs, its own cache is right.
-        pass
+        _log.info("%s does not run in slots (%s)", type(model).__name__, type(exc).__name__)
     model.set_attn_implementation(previous)
     return RowRunner(model, slots)
 
 
-def _probe(runner: SlotRunner | RowRunner, tokens: list[int]) -> torch.Tensor:
-    """Logits after a prompt and after two further tokens, [3, vocabulary], with the row in the last slot."""
-    slot, idle = runner.slots - 1, [0] * (runner.slots - 1)
+def probe_tokens(model: PreTrainedModel) -> list[int]:
+    """A prompt for trials: `PROBE_TOKENS` ids spread over the vocabulary."""
+    return [(7919 * i + 11) % int(model.config.vocab_size) for i in range(PROBE_TOKENS)]
+
+
+def _probe(runner: SlotRunner | RowRunner) -> torch.Tensor:
+    """Logits after a prompt and after two further tokens, [3, vocabulary]."""
+    tokens = probe_tokens(runner.model)
     runner.reserve(len(tokens))
-    steps = [runner.prefill(slot, tokens[:-2])]
-    for at in (-2, -1):
-        steps.append(runner.decode([*idle, tokens[at]], [*idle, len(tokens) + at])[slot])
+    steps = [runner.prefill(0, tokens[:-2])]
+    for at in (len(tokens) - 2, len(tokens) - 1):
+        steps.append(runner.decode([tokens[at]], [at])[0])
     return torch.stack(steps)
 
 

@@ -10,6 +10,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import islice, product
 from typing import TypeAlias
 
 import msgspec
@@ -18,12 +20,16 @@ from aigc.records import Completion, EngineInfo, Fault, Prompt
 
 Script: TypeAlias = Callable[[Prompt], "str | Completion"]
 
-_WORDS = (
-    "the morning light falls on a quiet harbour where old boats wait for new paint and the baker opens early "
-    "with warm bread for people who walk slowly along stone streets toward work or school while gulls argue "
-    "above green water and somebody somewhere practises a song that will be ready before winter comes again "
-    "to these hills with snow and stories about travellers lamps letters maps gardens clocks"
-).split()
+_PARTS = tuple(part.split("/") for part in (
+    "The morning light/A quiet harbour/Her neighbour/The baker/An old ferry/Every visitor/My sister/This teacher",
+    "waits for/looks after/draws/remembers/asks about/walks along/keeps/carries/paints/listens to",
+    "the green water/a box of letters/the stone streets/two of the boats/our garden/the slow clock/maps of the hills/"
+    "the wet stairs/their new bread/the gulls/three brass keys/this wooden table",
+    "before the winter comes/with patience/while the trains arrive/and tells nobody/by the light of the lamps/"
+    "when it is time/and has to smile/in the rain/with not a word/in the old way/for a friend/on most days",
+))
+"""Sentences are one part of each line. Function words make them English for any filter."""
+_SENTENCES, _SENTENCE_CHARS = 1009, 74
 
 
 class ScriptedEngine:
@@ -76,10 +82,10 @@ class ScriptedEngine:
 
 def answer(prompt: Prompt) -> str:
     """Sentences, or JSON within the prompt's schema, chosen by the prompt's seed."""
-    rng = random.Random(prompt.seed)
+    sentences = _sentences(prompt.seed)
     if prompt.json_schema is None:
-        return " ".join(_sentence(rng) for _ in range(8))
-    return msgspec.json.encode(_example(_decode_schema(prompt.json_schema), rng)).decode()
+        return " ".join(islice(sentences, 8))
+    return msgspec.json.encode(_example(_decode_schema(prompt.json_schema), sentences)).decode()
 
 
 def fault(code: str) -> Completion:
@@ -93,32 +99,50 @@ class _End:
 
 
 _END = _End()
-_Schema: TypeAlias = "dict[str, object]"
-_schemas: dict[str, _Schema] = {}
 
 
-def _decode_schema(text: str) -> _Schema:
-    if text not in _schemas:
-        _schemas[text] = msgspec.json.decode(text, type=dict[str, object])
-    return _schemas[text]
+class _Bounds(msgspec.Struct, frozen=True, rename="camel"):
+    """The part of a JSON schema that examples are made from."""
+
+    type: str
+    properties: dict[str, _Bounds] = {}
+    items: _Bounds | None = None
+    min_items: int = 1
+    min_length: int = 1
+    max_length: int = 400
 
 
-def _example(schema: _Schema, rng: random.Random) -> object:
-    if schema["type"] == "object":
-        properties = msgspec.convert(schema["properties"], dict[str, dict[str, object]])
-        return {name: _example(part, rng) for name, part in properties.items()}
-    if schema["type"] == "array":
-        entry = msgspec.convert(schema["items"], dict[str, object])
-        return [_example(entry, rng) for _ in range(msgspec.convert(schema.get("minItems", 1), int))]
-    shortest = msgspec.convert(schema.get("minLength", 1), int)
-    longest = msgspec.convert(schema.get("maxLength", 400), int)
-    text = _sentence(rng)
-    while len(text) < shortest:
-        text += " " + _sentence(rng)
-    return text[: max(longest - 1, 1)].rstrip(" .") + "." if len(text) > longest else text
+@cache
+def _decode_schema(text: str) -> _Bounds:
+    return msgspec.json.decode(text, type=_Bounds)
 
 
-def _sentence(rng: random.Random) -> str:
-    start = rng.randrange(len(_WORDS) - 12)
-    words = _WORDS[start : start + rng.randrange(7, 12)]
-    return f"{words[0].capitalize()} {' '.join(words[1:])} {rng.choice(_WORDS)}."
+def _example(schema: _Bounds, sentences: Iterator[str]) -> object:
+    if schema.type == "object":
+        return {name: _example(part, sentences) for name, part in schema.properties.items()}
+    if schema.items:
+        return [_example(schema.items, sentences) for _ in range(schema.min_items)]
+    text, enough = next(sentences), schema.min_length + (schema.max_length - schema.min_length) // 4
+    while len(text) < enough:
+        text += " " + next(sentences)
+    if len(text) <= schema.max_length:
+        return text
+    return text[: max(schema.max_length - 1, 1)].rstrip(" .") + "."
+
+
+@cache
+def _all_sentences() -> list[str]:
+    """As many as a prime number, so that steps of any length reach all of them."""
+    short = [text for text in (f"{' '.join(parts)}." for parts in product(*_PARTS)) if len(text) <= _SENTENCE_CHARS]
+    random.Random(0).shuffle(short)
+    return short[:_SENTENCES]
+
+
+def _sentences(seed: int) -> Iterator[str]:
+    """Sentences in an order that `seed` decides, none twice before all were there."""
+    every = _all_sentences()
+    step, at = divmod(seed, _SENTENCES)
+    step = 1 + step % (_SENTENCES - 1)
+    while True:
+        yield every[at]
+        at = (at + step) % _SENTENCES

@@ -1,11 +1,11 @@
 """Keys and values of a fixed number of rows, and the attention that reads them.
 
-A *slot* holds one row. Each layer's keys and values lie in blocks of `BLOCK` positions, a block holding that stretch of
-every slot: `[layers][blocks, slots · kv_heads, BLOCK, head_dim]`. A longer context adds a block; nothing is copied.
+A *slot* holds one row. Each layer's keys and values lie in blocks of `BLOCK` positions, a block holding that stretch
+of every slot: `[blocks, slots · kv_heads, BLOCK, head_dim]`. The rows in flight fill the first slots.
 
-Every decode step computes all slots at one shape, and every row reduces over its own blocks in their order, later blocks
-adding exact zeros. So a row's arithmetic, and with it its text, does not depend on what the other slots hold. The heads that
-share one key/value head are computed as the rows of one matrix, so keys and values are never repeated.
+Every row reduces over its own blocks in their order, each block computed at one shape, later blocks adding exact zeros.
+So a row's arithmetic, and with it its text, does not depend on what the other slots hold. The heads that share one
+key/value head are computed as the rows of one matrix, so keys and values are never repeated.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ class SlotCache:
         self._values: list[torch.Tensor] = []
         self._capacity_blocks = 0
         self._prefill_slot: int | None = None
-        self._write_block = torch.empty(0)
-        self._write_at = torch.empty(0)
-        self.blocks = 0
+        self._write_at: tuple[torch.Tensor, ...] = ()
+        self.blocks = self.width = 0
         self.bias = torch.empty(0)
 
     def reserve(self, positions: int) -> None:
@@ -78,13 +77,12 @@ class SlotCache:
         self._prefill_slot = slot
 
     def begin_decode(self, lengths: torch.Tensor) -> None:
-        """Prepare a step that writes position `lengths[slot]` of every slot. `lengths`: int64 [slots]."""
+        """Prepare a step that writes position `lengths[slot]` of the first `len(lengths)` slots. int64 [width]."""
         s = self.shape
         self._prefill_slot = None
-        self.blocks = int(lengths.max()) // BLOCK + 1
-        row = torch.arange(s.slots * s.kv_heads, device=s.device)
+        self.blocks, self.width = int(lengths.max()) // BLOCK + 1, len(lengths)
         per_row = lengths.repeat_interleave(s.kv_heads)
-        self._write_block, self._write_at, self._write_row = per_row // BLOCK, per_row % BLOCK, row
+        self._write_at = (per_row // BLOCK, torch.arange(len(per_row), device=s.device), per_row % BLOCK)
         positions = torch.arange(self.blocks * BLOCK, device=s.device).view(self.blocks, 1, 1, BLOCK)
         self.bias = torch.where(positions <= per_row.view(1, -1, 1, 1), 0.0, float("-inf"))
 
@@ -93,17 +91,22 @@ class SlotCache:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store new keys and values (`[rows, kv_heads, tokens, head_dim]`).
 
-        Returns what attention reads: in prefill the row's own, in decode all blocks of the layer.
+        Returns what attention reads: in prefill the row's own, in decode the layer's whole storage.
         """
         if self._prefill_slot is not None:
             self._store_row(self._keys[layer_idx], key[0])
             self._store_row(self._values[layer_idx], value[0])
             return key, value
-        rows, head_dim = self.shape.slots * self.shape.kv_heads, self.shape.head_dim
-        at = (self._write_block, self._write_row, self._write_at)
-        self._keys[layer_idx].index_put_(at, key.reshape(rows, head_dim))
-        self._values[layer_idx].index_put_(at, value.reshape(rows, head_dim))
-        return self._keys[layer_idx][: self.blocks], self._values[layer_idx][: self.blocks]
+        rows, head_dim = self.width * self.shape.kv_heads, self.shape.head_dim
+        self._keys[layer_idx].index_put_(self._write_at, key.reshape(rows, head_dim))
+        self._values[layer_idx].index_put_(self._write_at, value.reshape(rows, head_dim))
+        return self._keys[layer_idx], self._values[layer_idx]
+
+    def move(self, source: int, target: int) -> None:
+        """Copy the row in slot `source` to slot `target`, to close a gap."""
+        heads = self.shape.kv_heads
+        for store in (*self._keys, *self._values):
+            store[:, target * heads : (target + 1) * heads] = store[:, source * heads : (source + 1) * heads]
 
     @property
     def decoding(self) -> bool:
@@ -143,11 +146,11 @@ def slot_attention(
         )
         return attended.transpose(1, 2), None
     shape = slot_cache.shape
-    rows = shape.slots * shape.kv_heads
+    rows = slot_cache.width * shape.kv_heads
     scale = shape.head_dim**-0.5 if scaling is None else scaling
     grouped = query.reshape(rows, shape.group, shape.head_dim)
     attended = _block_attention(grouped, key, value, slot_cache.bias, scale)
-    return attended.view(shape.slots, 1, shape.kv_heads * shape.group, shape.head_dim), None
+    return attended.view(slot_cache.width, 1, shape.kv_heads * shape.group, shape.head_dim), None
 
 
 def _block_attention(
@@ -155,21 +158,19 @@ def _block_attention(
 ) -> torch.Tensor:
     """Softmax attention over blocks, each at one shape, combined in the order of the blocks.
 
-    `query` [rows, group, dim]; `keys`, `values` [blocks, rows, BLOCK, dim]; `bias` [blocks, rows, 1, BLOCK], 0 or -inf.
-    The maximum is exact in any order; sums within a block have one shape; sums over blocks run from the first to the last,
-    where the blocks past a row's end add zero.
+    `query` [rows, group, dim]; `keys`, `values` [capacity, slots · kv_heads, BLOCK, dim], of which the first
+    `bias.shape[0]` blocks and `rows` rows are read; `bias` [blocks, rows, 1, BLOCK], 0 or -inf.
+
+    The maximum is exact in any order; sums within a block have one shape; sums over blocks run from the first to the
+    last, where the blocks past a row's end add zero.
     """
-    blocks, rows, _, dim = keys.shape
-    group = query.shape[1]
-    per_block = query.unsqueeze(0).expand(blocks, -1, -1, -1).reshape(blocks * rows, group, dim)
-    scores = torch.bmm(per_block, keys.reshape(blocks * rows, BLOCK, dim).transpose(1, 2)).float()
-    scores = scores.view(blocks, rows, group, BLOCK).mul_(scale).add_(bias)
+    blocks, rows = len(bias), len(query)
+    scores = torch.stack([torch.bmm(query, keys[block, :rows].transpose(1, 2)) for block in range(blocks)]).float()
+    scores.mul_(scale).add_(bias)
     weights = scores.sub_(scores.amax(-1, keepdim=True).amax(0, keepdim=True)).exp_()
-    sums = weights.sum(-1, keepdim=True)
-    parts = torch.bmm(
-        weights.to(values.dtype).view(blocks * rows, group, BLOCK), values.reshape(blocks * rows, BLOCK, dim)
-    ).view(blocks, rows, group, dim)
-    total, attended = sums[0], parts[0].float()
+    sums, shares = weights.sum(-1, keepdim=True), weights.to(values.dtype)
+    total, attended = sums[0], torch.bmm(shares[0], values[0, :rows]).float()
     for block in range(1, blocks):
-        total, attended = total + sums[block], attended + parts[block].float()
+        total = total + sums[block]
+        attended = attended + torch.bmm(shares[block], values[block, :rows]).float()
     return (attended / total).to(query.dtype)
