@@ -53,15 +53,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 def main() -> None:
     """The `aigc` program: errors as one message, exit codes as the module says."""
     try:
-        app()
+        app(prog_name="aigc")
     except AigcError as exc:
-        sys.stderr.write(f"aigc: {exc}\n")
-        raise SystemExit(exc.exit_code) from None
+        raise SystemExit(_told(exc)) from None
+    except OSError as exc:  # of a path that was given: stages name the file themselves where they write
+        place, found = str(exc.filename or "a file"), exc.strerror or type(exc).__name__
+        raise SystemExit(_told(AigcError(place, found, "a path that can be used", "Check it and its disk."))) from exc
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
 
 
-def _version(show: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _told(exc: AigcError) -> int:
+    sys.stderr.write(f"aigc: {exc}\n")
+    return exc.exit_code
+
+
+def _version(show: bool) -> None:
     if show:
         typer.echo(f"aigc {__version__}")
         raise typer.Exit

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import typer
 
-from aigc.doctor import examine, prefect_api_url
-from aigc.errors import UsageError
+from aigc.content import help_for
+from aigc.doctor import examine, examine_prefect, prefect_api_url
+from aigc.errors import AigcError, TemplateError, UsageError, nearest, shown
 from aigc.job import Job, Survey, templates_folder
 from aigc.models import catalogue, installed
 from aigc.packs import load_packs
 from aigc.progress import open_progress
-from aigc.prompts import render
 from aigc.provenance import RunFile
 from aigc.records import Brief
-from aigc.report import headline, outcome_lines
+from aigc.report import counted, headline, outcome_lines
 from aigc.settings import Table, load_settings
 from aigc.start import Request, default_config, open_job, start
 
-ERRORS_SHOWN = 40
+LANGUAGES_SHOWN = 2
 CHARS_PER_TOKEN = 4.2
 """Of English prompts, measured on the shipped templates with the default model's tokenizer."""
 
@@ -41,26 +43,23 @@ def mapping(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         field, equals, column = pair.partition("=")
         if not (field.strip() and equals and column.strip()):
-            raise UsageError("--map", f"'{pair}'", "FIELD=COLUMN", "For example --map product=Title.")
+            raise UsageError("--map", shown(pair), "FIELD=COLUMN", "For example --map product=Title.")
         columns[field.strip()] = column.strip()
     return columns
 
 
 def run(request: Request, *, quiet: bool) -> RunFile:
-    """Make a run: as a Prefect flow where an API is configured, straight where none is. SIGTERM stops it as Ctrl-C does."""
-    import os
-
+    """Make a run: as a Prefect flow where an API is configured, else straight. SIGTERM stops it as Ctrl-C does."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with open_progress(quiet=quiet) as progress:
             if prefect_api_url(os.environ):
+                refuse_dead_api()
                 from flows.generate import run_flow
 
                 return run_flow(request, progress, say)
             with start(request, progress, say) as started:
-                warn_of_bad_rows(started.survey)
                 if started.run is None:
-                    say(f"Nothing to do: {started.file.run_id} already holds these results. --new makes them again.")
                     return started.file
                 started.run.generate(started.job.rows())
                 return started.run.finish()
@@ -68,19 +67,16 @@ def run(request: Request, *, quiet: bool) -> RunFile:
         signal.signal(signal.SIGTERM, previous)
 
 
+def refuse_dead_api() -> None:
+    """Raise AigcError where the Prefect API does not answer: at once, where Prefect would take its time."""
+    finding = examine_prefect(os.environ)
+    if finding.status == "problem":
+        raise AigcError("Prefect", finding.found, "a Prefect API", finding.remedy)
+
+
 def say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def warn_of_bad_rows(survey: Survey) -> None:
-    """Name the bad rows before the good ones run."""
-    if not survey.invalid:
-        return
-    for error in survey.errors[:ERRORS_SHOWN]:
-        say(error.message)
-    if survey.error_count > ERRORS_SHOWN:
-        say(f"… and {survey.error_count - ERRORS_SHOWN:,} more; `aigc check` counts them, rejected.csv will list them.")
-    say(f"{survey.invalid:,} bad rows stand in the results as invalid; {survey.briefs:,} good rows run.")
+    """Write a line to stderr, above the progress bar where there is one: typer.echo would write across it."""
+    sys.stderr.write(f"{line}\n")
 
 
 def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
@@ -95,7 +91,7 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
         typer.echo(f"  {line}")
     typer.echo(f"Results: {folder}")
     for output in file.outputs:
-        typer.echo(f"  {output.path:<16} {output.rows:,} rows")
+        typer.echo(f"  {output.path:<16} {counted(output.rows or 0, 'row')}")
     typer.echo("  report.md        what happened, by type and reason")
 
 
@@ -111,9 +107,11 @@ def show_survey(briefs: Path, found: Survey, *, as_json: bool) -> None:
         typer.echo(error.message)
     if found.error_count > len(found.errors):
         typer.echo(f"… and {found.error_count - len(found.errors):,} more errors.")
-    typer.echo(f"{briefs}: {found.briefs:,} good rows, {found.invalid:,} bad, {found.skipped:,} left out.")
+    left_out = f", {found.skipped:,} left out" if found.skipped else ""
+    typer.echo(f"{briefs}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
+    width = max(map(len, found.types), default=0)
     for name, count in found.types.items():
-        typer.echo(f"  {name:<22} {count:,} texts")
+        typer.echo(f"  {name:<{width}}  {counted(count, 'text'):>9}")
 
 
 def dry_run(request: Request, *, as_json: bool) -> None:
@@ -121,15 +119,26 @@ def dry_run(request: Request, *, as_json: bool) -> None:
     job = open_job(request)
     found = job.survey()
     tokens_in = tokens_out = 0
-    for row in job.rows():
-        if isinstance(row, Brief):
-            characters = sum(len(message.content) for message in render(row, job.packs))
-            tokens_in += round(characters / CHARS_PER_TOKEN) * row.variants
-            tokens_out += job.sampling(row).max_new_tokens * row.variants
+    failed = list[str]()
+    for row in (row for row in job.rows() if isinstance(row, Brief)):
+        try:
+            characters = sum(len(message.content) for message in job.messages(row))
+        except TemplateError as exc:
+            failed.append(str(exc))
+            continue
+        tokens_in += round(characters / CHARS_PER_TOKEN) * row.variants
+        tokens_out += job.sampling(row).max_new_tokens * row.variants
     if as_json:
-        facts = {"survey": found, "prompt_tokens_about": tokens_in, "answer_tokens_at_most": tokens_out}
+        facts = {
+            "survey": found,
+            "unrenderable": failed,
+            "prompt_tokens_about": tokens_in,
+            "answer_tokens_at_most": tokens_out,
+        }
         typer.echo(msgspec.json.encode(facts).decode())
         return
+    for message in failed:
+        typer.echo(message)
     show_survey(Path(request.briefs), found, as_json=False)
     typer.echo(
         f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
@@ -138,17 +147,15 @@ def dry_run(request: Request, *, as_json: bool) -> None:
 
 def preview(request: Request, row: int, *, as_json: bool) -> None:
     job: Job = open_job(request)
+    number = 0
     for number, found in enumerate(job.rows(), 1):
         if number < row:
             continue
         if not isinstance(found, Brief):
-            raise UsageError(
-                f"{request.briefs} row {row}",
-                "a bad row: " + " ".join(e.message for e in found.errors),
-                "a good one",
-                "Correct it, or preview another row.",
-            )
-        messages = render(found, job.packs)
+            for error in found.errors:
+                say(error.message)
+            raise UsageError("--row", f"{row}, a bad row", "a good row", "Correct it, or preview another row.")
+        messages = job.messages(found)
         schema = job.packs[found.content_type].type.json_schema(found.language)
         if as_json:
             typer.echo(
@@ -169,25 +176,25 @@ def preview(request: Request, row: int, *, as_json: bool) -> None:
             f"at most {job.sampling(found).max_new_tokens} tokens ---"
         )
         return
-    raise UsageError("--row", str(row), "a row of the sheet", "Count from 1, without the heading and rows left out.")
+    raise UsageError("--row", str(row), f"1 to {number:,}", "Count from 1, without the heading and rows left out.")
 
 
 def show_types(templates: str, name: str | None) -> None:
     packs = load_packs(templates_folder(templates))
     if name is None:
         for known, pack in packs.items():
-            typer.echo(f"{known:<22} {', '.join(pack.type.languages):<8} {pack.type.summary}")
+            typer.echo(f"{known:<20} {', '.join(pack.type.languages):<7} {pack.type.summary}")
         typer.echo("\naigc types TYPE shows a type's fields.")
         return
     if name not in packs:
-        raise UsageError("TYPE", f"'{name}'", "one of " + ", ".join(packs), "Correct the name.")
+        raise UsageError("TYPE", shown(name), f"one of {', '.join(packs)}", f"Correct it.{nearest(name, [*packs])}")
     kind = packs[name].type
     typer.echo(f"{kind.title}: {kind.summary}\n\nColumns of the sheet:")
     for field, spec in kind.fields.items():
         typer.echo(f"  {field:<18} {spec.type:<8} {'required' if spec.required else 'optional'}  {spec.help}")
     typer.echo(f"\nOutput: {kind.output.format}")
     for field, part in kind.output.fields.items():
-        typer.echo(f"  {field:<18} {part.type}")
+        typer.echo(f"  {field:<18} {part.type:<8} {help_for(part.help, kind.languages[0])}")
 
 
 def show_models() -> None:
@@ -196,7 +203,9 @@ def show_models() -> None:
         state = (
             ("here" if not here[name].problem else f"damaged: {here[name].problem}") if name in here else "not fetched"
         )
-        typer.echo(f"{name:<34} {state:<12} {model.licence:<12} {', '.join(model.languages)}")
+        more = len(model.languages) - LANGUAGES_SHOWN
+        languages = ", ".join(model.languages[:LANGUAGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        typer.echo(f"{name:<36} {state:<12} {model.licence:<11} {languages}")
     typer.echo("\nAny Hugging Face id or local folder of safetensors works too: --model.")
 
 

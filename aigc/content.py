@@ -11,9 +11,12 @@ from aigc.records import FieldValue, Sampling, Value
 
 PER_CHARACTER_LANGUAGES = frozenset({"zh", "ja"})
 """Languages written without spaces: their length is counted in characters."""
+PLAIN_LINE = r"^[^<>{}\[\]|\\`*#_~^\x00-\x1f]*$"
+PLAIN_TEXT = r"^[^<>{}\[\]|\\`*#_~^\x00-\x09\x0b-\x1f]*$"
+"""Prose without the characters of markup and code; a text may have line breaks. Held to by the grammar."""
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _CJK_CHAR = re.compile(f"[{_CJK}]")
-_WORD = re.compile(r"\w+(?:['’\-.,]\w+)*")
+_WORD = re.compile(r"\w++(?:['’\-.,]\w++)*+")
 
 PerLanguage = dict[str, int] | int | None
 
@@ -54,6 +57,8 @@ class OutputField(Value, frozen=True, forbid_unknown_fields=True):
 class Output(Value, frozen=True, forbid_unknown_fields=True):
     format: Literal["json", "markdown", "text"] = "json"
     fields: dict[str, OutputField] = {}
+    markup: bool = False
+    """Whether fields may hold the characters of markup and code, `<>{}[]|\\*#_` and the like."""
 
 
 class Length(Value, frozen=True, forbid_unknown_fields=True):
@@ -104,9 +109,9 @@ def count_words(text: str, language: str) -> int:
     count). Other languages: words, where `don't`, `well-known` and `1,200.50` are one each.
     """
     if base_language(language) not in PER_CHARACTER_LANGUAGES:
-        return sum(1 for _ in _WORD.finditer(text))
+        return len(_WORD.findall(text))
     characters = len(_CJK_CHAR.findall(text))
-    return characters + sum(1 for _ in _WORD.finditer(_CJK_CHAR.sub(" ", text)))
+    return characters + len(_WORD.findall(_CJK_CHAR.sub(" ", text)))
 
 
 def base_language(language: str) -> str:
@@ -115,25 +120,26 @@ def base_language(language: str) -> str:
 
 
 def _schema(output: Output, language: str) -> dict[str, object]:
-    return _object({name: _field_schema(field, language) for name, field in output.fields.items()})
+    return _object({name: _field_schema(field, language, output) for name, field in output.fields.items()})
 
 
 def _object(properties: dict[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _field_schema(field: OutputField, language: str) -> dict[str, object]:
+def _field_schema(field: OutputField, language: str, output: Output) -> dict[str, object]:
     if field.type == "text":
-        return _text_schema(field, language)
+        return _text_schema(field, language, None if output.markup else PLAIN_TEXT)
+    pattern = None if output.markup else PLAIN_LINE
     if field.type == "list":
-        entry = _text_schema(field, language)
+        entry = _text_schema(field, language, pattern)
     else:
-        entry = _object({name: _text_schema(part, language) for name, part in field.fields.items()})
+        entry = _object({name: _text_schema(part, language, pattern) for name, part in field.fields.items()})
     return {"type": "array", "items": entry, "minItems": field.min_items, "maxItems": field.max_items}
 
 
-def _text_schema(field: OutputField | OutputPart, language: str) -> dict[str, object]:
+def _text_schema(field: OutputField | OutputPart, language: str, pattern: str | None) -> dict[str, object]:
     schema: dict[str, object] = {"type": "string", "minLength": for_language(field.min_chars, language) or 1}
     if longest := for_language(field.max_chars, language):
         schema["maxLength"] = longest
-    return schema
+    return schema | {"pattern": pattern} if pattern else schema

@@ -57,7 +57,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_model(settings, hardware, memory_bytes),
         _hub(),
         _templates(settings.run),
-        _prefect(os.environ),
+        examine_prefect(os.environ),
     ]
 
 
@@ -211,7 +211,8 @@ def _templates(settings: RunSettings) -> Finding:
     return Finding(name="templates", status="ok", found=f"{len(packs)} content types in {choice[0]}")
 
 
-def _prefect(environ: Mapping[str, str]) -> Finding:
+def examine_prefect(environ: Mapping[str, str]) -> Finding:
+    """Whether a Prefect API is set and answers. Takes `API_WAIT_S` at most."""
     url = prefect_api_url(environ)
     if not url:
         return Finding(name="prefect", status="warn",

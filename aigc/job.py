@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-import msgspec
-
 from aigc import __version__
 from aigc.briefs import BriefSheet, read_briefs
-from aigc.errors import UsageError
+from aigc.errors import UsageError, nearest
 from aigc.filters import Filter, build_filters
 from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
-from aigc.models import ModelRef
+from aigc.models import ModelRef, catalogue
 from aigc.packs import Packs, load_packs
-from aigc.records import Brief, InvalidRow, RowError, Sampling, Value
+from aigc.prompts import render
+from aigc.records import Brief, InvalidRow, Message, RowError, Sampling, Value
 from aigc.settings import Settings, check_sampling
 
 SHIPPED = Path(__file__).parent / "shipped"
 _REPOSITORY = Path(__file__).parent.parent
+SMALL_PARAMETERS = 300_000_000
+"""Below this many parameters a model copies the description of its answer's form instead of following it."""
 ERRORS_KEPT = 1000
 """Row errors that a survey keeps to show; all are in the results."""
 
@@ -54,15 +55,23 @@ class Job:
                     f"table types.{name}",
                     "no such content type",
                     "one of " + ", ".join(self.packs),
-                    "Correct the name in aigc.toml.",
+                    f"Correct the name in aigc.toml.{nearest(name, [*self.packs])}",
                 )
+        for pack in self.packs.values():
+            build_filters(pack.type.filters, f"{pack.folder}/template.toml")
         self._filters = {
-            name: build_filters(settings.filters_for(name, pack.type.filters), f"content type {name}")
+            name: build_filters(settings.filters_for(name, pack.type.filters), f"settings of content type {name}")
             for name, pack in self.packs.items()
         }
         self._sampling = {name: settings.sampling_for(name, pack.type.sampling) for name, pack in self.packs.items()}
         for name, sampling in self._sampling.items():
-            check_sampling(sampling, f"content type {name}")
+            check_sampling(sampling, f"settings of content type {name}")
+
+        self.describe_form = _describes_form(settings)
+
+    def messages(self, brief: Brief, feedback: Sequence[str] = ()) -> list[Message]:
+        """The exact messages that the model gets for `brief`, with what was wrong with its last attempt."""
+        return render(brief, self.packs, feedback, describe_form=self.describe_form)
 
     def rows(self) -> Iterator[Brief | InvalidRow]:
         """The sheet's rows in order, up to the limit."""
@@ -135,6 +144,7 @@ class Fingerprints:
                     pack.type.digest,
                     settings.sampling_for(name, pack.type.sampling),
                     job.text_key(model),
+                    job.describe_form,
                     run.seed,
                     run.max_attempts,
                     settings.filters_for(name, pack.type.filters),
@@ -152,8 +162,14 @@ class Fingerprints:
 
     @staticmethod
     def of_invalid(row: InvalidRow) -> str:
-        plain = [msgspec.structs.replace(error, row=0) for error in row.errors]
-        return digest(["invalid", row.id, plain])
+        return digest(["invalid", row])
+
+
+def _describes_form(settings: Settings) -> bool:
+    if settings.run.describe_form != "auto":
+        return settings.run.describe_form == "yes"
+    known = catalogue().get(settings.run.model)
+    return known is None or known.parameters >= SMALL_PARAMETERS
 
 
 def templates_folder(given: str) -> Path:

@@ -26,9 +26,9 @@ def read_output(completion: Completion, pack: Pack, language: str) -> Completion
     text, repaired = _unfenced(completion.text.strip())
     fields = _fields(text, output)
     if fields is None and completion.finish_reason == "length" and (closers := _missing_closers(text)):
-        fields, repaired = _fields(text + closers, output), f"closed with {closers}"
+        fields, repaired = _closed(text, closers, output), f"closed with {closers}"
     if fields is None:
-        return completion
+        return msgspec.structs.replace(completion, content=None, repaired="")
     content = Content(text=_layout(fields, pack, language), fields=fields)
     return msgspec.structs.replace(completion, content=content, repaired=repaired)
 
@@ -64,6 +64,15 @@ def _value(found: str | list[str | dict[str, str]], field: OutputField) -> Outpu
     return items if len(items) == len(found) and all(item.keys() == field.fields.keys() for item in items) else None
 
 
+def _closed(text: str, closers: str, output: Output) -> dict[str, OutputValue] | None:
+    """The fields of a cut-off object. A list that is closed so is only known to be whole where it is full."""
+    fields = _fields(text + closers, output)
+    if fields is None or "]" not in closers:
+        return fields
+    last = [*msgspec.json.decode(text + closers, type=dict[str, object])][-1]
+    return fields if len(fields[last]) == output.fields[last].max_items else None
+
+
 def _missing_closers(text: str) -> str:
     """The brackets that are open at the end of `text`; empty where it ends inside a string or a value."""
     stack, in_string, escaped = [], False, False
@@ -94,7 +103,7 @@ def _layout(fields: dict[str, OutputValue], pack: Pack, language: str) -> str:
             f"{pack.folder / (template.name or 'layout').split('/')[-1]}",
             f"{type(exc).__name__}: {exc}",
             "a layout that renders its own output fields",
-            "Correct the template.",
+            f"Correct {pack.folder.name}/{(template.name or 'layout').split('/')[-1]}; the texts made are kept.",
         ) from exc
 
 

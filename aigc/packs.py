@@ -24,7 +24,7 @@ from aigc.content import ContentType, FieldSpec, Length, Output
 from aigc.errors import SettingsError, TemplateError, nearest, shown
 from aigc.hashing import digest, digest_files
 from aigc.records import Sampling, Value
-from aigc.settings import FilterTables, SamplingPatch, check_keys, check_sampling
+from aigc.settings import FilterTables, SamplingPatch, check_sampling, check_table
 
 BUILT_IN_NAMES = ("tone", "audience", "keywords", "must_not_mention", "min_words", "max_words", "language")
 """Variables that every prompt template has beside its type's fields."""
@@ -104,7 +104,8 @@ def load_packs(root: Path) -> Packs:
     """Every pack under `root`.
 
     Raises:
-        TemplateError: no pack at all, a broken template.toml, or a template that does not compile or names an unknown variable.
+        TemplateError: no pack at all, a broken template.toml, or a template that does not compile or names an
+            unknown variable.
     """
     folders = sorted(path.parent for path in root.glob(f"*/{_MANIFEST}") if not path.parent.name.startswith("_"))
     if not folders:
@@ -119,7 +120,9 @@ def load_packs(root: Path) -> Packs:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - prompts are plain text; HTML is escaped where HTML is written
+        auto_reload=False,  # a template that is edited while a run works must not change that run
+        cache_size=-1,
+        autoescape=False,  # prompts are plain text; HTML is escaped where HTML is written
     )
     return Packs({folder.name: Pack(folder, environment) for folder in folders})
 
@@ -128,21 +131,13 @@ def _read_manifest(folder: Path) -> PackFile:
     path = folder / _MANIFEST
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        check_keys(table, PackFile, str(path))
+        check_table(table, PackFile, str(path))
         file = msgspec.convert(table, PackFile)
         check_sampling(file.sampling.over(Sampling()), f"{path}, table sampling")
     except (OSError, UnicodeDecodeError) as exc:
         raise TemplateError(str(path), f"a file that cannot be read ({exc})", "UTF-8 TOML", "Correct it.") from exc
     except tomllib.TOMLDecodeError as exc:
         raise TemplateError(str(path), f"broken TOML: {exc}", "valid TOML", "Correct the line named.") from exc
-    except msgspec.ValidationError as exc:
-        what, _, where = str(exc).partition(" - at ")
-        raise TemplateError(
-            f"{path}, key {where.strip('`').removeprefix('$.') or 'of the file'}",
-            what,
-            "the keys and types that docs/templates.md lists",
-            "Correct it.",
-        ) from exc
     except SettingsError as exc:
         raise TemplateError(exc.place, exc.found, exc.expected, exc.remedy) from exc
     _check(file, path)
@@ -184,6 +179,7 @@ def _check(file: PackFile, path: Path) -> None:
 def _compile(path: Path, environment: jinja2.Environment, known: frozenset[str]) -> jinja2.Template:
     """Compile a template, and refuse a variable that no brief can fill."""
     try:
+        template = environment.get_template(f"{path.parent.name}/{path.name}")
         tree = environment.parse(path.read_text("utf-8"), str(path))
         for name in sorted(_variables(tree, environment) - known):
             line = next((node.lineno for node in tree.find_all(jinja2.nodes.Name) if node.name == name), 1)
@@ -193,11 +189,11 @@ def _compile(path: Path, environment: jinja2.Environment, known: frozenset[str])
                 "one of " + ", ".join(sorted(known)),
                 f"Correct it or declare it in {_MANIFEST}.{nearest(name, sorted(known))}",
             )
-        return environment.get_template(f"{path.parent.name}/{path.name}")
+        return template
     except jinja2.TemplateSyntaxError as exc:
         raise TemplateError(
             f"{exc.filename or path} line {exc.lineno}",
-            f"broken Jinja: {exc.message}",
+            f"broken Jinja: {(exc.message or 'no more is known').rstrip('.')}",
             "valid Jinja",
             "Correct that line.",
         ) from exc
@@ -219,6 +215,7 @@ def _variables(tree: jinja2.nodes.Template, environment: jinja2.Environment) -> 
     names = set(jinja2.meta.find_undeclared_variables(tree))
     for included in jinja2.meta.find_referenced_templates(tree):
         if included and environment.loader:
+            environment.get_template(included)  # now, not at the first prompt: it may be edited until then
             source, filename, _ = environment.loader.get_source(environment, included)
             names |= _variables(environment.parse(source, included, filename), environment)
     return names

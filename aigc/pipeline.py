@@ -1,7 +1,7 @@
-"""The loop of the house: rows → prompts → completions → verdicts → records, with retries joining the running batch.
+"""The loop of the house: rows → prompts → completions → verdicts → records; retries join the running batch.
 
-Whatever was made before is found in the journal by what determines it, so a run that died, an edited sheet and a changed
-threshold are all one case: walk the rows, take what is there, make what is not.
+Whatever was made before is found in the journal by what determines it, so a run that died, an edited sheet and a
+changed threshold are all one case: walk the rows, take what is there, make what is not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aigc.hashing import digest
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.outputs import read_output
-from aigc.prompts import make_prompt, render
+from aigc.prompts import make_prompt
 from aigc.provenance import now
 from aigc.records import Attempt, Brief, Completion, EngineInfo, InvalidRow, Outcome, Prompt, Record, RowError
 from aigc.store import Store
@@ -54,7 +54,7 @@ class Tally:
         return time.monotonic() - self.started_s
 
 
-@dataclass
+@dataclass(slots=True)
 class _Row:
     """A row of the results on its way: one variant of one brief, at place `order`."""
 
@@ -68,7 +68,7 @@ class _Row:
 
 
 class Pipeline:
-    """One run's loop. Call `generate` with rows, in one go or shard by shard; then read `records` in the sheet's order."""
+    """One run's loop: `generate` with rows, in one go or shard by shard, then `records` in the sheet's order."""
 
     def __init__(
         self,
@@ -79,10 +79,12 @@ class Pipeline:
         *,
         earlier: Store | None = None,
         on_row: Callable[[Tally], None] = lambda _: None,
+        on_engine: Callable[[], None] = lambda: None,
     ) -> None:
         self.tally = Tally()
         self.engines: dict[str, EngineInfo] = {}
-        self._job, self._engine, self._store, self._earlier, self._on_row = job, engine, store, earlier, on_row
+        self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
+        self._on_row, self._on_engine = on_row, on_engine
         self._earlier_id = earlier.run_id if earlier else ""
         self._fingerprints = job.fingerprints(model)
         self._text_key = job.text_key(model)
@@ -154,7 +156,7 @@ class Pipeline:
             try:
                 prompt = self._next_prompt(row)
             except TemplateError as exc:
-                self._settle_unrenderable(row, exc)
+                self._settle_broken(row, "invalid", "template_failed", exc)
                 return False
             known = made.get(prompt.request_id)
             if known is None:
@@ -172,7 +174,7 @@ class Pipeline:
     def _next_prompt(self, row: _Row) -> Prompt:
         row.given = feedback(row.attempts[-1].verdicts) if row.attempts else []
         return make_prompt(
-            render(row.brief, self._job.packs, row.given),
+            self._job.messages(row.brief, row.given),
             brief=row.brief,
             variant=row.variant,
             attempt=len(row.attempts),
@@ -198,9 +200,12 @@ class Pipeline:
 
     def _add_attempt(self, row: _Row, prompt: Prompt, completion: Completion, known: Attempt | None = None) -> bool:
         """Judge a completion as the row's next attempt. True where that settles the row."""
-        brief = row.brief
-        completion = read_output(completion, self._job.packs[brief.content_type], brief.language)
-        verdicts = judge(brief, completion, self._job.filters(brief))
+        brief, problem = row.brief, None
+        try:
+            completion = read_output(completion, self._job.packs[brief.content_type], brief.language)
+        except TemplateError as exc:
+            problem = exc
+        verdicts = [] if problem else judge(brief, completion, self._job.filters(brief))
         row.attempts.append(
             Attempt(
                 number=len(row.attempts),
@@ -214,6 +219,9 @@ class Pipeline:
                 engine=known.engine if known else self._engine_key(),
             )
         )
+        if problem:
+            self._settle_broken(row, "failed", "layout_failed", problem)
+            return True
         if completion.fault:
             self._settle(row, "failed")
             return True
@@ -245,18 +253,19 @@ class Pipeline:
         )
         self._count(outcome)
 
-    def _settle_unrenderable(self, row: _Row, exc: TemplateError) -> None:
+    def _settle_broken(self, row: _Row, outcome: Outcome, code: str, exc: TemplateError) -> None:
+        """Settle a row on which a template fails: one row's trouble, not the run's."""
         brief = row.brief
         self._settle(
             row,
-            "invalid",
+            outcome,
             [
                 RowError(
                     row=brief.row,
                     id=brief.id,
                     source=brief.source,
                     column="",
-                    code="template_failed",
+                    code=code,
                     found=exc.found,
                     expected=exc.expected,
                     remedy=exc.remedy,
@@ -290,9 +299,13 @@ class Pipeline:
         self._on_row(self.tally)
 
     def _engine_key(self) -> str:
-        """Digest of what the engine is now; it changes where memory made it go on with fewer slots."""
+        """Digest of what the engine is now; it changes where memory made it go on with fewer slots.
+
+        `on_engine` is told before the first record that names it is kept, so that run.json can say what it means.
+        """
         info = self._engine.info()
         if info != self._engine_info:
             self._engine_info, self._engine_digest = info, digest(info)
             self.engines[self._engine_digest] = info
+            self._on_engine()
         return self._engine_digest

@@ -51,36 +51,33 @@ class Lines(Silent):
     def __call__(self, tally: Tally) -> None:
         if time.monotonic() >= self._next_s or tally.done == tally.total:
             self._next_s = time.monotonic() + LINE_EVERY_S
-            sys.stderr.write(f"{tally.done:,}/{tally.total:,} rows  {figures(tally)}\n")
+            sys.stderr.write(f"{tally.done:,}/{tally.total:,} rows · {figures(tally)}\n")
 
 
 class LiveView:
-    """A bar with counts, speed and time left."""
+    """A bar with counts, speed and time left, on one line of 80 columns."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
         self._bar = RichProgress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
+            BarColumn(bar_width=16),  # not all of the line: the ^C that a terminal echoes would break it in two
+            TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
             refresh_per_second=8,
         )
-        self._task = self._bar.add_task("loading the model", total=None, figures="")
+        self._task = self._bar.add_task("reading the sheet, loading the model", total=None)
         self._shown_s = 0.0
 
     def __call__(self, tally: Tally) -> None:
         if time.monotonic() - self._shown_s < REFRESH_EVERY_S and tally.done != tally.total:
             return
         self._shown_s = time.monotonic()
-        self._bar.update(
-            self._task, description="generating", total=tally.total, completed=tally.done, figures=figures(tally)
-        )
+        now = "writing the results" if tally.done == tally.total else figures(tally)
+        shown = f"{tally.done:,}/{tally.total:,} · {now}"
+        self._bar.update(self._task, description=shown, total=tally.total, completed=tally.done)
 
     def __enter__(self) -> LiveView:
         self._bar.start()
@@ -92,7 +89,9 @@ class LiveView:
 
 def figures(tally: Tally) -> str:
     """`31 accepted · 4 retries · 210 tokens/s · 40 s left`."""
-    parts = [f"{tally.accepted:,} accepted", f"{tally.retries:,} retries"]
+    parts = [f"{tally.accepted:,} accepted"]
+    if tally.retries:
+        parts.append(f"{tally.retries:,} {'retry' if tally.retries == 1 else 'retries'}")
     if tally.tokens_out:
         parts.append(f"{tally.tokens_out / max(tally.elapsed_s, 1e-9):,.0f} tokens/s")
     if tally.taken_over:

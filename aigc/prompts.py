@@ -1,12 +1,13 @@
-"""Briefs to prompts: the pack's templates rendered, the answer's form and a retry's reasons added, the request identified."""
+"""Briefs to prompts: templates rendered, the answer's form and a retry's reasons added, the request identified."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import jinja2
 
-from aigc.content import Output, OutputField, base_language, help_for
+from aigc.content import OutputField, base_language, help_for
 from aigc.errors import TemplateError
 from aigc.hashing import digest, seed_of
 from aigc.packs import Pack, Packs
@@ -22,24 +23,24 @@ _FEEDBACK = {
 }
 
 
-def render(brief: Brief, packs: Packs, feedback: Sequence[str] = ()) -> list[Message]:
+def render(
+    brief: Brief, packs: Packs, feedback: Sequence[str] = (), *, describe_form: bool = True
+) -> list[Message]:
     """The messages for `brief`, with `feedback` on its last attempt.
+
+    `describe_form` adds what the answer's fields are. The grammar holds the form either way.
 
     Raises:
         TemplateError: the template fails on this brief.
     """
     pack = packs[brief.content_type]
     values = _values(brief, pack)
-    user = "\n\n".join(
-        filter(
-            None,
-            [
-                _part(pack, "user", brief, values),
-                _form(pack.type.output, brief.language),
-                _reasons(feedback, brief.language),
-            ],
-        )
+    parts = (
+        _part(pack, "user", brief, values),
+        _form(pack, brief.language) if describe_form else "",
+        _reasons(feedback, brief.language),
     )
+    user = "\n\n".join(filter(None, parts))
     system = _part(pack, "system", brief, values)
     messages = [Message(role="user", content=user)]
     return [Message(role="system", content=system), *messages] if system else messages
@@ -57,7 +58,7 @@ def make_prompt(
     model: str,
 ) -> Prompt:
     """A request for one attempt at one variant. `model` names weights and dtype, as far as they decide the text."""
-    schema = packs[brief.content_type].type.json_schema(brief.language)
+    schema = _schema(packs[brief.content_type], brief.language)
     seed = seed_of(run_seed, brief.id, variant, attempt)
     identity = [[(m.role, m.content) for m in messages], model, sampling, str(seed), variant, attempt, schema]
     return Prompt(
@@ -71,13 +72,9 @@ def make_prompt(
 
 
 def _values(brief: Brief, pack: Pack) -> dict[str, FieldValue]:
-    """A value for every variable, blank where the brief gives none: `{% if brand %}` then works and strictness finds typos."""
-    blank: dict[str, FieldValue] = {
-        name: [] if spec.type == "list" else ("" if spec.type in ("text", "choice") else None)
-        for name, spec in pack.type.fields.items()
-    }
+    """A value for every variable, blank where the brief has none: `{% if brand %}` works, strictness finds typos."""
     return {
-        **blank,
+        **_blank(pack),
         **{name: value for name, value in brief.fields.items() if value is not None},
         "tone": brief.tone,
         "audience": brief.audience,
@@ -86,6 +83,14 @@ def _values(brief: Brief, pack: Pack) -> dict[str, FieldValue]:
         "must_not_mention": brief.limits.must_not_mention,
         "min_words": brief.limits.min_words,
         "max_words": brief.limits.max_words,
+    }
+
+
+@lru_cache(maxsize=256)
+def _blank(pack: Pack) -> dict[str, FieldValue]:
+    return {
+        name: [] if spec.type == "list" else ("" if spec.type in ("text", "choice") else None)
+        for name, spec in pack.type.fields.items()
     }
 
 
@@ -101,12 +106,19 @@ def _part(pack: Pack, part: str, brief: Brief, values: dict[str, FieldValue]) ->
             place,
             f"{type(exc).__name__}: {exc}",
             "a template that renders this brief",
-            "Correct the template, or the brief's cell.",
+            f"Correct {pack.folder.name}/{(template.name or part).split('/')[-1]}, or the brief's cell.",
         ) from exc
 
 
-def _form(output: Output, language: str) -> str:
+@lru_cache(maxsize=256)
+def _schema(pack: Pack, language: str) -> str | None:
+    return pack.type.json_schema(language)
+
+
+@lru_cache(maxsize=256)
+def _form(pack: Pack, language: str) -> str:
     """What the answer has to look like, in words a small model follows."""
+    output = pack.type.output
     if output.format != "json":
         return ""
     form = "{" + ", ".join(f'"{name}": {_field_form(field, language)}' for name, field in output.fields.items()) + "}"

@@ -123,5 +123,6 @@ def read_run(folder: Path) -> RunFile:
 
 def runs(out: Path) -> Iterator[RunFile]:
     """The runs under `out`, newest first. A folder without run.json is none; a damaged one is an error."""
-    for folder in sorted((path.parent for path in out.glob(f"*/{RUN_FILE}")), key=lambda path: path.name, reverse=True):
-        yield read_run(folder)
+    # By the time in UTC that each holds: folder names have the local one, to the minute.
+    found = [read_run(path.parent) for path in out.glob(f"*/{RUN_FILE}")]
+    return iter(sorted(found, key=lambda run: run.started_at, reverse=True))

@@ -57,8 +57,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 bad row`, `1,200 bad rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f}%" if whole else "–"
+    """`86%`, rounded down: 100% means all."""
+    return f"{100 * part // whole}%" if whole else "–"
 
 
 def _facts(run: RunFile) -> str:
@@ -91,7 +97,7 @@ def _by_type(run: RunFile) -> str:
         rows.append(
             (
                 name or "(none)",
-                str(total),
+                f"{total:,}",
                 *(f"{outcomes.get(o, 0):,}" for o in _OUTCOMES),
                 share(outcomes.get("accepted", 0), total),
             )

@@ -46,7 +46,9 @@ class Run:
     ) -> None:
         self.folder, self.file = store.folder, file
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
-        self._pipeline = Pipeline(job, model, engine, store, earlier=earlier, on_row=on_row)
+        self._pipeline = Pipeline(
+            job, model, engine, store, earlier=earlier, on_row=on_row, on_engine=lambda: self._write("running")
+        )
         self._generate_s = 0.0
         self._types: list[str] = []
 
@@ -95,7 +97,7 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
         try:
             if kind is not None and self.file.status != "finished":
-                self._write("interrupted" if issubclass(kind, KeyboardInterrupt | GeneratorExit) else "failed")
+                self._write("failed" if issubclass(kind, Exception) else "interrupted")
         finally:
             self.close()
 
@@ -160,10 +162,13 @@ def open_run(
         StoreError: the folder cannot be written.
     """
     out = Path(job.settings.run.out)
+    there = next((path for path in (out, *out.parents) if path.exists()), out)
+    if there.exists() and not there.is_dir():
+        raise UsageError("--out", f"a file at {there}", "a folder for runs", "Name another, or move the file away.")
     if earlier and earlier.status != "finished":
         store, source = Store.open(out / earlier.run_id), earlier.earlier
     else:
-        store, source = Store.create(out / new_run_id(job.briefs, datetime.now())), earlier.run_id if earlier else ""  # noqa: DTZ005
+        store, source = Store.create(out / new_run_id(job.briefs, datetime.now())), earlier.run_id if earlier else ""
     try:
         old = Store.read(out / source) if source and (out / source).is_dir() else None
         return Run(job, model, engine, _new_file(job, model, store.run_id, source, earlier), store, old, on_row)

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeGuard, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -23,6 +23,15 @@ FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[st
 DEFAULT_MODEL = "smollm2-135m-instruct"
 NOT_SETTINGS = frozenset({"AIGC_CACHE"})
 """Variables that tell where things lie, not what a run does."""
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
 
 
 class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +44,8 @@ class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     max_attempts: int = 3
     strict: bool = False
+    describe_form: Literal["auto", "yes", "no"] = "auto"
+    """Whether prompts say what the answer's fields are; `auto` spares models too small to follow it."""
     shard_rows: int = 0
     """Rows a Prefect task takes; 0 chooses so that a run has at most 500 tasks."""
 
@@ -127,16 +138,15 @@ def load_settings(
         SettingsError: an unknown key (with the nearest known one), a value of the wrong type, or a broken file.
     """
     table, place = _read_toml(config)
-    check_keys(table, Settings, place)
     _convert(table, place)
     environment = _from_environment(environ)
-    layers = [table, environment, {name: dict(part) for name, part in overrides.items()}]
+    layers: list[Table] = [table, environment, {name: dict(part) for name, part in overrides.items()}]
     return _convert(_merge(layers), f"{place} with the environment and the command line" if config else "settings")
 
 
-def check_keys(table: Mapping[str, object], shape: type[msgspec.Struct], place: str, prefix: str = "") -> None:
-    """Raise for the first key of `table` that `shape` does not have, naming the nearest that it has."""
-    known = {field.name: field.type for field in msgspec.structs.fields(shape)}
+def check_table(table: Mapping[str, object], shape: type[msgspec.Struct], place: str, prefix: str = "") -> None:
+    """Raise SettingsError, with its key, for the first value of `table` that is not as `shape` has it."""
+    known = {field.name: field for field in msgspec.structs.fields(shape)}
     for key, value in table.items():
         if key not in known:
             raise SettingsError(
@@ -145,13 +155,41 @@ def check_keys(table: Mapping[str, object], shape: type[msgspec.Struct], place: 
                 "one of " + ", ".join(sorted(known)),
                 f"Remove it or correct its name.{nearest(key, list(known))}",
             )
-        inner = known[key]
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
-            check_keys(value, inner, place, f"{prefix}{key}.")
-        elif inner == dict[str, TypeSettings] and isinstance(value, dict):
-            for name, part in value.items():
-                if isinstance(part, dict):
-                    check_keys(part, TypeSettings, place, f"{prefix}{key}.{name}.")
+        _check_value(value, known[key].type, place, f"{prefix}{key}")
+    if absent := [name for name, field in known.items() if field.required and name not in table]:
+        raise SettingsError(f"{place}, key {prefix}{absent[0]}", "nothing", "a value", "Add it.")
+
+
+def _check_value(value: object, kind: object, place: str, key: str) -> None:
+    inner = get_args(kind)[1] if get_origin(kind) is dict else None
+    if _is_table(kind) and isinstance(value, dict):
+        check_table(value, kind, place, f"{key}.")
+    elif _is_table(inner) and isinstance(value, dict):
+        for name, part in value.items():
+            _check_value(part, inner, place, f"{key}.{name}")
+    else:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as exc:
+            where = str(exc).partition(" - at ")[2].strip("`").removeprefix("$").replace("[...]", "")
+            found = shown(value) if isinstance(value, str) else shown(msgspec.json.encode(value).decode())
+            raise SettingsError(f"{place}, key {key}{where}", found, _wanted(exc, kind), "Correct the value.") from exc
+
+
+def _is_table(kind: object) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _wanted(exc: msgspec.ValidationError, kind: object) -> str:
+    """What a value should be, in words: `a whole number` of msgspec's "Expected `int`, got `str`"."""
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    what = str(exc).partition(" - at ")[0]
+    if not what.startswith("Expected "):
+        return f"another value ({what})"
+    for name, words in _WORDS.items():
+        what = what.replace(f"`{name}`", words)
+    return what.removeprefix("Expected ").partition(", got ")[0].replace(" | ", " or ").replace("`", "")
 
 
 def _read_toml(config: Path | None) -> tuple[Table, str]:
@@ -175,17 +213,8 @@ def _read_toml(config: Path | None) -> tuple[Table, str]:
 
 
 def _convert(table: Table, place: str) -> Settings:
-    try:
-        settings = msgspec.convert(table, Settings)
-    except msgspec.ValidationError as exc:
-        what, _, where = str(exc).partition(" - at ")
-        key = where.strip("`").removeprefix("$.") or "the file"
-        raise SettingsError(
-            f"{place}, key {key}",
-            f"a value of the wrong type ({what})",
-            "a value of the type named",
-            "Correct the value.",
-        ) from exc
+    check_table(table, Settings, place)
+    settings = msgspec.convert(table, Settings)
     _check_ranges(settings, place)
     return settings
 
@@ -263,7 +292,7 @@ def _from_text(variable: str, text: str, kind: object) -> object:
         raise SettingsError(
             f"environment variable {variable}",
             shown(text),
-            str(exc).split(", got")[0].removeprefix("Expected "),
+            _wanted(exc, kind),
             "Correct the value.",
         ) from exc
 

@@ -1,4 +1,4 @@
-"""From a request to a run that is ready to generate: settings, job, survey, model, language check, engine, in that order."""
+"""From a request to a run that is ready to generate: settings, job, survey, model, languages, engine, in that order."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from aigc.models import ModelRef
 from aigc.pipeline import Tally
 from aigc.provenance import RunFile
 from aigc.records import Brief, InvalidRow, Value
+from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, nothing_to_do, open_run
 from aigc.settings import Settings, Table, load_settings
 
-SHARD_ROWS = 256
+SHARD_WAVES = 16
+"""Times that a shard fills the engine's slots: at its end they run empty, which costs about half a wave."""
 MOST_SHARDS = 500
+ERRORS_SHOWN = 40
 
 
 class Request(Value, frozen=True):
@@ -45,12 +48,13 @@ class Started:
     survey: Survey
     run: Run | None
     file: RunFile
+    slots: int = 1
 
     def shards(self) -> Iterator[list[Brief | InvalidRow]]:
         """The sheet's rows in consecutive lists: few enough tasks for a server, long enough to be worth one."""
         rows = self.job.rows()
         count = self.survey.briefs + self.survey.invalid
-        size = self.job.settings.run.shard_rows or max(SHARD_ROWS, -(-count // MOST_SHARDS))
+        size = self.job.settings.run.shard_rows or max(SHARD_WAVES * self.slots, -(-count // MOST_SHARDS))
         while shard := list(islice(rows, size)):
             yield shard
 
@@ -66,11 +70,15 @@ def start(
     """
     job = open_job(request)
     survey = job.survey()
+    name_bad_rows(survey, say)
     refuse_bad_rows(job.sheet, survey, strict=job.settings.run.strict)
-    model = find_model(job.settings, say)
-    models.check_languages(model, survey.languages)
+    if survey.invalid:
+        good = counted(survey.briefs, "good row")
+        say(f"{counted(survey.invalid, 'bad row')} in the results as invalid; {good} to run.")
+    model = find_model(job.settings, survey.languages, say)
     earlier = find_earlier(job, request.mode)
     if earlier and nothing_to_do(job, model, earlier):
+        say(f"Nothing to do: {earlier.run_id} already holds these results. --new makes them again.")
         yield Started(job, survey, None, earlier)
         return
     engine: Engine = open_engine(job.settings.engine, model)
@@ -79,7 +87,7 @@ def start(
             run.begin(survey)
             if run.damaged_lines:
                 say(f"journal: {len(run.damaged_lines)} damaged lines are left out; their rows are made again")
-            yield Started(job, survey, run, run.file)
+            yield Started(job, survey, run, run.file, engine.info().slots)
     finally:
         engine.close()
 
@@ -88,25 +96,46 @@ def open_job(request: Request) -> Job:
     return Job(Path(request.briefs), request.settings(), limit=request.limit)
 
 
+def name_bad_rows(survey: Survey, say: Callable[[str], None]) -> None:
+    """Say each bad row before the good ones run, as many as a person reads."""
+    for error in survey.errors[:ERRORS_SHOWN]:
+        say(error.message)
+    if survey.error_count > ERRORS_SHOWN:
+        say(f"… and {survey.error_count - ERRORS_SHOWN:,} more; `aigc check` lists them.")
+
+
 def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:
     """Raise BriefsError where nothing can run: `strict` and a bad row, or no good row at all."""
+    bad, left_out = counted(survey.invalid, "bad row"), counted(survey.skipped, "row")
     if survey.invalid and strict:
         raise BriefsError(
-            str(sheet.path),
-            f"{survey.invalid:,} bad rows",
-            "none, since --strict is set",
-            "Correct the rows listed, or leave --strict out.",
+            str(sheet.path), bad, "none, since --strict is set", "Correct what is listed above, or leave --strict out."
+        )
+    if not survey.briefs and survey.invalid:
+        raise BriefsError(str(sheet.path), f"{bad} and no good one", "a good row", "Correct what is listed above.")
+    if not survey.briefs:
+        raise BriefsError(
+            str(sheet.path), f"no row left, with {left_out} left out", "a row to run", "Change the rules of input.skip."
         )
 
 
-def find_model(settings: Settings, say: Callable[[str], None]) -> ModelRef:
-    """The model of the settings, fetched first where the catalogue has it and it is not here."""
+def find_model(settings: Settings, languages: list[str], say: Callable[[str], None]) -> ModelRef:
+    """The model of the settings, fetched first where the catalogue has it and it is not here.
+
+    Raises:
+        ModelError: it cannot be used, or does not write one of `languages`; what the catalogue knows is told unfetched.
+    """
     if settings.engine.name == "scripted":
         return ModelRef(ref="scripted", digest="sha256:scripted")
     name = settings.run.model
-    if name in models.catalogue() and name not in {model.name for model in models.installed() if not model.problem}:
-        models.pull(name, report=say)
-    return models.resolve(name, trust_remote_code=settings.engine.trust_remote_code)
+    known = models.catalogue().get(name)
+    if known:
+        models.check_languages(ModelRef(ref=name, languages=known.languages), languages)
+        if name not in {model.name for model in models.installed() if not model.problem}:
+            models.pull(name, report=say)
+    model = models.resolve(name, trust_remote_code=settings.engine.trust_remote_code)
+    models.check_languages(model, languages)
+    return model
 
 
 def default_config() -> Path | None:

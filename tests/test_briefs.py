@@ -169,8 +169,8 @@ def test_all_errors_of_a_row_are_told_at_once_with_place_and_remedy(tmp_path: Pa
     codes = ["missing_required", "not_an_integer", "unknown_choice", "min_over_max"]
     assert [error.code for error in row.errors] == codes
     assert row.errors[0].message == (
-        f"{path} line 2, Item: found nothing; expected The product's name. Fill the cell, or name the column that "
-        'holds it in aigc.toml: [input.columns] product = "<its heading>".')
+        f"{path} line 2, Item: found nothing; expected a value (The product's name). Fill the cell, or name "
+        'the column that holds it in aigc.toml: [input.columns] product = "<its heading>".')
     assert row.errors[2].message.endswith("expected one of Spring, 夏. Correct the cell. Did you mean 'Spring'?")
 
 

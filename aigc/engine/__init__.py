@@ -39,8 +39,8 @@ def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
 
             return ScriptedEngine()
         case "local":
-            # A step has hundreds of parallel regions. Threads that spin between them stall each other tenfold as soon as
-            # another process wants a core; read by OpenMP when torch is first imported.
+            # A step has hundreds of parallel regions. Threads that spin between them stall each other manifold as soon
+            # as another process wants a core. OpenMP reads this when torch is first imported.
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             from aigc.engine.local import LocalEngine
 

@@ -33,7 +33,7 @@ def device_for(settings: EngineSettings) -> torch.device:
 
 
 def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
-    """The model in evaluation mode. Only safetensors are read; code from the folder runs only where settings allow it."""
+    """The model in evaluation mode. Only safetensors are read; the folder's code runs only where settings say so."""
     import transformers
 
     transformers.utils.logging.disable_progress_bar()

@@ -31,7 +31,7 @@ class Runner(Protocol):
         """Read a prompt into `slot`. Returns logits [vocabulary] for its next token."""
 
     def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        """Feed `tokens[slot]` at position `lengths[slot]` of the first slots. Returns logits [len(tokens), vocabulary]."""
+        """Feed `tokens[slot]` at position `lengths[slot]` of the first slots. Returns logits [slots, vocabulary]."""
 
     def move(self, source: int, target: int) -> None:
         """Put the row in slot `source` into slot `target`."""

@@ -1,7 +1,7 @@
 """One sampler for all rows of a step: repetition penalty, mask, temperature, top-k, min-p, top-p, then Gumbel-max.
 
-Choosing argmax(log p + Gumbel noise) samples from p exactly (Gumbel 1954; Maddison, Tarlow, Minka 2014). The noise is a hash
-of (row seed, position, token id), integer arithmetic, so a row's choice depends on nothing but itself.
+Choosing argmax(log p + Gumbel noise) samples from p exactly (Gumbel 1954; Maddison, Tarlow, Minka 2014). The noise is a
+hash of (row seed, position, token id), integer arithmetic, so a row's choice depends on nothing but itself.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ WIDTH = 128
 class Sampler:
     """Sampling parameters of the rows of a step.
 
-    Rows that keep at most `WIDTH` candidates and rows that weigh the whole vocabulary are computed apart, so that a row takes
-    the same way whatever its neighbours ask for.
+    Rows that keep at most `WIDTH` candidates and rows that weigh the whole vocabulary are computed apart, so that a row
+    takes the same way whatever its neighbours ask for.
     """
 
     def __init__(self, samplings: Sequence[Sampling], seeds: Sequence[int], device: torch.device) -> None:

@@ -137,8 +137,8 @@ def slot_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention as transformers' AttentionInterface calls it.
 
-    `query`: [rows, heads, tokens, head_dim]; the result is [rows, tokens, heads, head_dim]. Without a decoding cache it is
-    plain causal attention over one row.
+    `query`: [rows, heads, tokens, head_dim]; the result is [rows, tokens, heads, head_dim]. Without a decoding cache it
+    is plain causal attention over one row.
     """
     if slot_cache is None or not slot_cache.decoding:
         attended = functional.scaled_dot_product_attention(

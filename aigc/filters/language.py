@@ -27,6 +27,7 @@ _SCRIPTS = {name: re.compile(f"[{chars}]+") for name, chars in {
     "Greek": "\u0370-\u03ff", "Arabic": "\u0600-\u06ff\u0750-\u077f", "Hebrew": "\u0590-\u05ff",
     "Devanagari": "\u0900-\u097f", "Thai": "\u0e00-\u0e7f",
 }.items()}
+_NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _PER_CHARACTER = ("Han", "Kana", "Hangul")
 _BEYOND_LATIN = re.compile("[\u0370-\u1cff\u2c00-\u2dff\u3041-\ufdff\U00020000-\U0003ffff]")
 """Letters outside Latin, without the punctuation and symbols between."""
@@ -105,7 +106,10 @@ def _letters(text: str) -> dict[str, int]:
     """Letters of each script, characters of unspaced scripts weighted as words."""
     if "://" in text:
         text = re.sub(r"https?://[^\s\u3000-\uffef]+", " ", text)
-    only_latin = text.isascii() or not _BEYOND_LATIN.search(text)
+    if text.isascii():
+        count = len(text.encode().translate(None, _NO_ASCII_LETTERS))
+        return {"Latin": count} if count else {}
+    only_latin = not _BEYOND_LATIN.search(text)
     scripts = {"Latin": _SCRIPTS["Latin"]} if only_latin else _SCRIPTS
     counts = {name: sum(map(len, pattern.findall(text))) for name, pattern in scripts.items()}
     weight = dict.fromkeys(_PER_CHARACTER, _LETTERS_A_CHARACTER)
@@ -148,8 +152,8 @@ def _tell(text: str, language: str) -> tuple[str, float]:
 def _is_plain_english(sample: str) -> bool:
     """Function words tell English beyond doubt at a tenth of py3langid's cost."""
     words = sample.lower().split()
-    english = sum(word in _ENGLISH_WORDS for word in words)
-    other = sum(word in _OTHER_WORDS for word in words)
+    english = sum(map(_ENGLISH_WORDS.__contains__, words))
+    other = sum(map(_OTHER_WORDS.__contains__, words))
     return english >= 5 and english >= 0.15 * len(words) and other <= 0.04 * len(words)
 
 

@@ -29,7 +29,6 @@ _CERTAIN_DISTINCT = 0.95
 _RULE = re.compile(r"[-_=*~.·…|+#\s]*")
 """A line to write on or to part sections with, which may be as long as it likes."""
 _NO_LETTERS = re.compile(r"[\W_]+")
-_SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,7 @@ class RepetitionFilter:
             entries: set[tuple[str, ...]] = set()
             for entry in [value] if isinstance(value, str) else value:
                 texts = [entry] if isinstance(entry, str) else list(entry.values())
-                keys = [_SPACES.sub(" ", text).strip().casefold() for text in texts]
+                keys = [" ".join(text.split()).casefold() for text in texts]
                 for text, key in zip(texts, keys, strict=True):
                     if key and (tuple(keys) in entries or (len(key) >= self.min_field_chars and key in long_texts)):
                         return text

@@ -49,6 +49,8 @@ def open_sheet(path: Path, settings: InputSettings) -> Sheet:
     """
     if not path.exists():
         raise BriefsError(str(path), "no such file", "a sheet of briefs", "Correct the path.")
+    if not (path.is_file() or path.is_dir()):  # the rows are read more than once
+        raise BriefsError(str(path), "a socket, pipe or device", "a file or folder", "Save the rows as a file first.")
     openers = {".csv": _open_delimited, ".tsv": _open_delimited, ".parquet": _open_parquet, ".xlsx": _open_xlsx,
                ".xlsm": _open_xlsx, ".jsonl": _open_jsonl, ".ndjson": _open_jsonl}
     opener = _open_parquet if path.is_dir() else openers.get(path.suffix.lower())
@@ -76,7 +78,10 @@ def _check_headings(path: Path, headings: Sequence[str]) -> None:
 
 
 def _unreadable(path: Path, exc: Exception) -> BriefsError:
-    reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc).strip() or type(exc).__name__
+    if isinstance(exc, OSError) and exc.strerror:
+        return BriefsError(str(path), f"a file that cannot be read ({exc.strerror})", "one that this user may read",
+                           "Check its rights and the disk it lies on.")
+    reason = str(exc).strip() or type(exc).__name__
     return BriefsError(str(path), f"a file that cannot be read ({shown(reason, 120)})", "an undamaged sheet",
                        "Export or copy it again: it may have been cut short.")
 

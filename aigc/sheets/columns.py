@@ -106,7 +106,7 @@ class Columns:
                                 "one of them", f"Choose one {mapping}")
         if spec.required and spec.default is None:
             missing = Problem("missing_required", "nothing" if found else f"no column for the field {name}",
-                              spec.help.strip().rstrip(".") or "a value",
+                              f"a value ({spec.help.strip().rstrip('.')})" if spec.help.strip() else "a value",
                               f"{'Fill the cell' if found else 'Add one'}, or name the column that holds it {mapping}")
         return Column(name, found[0] if found else -1, headings[0] if found else name,
                       convert or converter(spec, self._settings), blank, missing, ambiguous)

@@ -19,7 +19,7 @@ DELIMITERS = (",", ";", "\t")
 QUOTED_CELL_CHARS = 1 << 24
 """Longest quoted cell whose end is looked for; a longer one is taken for a quote that was never closed."""
 SAMPLE_CHARS, SAMPLE_ROWS = 1 << 16, 30
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES, SAMPLE_BYTES = 1 << 20, 256
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _HIGH = re.compile(rb"[\x80-\xff]")
 _BROKEN = re.compile("[\udc80-\udcff]")
@@ -137,6 +137,9 @@ def encoding_of(path: Path, given: str) -> str:
         chunk = file.read(CHUNK_BYTES)
         if marked := next((name for bom, name in _BOMS if chunk.startswith(bom)), ""):
             return marked
+        if 5 * chunk[:SAMPLE_BYTES].count(0) > 2 * len(chunk[:SAMPLE_BYTES]):
+            raise BriefsError(str(path), "UTF-16 without a byte order mark", "UTF-8, or UTF-16 with its mark",
+                              "Save it as UTF-8, or name its encoding as input.encoding (utf-16-le or utf-16-be).")
         while chunk:
             try:
                 decoder.decode(chunk)

@@ -1,0 +1,253 @@
+"""Every command as its user meets it, with the engine that needs no model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_inputs.cases import HEADER, MANIFEST, Case, lay_out
+from commands import Aigc
+
+from aigc.export import FILES
+
+MEMO = {
+    "templates/memo/template.toml": MANIFEST.replace("Note", "Memo"),
+    "templates/memo/user.j2": "Write a memo about {{ product }}.",
+    "templates/memo/system.j2": "You write memos.",
+}
+SHEET = HEADER + "b1,note,Bread,5\nb2,note,Milk,4\nb3,memo,Eggs,3\nb4,memo,Salt,2\n"
+
+
+@pytest.fixture(autouse=True)
+def _project(_own_folder: None) -> None:
+    make_project(SHEET)
+
+
+def make_project(sheet: str) -> None:
+    lay_out(Case("", "", 0, (), {**MEMO, "briefs.csv": sheet}), Path())
+
+
+def run_json(aigc: Aigc, *arguments: str, environ: dict[str, str] | None = None) -> dict[str, Any]:
+    shown = aigc("run", "briefs.csv", "--json", *arguments, environ=environ)
+    assert shown.code == 0, shown.err
+    return dict(json.loads(shown.out))
+
+
+def newest_run() -> Path:
+    return max(Path("outputs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+
+def edit(file: str, old: str, new: str) -> None:
+    path = Path(file)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def taken_from(folder: Path) -> dict[str, str]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "records.parquet", columns=["brief_id", "taken_from"])
+    return {row["brief_id"]: row["taken_from"] or "" for row in table.to_pylist()}
+
+
+def test_a_run_leaves_results_of_every_row_in_the_order_of_the_sheet(aigc: Aigc) -> None:
+    shown = aigc("run", "briefs.csv")
+    assert shown.code == 0
+    assert shown.out.startswith("4 of 4 rows accepted (100%), ")
+    folder = newest_run()
+    assert f"Results: outputs/{folder.name}" in shown.out
+    assert {path.name for path in folder.iterdir()} == {*FILES, "run.json", "report.md", "journal.jsonl", ".lock"}
+    with (folder / "accepted.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["b1", "b2", "b3", "b4"]
+    assert all(len(row["text"].split()) > 20 for row in rows)
+    lines = [json.loads(line) for line in (folder / "accepted.jsonl").read_text().splitlines()]
+    assert [line["brief"]["product"] for line in lines] == ["Bread", "Milk", "Eggs", "Salt"]
+    assert (folder / "report.md").read_text().startswith(f"# Run {folder.name}")
+
+
+def test_progress_and_messages_are_lines_on_stderr_and_nothing_on_stdout_but_the_result(aigc: Aigc) -> None:
+    shown = aigc("run", "briefs.csv")
+    assert shown.err.splitlines()[-1].startswith("4/4 rows · 4 accepted · ")
+    assert "\x1b" not in shown.err + shown.out
+    assert aigc("run", "briefs.csv", "--new", "--quiet").err == ""
+
+
+def test_json_is_exactly_one_object_on_stdout(aigc: Aigc) -> None:
+    file = run_json(aigc)
+    assert (file["status"], file["rows"], file["outcomes"]) == ("finished", 4, {"accepted": 4})
+    assert [output["path"] for output in file["outputs"]] == list(FILES)
+    for command in (["check", "briefs.csv"], ["preview", "briefs.csv"], ["run", "briefs.csv", "--dry-run"], ["show"]):
+        assert isinstance(json.loads(aigc(*command, "--json").out), dict), command
+
+
+def test_a_dry_run_writes_nothing(aigc: Aigc) -> None:
+    before = sorted(Path().rglob("*"))
+    shown = aigc("run", "briefs.csv", "--dry-run")
+    assert shown.code == 0
+    assert "briefs.csv: 4 good rows, 0 bad.\n  memo    2 texts\n  note    2 texts\n" in shown.out
+    assert "Nothing was written." in shown.out
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_check_counts_rows_and_says_each_bad_one(aigc: Aigc) -> None:
+    assert aigc("check", "briefs.csv").code == 0
+    edit("briefs.csv", "b4,memo,Salt", "b4,memo,")
+    shown = aigc("check", "briefs.csv")
+    assert shown.code == 1
+    first, *rest = shown.out.splitlines()
+    assert first.startswith("briefs.csv line 5, product: found nothing; expected a value (What it is about).")
+    assert rest[0] == "briefs.csv: 3 good rows, 1 bad."
+    assert not Path("outputs").exists()
+
+
+def test_preview_shows_the_exact_messages_of_a_row(aigc: Aigc) -> None:
+    shown = aigc("preview", "briefs.csv", "--row", "3")
+    assert shown.out == (
+        "--- system ---\nYou write memos.\n\n--- user ---\nWrite a memo about Eggs.\n\n"
+        "--- answer: text, at most 512 tokens ---\n"
+    )
+    found = json.loads(aigc("preview", "briefs.csv", "--row", "3", "--json").out)
+    assert [message["content"] for message in found["messages"]] == ["You write memos.", "Write a memo about Eggs."]
+
+
+def test_types_lists_the_types_and_the_fields_of_one(aigc: Aigc) -> None:
+    assert [line.split()[0] for line in aigc("types").out.splitlines()[:2]] == ["memo", "note"]
+    lines = aigc("types", "note").out.splitlines()
+    assert "  product            text     required  What it is about." in lines
+    assert "Output: text" in lines
+
+
+def test_show_summarises_the_newest_run_or_the_one_named(aigc: Aigc) -> None:
+    first = run_json(aigc)
+    second = run_json(aigc, "--new")
+    assert f"Results: outputs/{second['run_id']}" in aigc("show").out
+    assert f"Results: outputs/{first['run_id']}" in aigc("show", first["run_id"]).out
+    assert json.loads(aigc("show", f"outputs/{first['run_id']}", "--json").out) == first
+
+
+def test_a_new_project_runs_as_it_is(aigc: Aigc, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = aigc("init", "shop")
+    assert shown.code == 0
+    assert shown.out.splitlines()[-1] == "Next: cd shop && aigc run inputs/briefs.csv"
+    monkeypatch.chdir("shop")
+    assert aigc("check", "inputs/briefs.csv").code == 0
+    assert aigc("run", "inputs/briefs.csv", "--limit", "4").code in (0, 3)
+    assert (newest_run() / "records.parquet").is_file()
+
+
+def test_models_are_listed_with_what_is_here(aigc: Aigc) -> None:
+    first = aigc("models").out.splitlines()[0]
+    assert first.split() == ["smollm2-135m-instruct", "not", "fetched", "Apache-2.0", "en"]
+    assert aigc("models", "list").out == aigc("models").out
+
+
+def test_doctor_finds_a_problem_and_its_remedy(aigc: Aigc) -> None:
+    shown = aigc("doctor", "--json", "--config", "aigc.toml", environ={"AIGC_TEMPLATES": "nowhere"})
+    assert shown.code == 2  # no such settings file
+    shown = aigc("doctor", "--json", environ={"AIGC_TEMPLATES": "nowhere"})
+    findings = {finding["name"]: finding for finding in json.loads(shown.out)}
+    assert findings["python"]["status"] == "ok"
+    assert findings["templates"]["status"] == "problem"
+    assert findings["templates"]["remedy"]
+    assert shown.code == 1
+
+
+def test_help_and_import_load_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "prefect", "pandas", "pyarrow", "jinja2", "openpyxl", "numpy")
+    program = f"""
+import sys
+import aigc.cli
+sys.argv = ["aigc", "--help"]
+try:
+    aigc.cli.main()
+finally:
+    loaded = [name for name in {heavy} if name in sys.modules]
+    sys.stderr.write(f"loaded: {{loaded}}")
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert shown.stderr == "loaded: []"
+    assert shown.stdout.startswith("Usage: aigc [OPTIONS] COMMAND [ARGS]...")
+
+
+def test_the_command_line_overrides_the_environment_and_that_the_settings_file(aigc: Aigc) -> None:
+    Path("aigc.toml").write_text("[run]\nseed = 1\nvariants = 2\nmax_attempts = 7\n")
+    settings = run_json(aigc, "--seed", "3", environ={"AIGC_SEED": "2", "AIGC_VARIANTS": "1"})["settings"]["run"]
+    assert (settings["seed"], settings["variants"], settings["max_attempts"]) == (3, 1, 7)
+
+
+def test_the_settings_file_overrides_the_template_pack(aigc: Aigc) -> None:
+    Path("templates/note/template.toml").write_text(
+        MANIFEST + "[sampling]\ntemperature = 0.1\ntop_k = 11\ntop_p = 0.9\n"
+    )
+    Path("aigc.toml").write_text("[sampling]\ntop_k = 22\ntop_p = 0.8\n[types.note.sampling]\ntop_p = 0.5\n")
+    sampling = json.loads(aigc("preview", "briefs.csv", "--json").out)["sampling"]
+    assert (sampling["temperature"], sampling["top_k"], sampling["top_p"]) == (0.1, 22, 0.5)
+    sampling = json.loads(aigc("preview", "briefs.csv", "--json", environ={"AIGC_SAMPLING_TOP_K": "33"}).out)[
+        "sampling"
+    ]
+    assert sampling["top_k"] == 33
+
+
+def test_the_same_command_again_has_nothing_to_do(aigc: Aigc) -> None:
+    first = run_json(aigc)
+    shown = aigc("run", "briefs.csv")
+    assert shown.code == 0
+    assert f"Nothing to do: {first['run_id']} already holds these results. --new makes them again." in shown.err
+    assert len(list(Path("outputs").iterdir())) == 1
+
+
+def test_an_edited_brief_is_made_again_and_all_others_are_taken_over(aigc: Aigc) -> None:
+    first = run_json(aigc)
+    edit("briefs.csv", "Milk", "Oat milk")
+    second = run_json(aigc)
+    assert second["taken_over"] == 3
+    origin = first["run_id"]
+    assert taken_from(newest_run()) == {"b1": origin, "b2": "", "b3": origin, "b4": origin}
+
+
+def test_an_edited_template_touches_its_own_type_only(aigc: Aigc) -> None:
+    origin = run_json(aigc)["run_id"]
+    edit("templates/memo/user.j2", "Write", "Please write")
+    run_json(aigc)
+    assert taken_from(newest_run()) == {"b1": origin, "b2": origin, "b3": "", "b4": ""}
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
+def test_a_stopped_run_says_so_and_the_same_command_finishes_it(aigc: Aigc, stop: signal.Signals) -> None:
+    rows = 1500
+    make_project(HEADER + "".join(f"b{number},note,Bread {number},5\n" for number in range(rows)))
+    program = [sys.executable, "-c", "from aigc.cli import main; main()", "run", "briefs.csv"]
+    with subprocess.Popen(program, env=os.environ, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_rows(process, 20)
+        process.send_signal(stop)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "aigc: interrupted. All rows made so far are kept: the same command goes on from there." in said
+    assert "Traceback" not in said
+    folder = newest_run()
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert not any((folder / name).exists() for name in FILES)
+    assert f"{folder.name}: interrupted. The same command goes on from there: aigc run " in aigc("show").out
+    shown = aigc("run", "briefs.csv", "--json", "--limit", "60")
+    file = json.loads(shown.out)
+    assert (file["run_id"], file["status"], file["rows"]) == (folder.name, "finished", 60)
+    assert file["taken_over"] >= 10
+
+
+def wait_for_rows(process: subprocess.Popen[str], rows: int) -> None:
+    """Return once the journal has more than `rows` lines, each a row or an attempt that was made."""
+    for _ in range(3000):
+        if sum(path.read_bytes().count(b"\n") for path in Path("outputs").glob("*/journal.jsonl")) > rows:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError("the run made no rows within 30 s")

@@ -1,0 +1,168 @@
+"""What may know what, how long things may grow, and what starting costs: docs/architecture.md, enforced."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py")])
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
+
+GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow"}
+"""Values, declarations, digests and safe files. They know each other and no stage."""
+STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "store", "export", "provenance",
+          "report"}
+EXCEPTIONS = {
+    ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
+    ("engine", "models"): "an engine is opened for a ModelRef",
+    ("report", "provenance"): "a report is a run.json for people",
+}
+ASSEMBLY = {
+    "job": {"briefs", "filters", "models"},
+    "pipeline": {"engine", "filters", "job", "models", "outputs", "prompts", "provenance", "store"},
+    "runs": {"engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
+    "start": {"briefs", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
+}
+SURFACE = {
+    "project": {"job"},
+    "doctor": {"models", "engine"},
+    "progress": {"pipeline", "report"},
+    "console": {"doctor", "flows", "job", "models", "progress", "prompts", "provenance", "report",
+                "start"},
+    "cli": {"console", "models", "project", "provenance", "runs", "start"},
+    "flows": {"pipeline", "provenance", "report", "runs", "start"},
+}
+
+ROOMS = {
+    "torch": {"engine"}, "transformers": {"engine"}, "tokenizers": {"engine"}, "llguidance": {"engine"},
+    "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
+    "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows"},
+    "typer": {"cli", "console", "progress"}, "rich": {"cli", "console", "progress"},
+    "jinja2": {"packs", "prompts", "outputs"},
+    "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
+    "pandas": set(), "requests": set(), "yaml": set(),
+}
+"""Libraries, and the only modules of ours that may import them."""
+LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "huggingface_hub", "prefect", "openpyxl",
+        "pyarrow", "py3langid", "numpy", "pandas", "rich", "platformdirs"}
+"""Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
+
+
+def room(path: Path) -> str:
+    """`engine` of aigc/engine/slots.py, `job` of aigc/job.py, `flows` of flows/generate.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == "flows":
+        return "flows"
+    return parts[1]
+
+
+def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
+    """Every module that `path` imports: its whole name, the line, and whether it is imported with the file itself."""
+    tree = ast.parse(path.read_text("utf-8"))
+    inside = {id(node) for top in ast.walk(tree) if isinstance(top, ast.FunctionDef | ast.AsyncFunctionDef)
+              for node in ast.walk(top)}
+    inside |= {id(node) for top in ast.walk(tree) if isinstance(top, ast.If) and "TYPE_CHECKING" in ast.dump(top.test)
+               for node in ast.walk(top)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: a relative import"
+            base = node.module or ""
+            names = [f"aigc.{alias.name}" for alias in node.names] if base == "aigc" else [base]
+        else:
+            continue
+        for name in names:
+            yield name, node.lineno, id(node) not in inside
+
+
+def own(name: str) -> str | None:
+    """The room of ours that an imported module is in, None for a library's and for `aigc.__version__`."""
+    parts = name.split(".")
+    if parts[0] == "flows":
+        return "flows"
+    return parts[1] if parts[0] == "aigc" and len(parts) > 1 and not parts[1].startswith("__") else None
+
+
+def allowed(here: str) -> set[str]:
+    if here in GROUND:
+        return GROUND
+    if here in STAGES:
+        return GROUND | {there for one, there in EXCEPTIONS if one == here}
+    return GROUND | {**ASSEMBLY, **SURFACE}[here]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_every_module_has_a_floor() -> None:
+    known = GROUND | STAGES | ASSEMBLY.keys() | SURFACE.keys() | {"__init__", "__main__"}
+    assert {room(path) for path in SOURCES} - known == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_a_module_imports_only_what_it_may_know(path: Path) -> None:
+    here = room(path)
+    if here in ("__init__", "__main__"):
+        return
+    strangers = [f"line {line}: {name}" for name, line, _ in imports(path)
+                 if (there := own(name)) and there != here and there not in allowed(here)]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_a_library_stays_in_its_room(path: Path) -> None:
+    here = room(path)
+    outside = [f"line {line}: {name}" for name, line, _ in imports(path)
+               if here not in ROOMS.get(name.split(".")[0], {here})]
+    assert outside == []
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if room(path) not in ("engine", "flows")], ids=named)
+def test_a_heavy_library_is_imported_only_where_it_is_used(path: Path) -> None:
+    early = [f"line {line}: {name}" for name, line, at_once in imports(path)
+             if at_once and name.split(".")[0] in LAZY]
+    assert early == []
+
+
+def test_nothing_is_allowed_that_is_not_used() -> None:
+    used = {(room(path), own(name)) for path in SOURCES for name, _, _ in imports(path)}
+    pairs = set(EXCEPTIONS) | {(here, there) for here, rooms in {**ASSEMBLY, **SURFACE}.items() for there in rooms}
+    assert pairs - used == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= MAX_FILE_LINES
+    long = [f"{node.name}: {length} lines" for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (length := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_nothing_prints(path: Path) -> None:
+    prints = [node.lineno for node in ast.walk(ast.parse(path.read_text("utf-8")))
+              if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"]
+    assert prints == []
+
+
+@pytest.mark.parametrize("code", [
+    "import aigc",
+    "import aigc.cli",
+    "import runpy\ntry: import aigc.cli; sys.argv = ['aigc', '--help']; aigc.cli.main()\nexcept SystemExit: pass",
+    "import aigc.job, aigc.store, aigc.export",
+], ids=["import aigc", "import aigc.cli", "aigc --help", "import stages"])
+def test_starting_loads_no_heavy_library(code: str) -> None:
+    heavy = ("torch", "transformers", "prefect", "pyarrow", "pandas", "openpyxl", "numpy")
+    told = f"import sys\n{code}\nsys.stderr.write(' '.join(name for name in {heavy!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

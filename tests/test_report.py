@@ -1,0 +1,97 @@
+"""report.md and the lines a terminal shows: what happened, in figures that add up."""
+
+from __future__ import annotations
+
+import pytest
+from small_project import MODEL
+
+from aigc.provenance import FileFacts, ModelFacts, RunFile, Timings
+from aigc.report import duration, headline, outcome_lines, report, share
+from aigc.settings import Settings
+
+RUN = RunFile(
+    run_id="2026-11-24-0143-briefs-k3f9",
+    status="finished",
+    briefs="/work/briefs.csv",
+    job="sha256:j",
+    settings=Settings(),
+    model=ModelFacts(ref=MODEL.ref, digest="sha256:0123456789abcdef"),
+    started_at="2026-11-24T01:43:00.000+00:00",
+    finished_at="2026-11-24T02:43:00.000+00:00",
+    timings=Timings(generate_s=125.0),
+    rows=1_250,
+    tokens_out=250_000,
+    skipped_rows=3,
+    taken_over=12,
+    earlier="before",
+    outcomes={"held": 200, "accepted": 1_000, "invalid": 50},
+    acceptance={"note": {"accepted": 1_000, "held": 200}, "": {"invalid": 50}},
+    reasons={"missing_required": {"invalid": 50}, "too_short": {"held": 150, "accepted": 20}},
+    outputs=[FileFacts(path="accepted.csv", digest="sha256:a", bytes=1, rows=1_000)],
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (4.13, "4.1 s"),
+        (59.94, "59.9 s"),
+        (60, "1 min 00 s"),
+        (200.4, "3 min 20 s"),
+        (3_599.6, "1 h 00 min"),
+        (3_720, "1 h 02 min"),
+        (90_000, "25 h 00 min"),
+    ],
+)
+def test_durations_are_told_as_people_tell_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("part", "whole", "text"), [(1, 3, "33%"), (0, 5, "0%"), (5, 5, "100%"), (0, 0, "–")])
+def test_a_share_of_nothing_is_a_dash(part: int, whole: int, text: str) -> None:
+    assert share(part, whole) == text
+
+
+def test_the_headline_tells_counts_and_speed() -> None:
+    assert headline(RUN) == "1,000 of 1,250 rows accepted (80%), 250,000 tokens in 2 min 05 s (2,000 tokens/s)."
+
+
+def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
+    assert outcome_lines(RUN) == [
+        "accepted 1,000: passed every filter",
+        "held 200: waits for a person's decision",
+        "invalid 50: the brief itself is wrong",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# Run 2026-11-24-0143-briefs-k3f9",
+        "| Briefs | `/work/briefs.csv` |",
+        "| Rows of the sheet left out by rule | 3 |",
+        "| Rows taken over unchanged | 12 from before |",
+        "| accepted | 1,000 | passed every filter |",
+        "| note | 1,200 | 1,000 | 200 | 0 | 0 | 0 | 0 | 83% |",
+        "| (none) | 50 | 0 | 0 | 0 | 0 | 50 | 0 | 0% |",
+        "| `too_short` | 170 | held 150, accepted 20 |",
+        "| [accepted.csv](accepted.csv) | 1,000 |",
+    ],
+)
+def test_the_report_tells(line: str) -> None:
+    assert line in report(RUN).splitlines()
+
+
+def test_reasons_come_with_the_commonest_first() -> None:
+    text = report(RUN)
+    assert text.index("`too_short`") < text.index("`missing_required`")
+
+
+def test_a_name_with_a_bar_or_a_line_break_stays_in_its_cell() -> None:
+    assert (
+        "| Briefs | `/work/a\\|b c.csv` |"
+        in report(
+            RunFile(**{name: getattr(RUN, name) for name in RUN.__struct_fields__} | {"briefs": "/work/a|b\nc.csv"})
+        ).splitlines()
+    )
