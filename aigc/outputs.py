@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import jinja2
 import msgspec
 
-from aigc.content import Output, OutputField, base_language
+from aigc.content import Output, OutputField, base_language, for_language
 from aigc.errors import TemplateError
 from aigc.packs import Pack
 from aigc.records import Completion, Content, OutputValue
@@ -30,7 +32,26 @@ def read_output(completion: Completion, pack: Pack, language: str) -> Completion
     if fields is None:
         return msgspec.structs.replace(completion, content=None, repaired="")
     content = Content(text=_layout(fields, pack, language), fields=fields)
-    return msgspec.structs.replace(completion, content=content, repaired=repaired)
+    cut = _cut_fields(fields, output, language)
+    return msgspec.structs.replace(completion, content=content, repaired=repaired, cut_fields=cut)
+
+
+def _cut_fields(fields: dict[str, OutputValue], output: Output, language: str) -> dict[str, int]:
+    """Fields with a text as long as its limit allows, and that limit in characters: a grammar ends those, not the model."""
+    cut: dict[str, int] = {}
+    for name, value in fields.items():
+        for part, text in _texts(name, value):
+            spec = output.fields[name] if part == name else output.fields[name].fields[part]
+            longest = for_language(spec.max_chars, base_language(language))
+            if longest and len(text) >= longest - 1:  # one less, since spaces at the ends are gone
+                cut[part] = longest
+    return cut
+
+
+def _texts(name: str, value: OutputValue) -> Iterator[tuple[str, str]]:
+    """Every text of a field with the name it was declared under."""
+    for entry in [value] if isinstance(value, str) else value:
+        yield from ((name, entry),) if isinstance(entry, str) else entry.items()
 
 
 def _unfenced(text: str) -> tuple[str, str]:

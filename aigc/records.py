@@ -147,6 +147,8 @@ class Completion(Value, frozen=True):
     fault: Fault | None = None
     content: Content | None = None
     repaired: str = ""
+    cut_fields: dict[str, int] = {}
+    """Output fields that the grammar ended at their limit of characters, in the middle of what was being said."""
 
 
 class Span(Value, frozen=True):

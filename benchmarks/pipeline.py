@@ -173,19 +173,22 @@ def run_once(sheet: Path, out: Path) -> dict[str, float]:
 @contextmanager
 def instrumented(watch: Watch) -> Iterator[None]:
     """Stages of the loop with a watch around them."""
-    stages = {"render": "render", "make_prompt": "prompt", "read_output": "output", "judge": "filters"}
-    plain = {name: getattr(pipeline, name) for name in stages}
-    append, append_attempt = Store.append, Store.append_attempt
-    for name, stage in stages.items():
-        setattr(pipeline, name, watch.timed(stage, plain[name]))
-    Store.append = watch.timed("journal", append)  # type: ignore[method-assign]
-    Store.append_attempt = watch.timed("journal", append_attempt)  # type: ignore[method-assign]
+    stages: tuple[tuple[object, str, str], ...] = (
+        (Job, "messages", "render"),
+        (pipeline, "make_prompt", "prompt"),
+        (pipeline, "read_output", "output"),
+        (pipeline, "judge", "filters"),
+        (Store, "append", "journal"),
+        (Store, "append_attempt", "journal"),
+    )
+    plain = [getattr(owner, name) for owner, name, _ in stages]
+    for (owner, name, stage), work in zip(stages, plain, strict=True):
+        setattr(owner, name, watch.timed(stage, work))
     try:
         yield
     finally:
-        for name in stages:
-            setattr(pipeline, name, plain[name])
-        Store.append, Store.append_attempt = append, append_attempt  # type: ignore[method-assign]
+        for (owner, name, _), work in zip(stages, plain, strict=True):
+            setattr(owner, name, work)
 
 
 def measure(rows: int, folder: Path) -> dict[str, float]:

@@ -24,7 +24,7 @@ EXCEPTIONS = {
     ("report", "provenance"): "a report is a run.json for people",
 }
 ASSEMBLY = {
-    "job": {"briefs", "filters", "models"},
+    "job": {"briefs", "filters", "models", "prompts"},
     "pipeline": {"engine", "filters", "job", "models", "outputs", "prompts", "provenance", "store"},
     "runs": {"engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
     "start": {"briefs", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
@@ -33,7 +33,7 @@ SURFACE = {
     "project": {"job"},
     "doctor": {"models", "engine"},
     "progress": {"pipeline", "report"},
-    "console": {"doctor", "flows", "job", "models", "progress", "prompts", "provenance", "report",
+    "console": {"doctor", "flows", "job", "models", "progress", "provenance", "report",
                 "start"},
     "cli": {"console", "models", "project", "provenance", "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},

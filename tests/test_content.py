@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.content import PerLanguage, base_language, count_words, for_language, help_for
+from aigc.content import PLAIN_LINE, PLAIN_TEXT, PerLanguage, base_language, count_words, for_language, help_for
 from aigc.job import shipped
 from aigc.packs import load_packs
 
@@ -75,11 +75,11 @@ def test_the_schema_of_an_output_bounds_every_part() -> None:
     assert json.loads(PACKS["product_description"].type.json_schema("zh") or "") == {
         "type": "object",
         "properties": {
-            "headline": {"type": "string", "minLength": 6, "maxLength": 30},
-            "body": {"type": "string", "minLength": 80, "maxLength": 200},
+            "headline": {"type": "string", "minLength": 6, "maxLength": 30, "pattern": PLAIN_TEXT},
+            "body": {"type": "string", "minLength": 80, "maxLength": 200, "pattern": PLAIN_TEXT},
             "bullets": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 6, "maxLength": 28},
+                "items": {"type": "string", "minLength": 6, "maxLength": 28, "pattern": PLAIN_LINE},
                 "minItems": 3,
                 "maxItems": 4,
             },

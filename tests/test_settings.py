@@ -104,7 +104,7 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
     [
         (
             "[run]\nsed = 1",
-            "{file}, key run.sed: found an unknown key; expected one of max_attempts, model, out, seed, "
+            "{file}, key run.sed: found an unknown key; expected one of describe_form, max_attempts, model, out, seed, "
             "shard_rows, strict, templates, variants. Remove it or correct its name. Did you mean 'seed'?",
         ),
         (

@@ -125,9 +125,8 @@ def _example(schema: _Bounds, sentences: Iterator[str]) -> object:
     text, enough = next(sentences), schema.min_length + (schema.max_length - schema.min_length) // 4
     while len(text) < enough:
         text += " " + next(sentences)
-    if len(text) <= schema.max_length:
-        return text
-    return text[: max(schema.max_length - 1, 1)].rstrip(" .") + "."
+    longest = schema.max_length - 2  # a text that fills its limit is one that was cut off there
+    return text if len(text) <= longest else text[: max(longest - 1, 1)].rstrip(" .") + "."
 
 
 @cache

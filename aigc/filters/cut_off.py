@@ -16,9 +16,9 @@ _GOES_ON = ",，、;；:：-—–(（"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutOffFilter:
-    """Fails texts that met their token limit; flags long prose that ends without an end mark, and repaired output.
+    """Fails texts and fields that met their limit; flags long prose that ends without an end mark, and repaired output.
 
-    Only the token limit is proof. A slogan, a heading, hashtags or a signature end without a full stop and are
+    Only a limit that was met is proof. A slogan, a heading, hashtags or a signature end without a full stop and are
     whole, so prose is looked at from `prose_chars` on (a third of it in Chinese and Japanese) and never retried for it.
     """
 
@@ -38,6 +38,8 @@ class CutOffFilter:
                 advice=wording(brief, en="The last text was cut off before its end. Write a shorter one and finish it.",
                                zh="上一稿没写完就被截断了，请写得短一些，并写到结尾。"),
             )
+        if completion.cut_fields:
+            return self._cut_field(brief, completion)
         if repaired:
             return Verdict(filter=self.name, action=at_most_flag(self.action), reason="repaired",
                            measured=completion.repaired, message=f"The output was broken.{repaired}")
@@ -47,6 +49,15 @@ class CutOffFilter:
                 spans=last, message=f"The last sentence of {len(text)} characters of prose has no end mark.",
             )
         return Verdict(filter=self.name, action="pass")
+
+    def _cut_field(self, brief: Brief, completion: Completion) -> Verdict:
+        name, limit = next(iter(completion.cut_fields.items()))
+        return Verdict(
+            filter=self.name, action=asked(self.action), reason="field_cut_off", measured=name, limit=limit,
+            message=f"Cut at the limit of characters: {', '.join(completion.cut_fields)}.",
+            advice=wording(brief, en=f"The {name.replace('_', ' ')} was too long. Keep it short and finish it.",
+                           zh="有的部分太长，没写完。请写短一些，并写完整。"),
+        )
 
     def _breaks_off(self, text: str, language: str) -> bool:
         per_character = base_language(language) in PER_CHARACTER_LANGUAGES
