@@ -1,0 +1,5 @@
+"""`python -m aigc`."""
+
+from aigc.cli import main
+
+main()
