@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -39,9 +38,9 @@ def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
 
             return ScriptedEngine()
         case "local":
-            # A step has hundreds of parallel regions. Threads that spin between them stall each other manifold as soon
-            # as another process wants a core. OpenMP reads this when torch is first imported.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+            from aigc.engine.threads import choose_waiting
+
+            choose_waiting()
             from aigc.engine.local import LocalEngine
 
             return LocalEngine(settings, model)

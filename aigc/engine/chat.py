@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, cast
 
+import jinja2
+
 from aigc.records import Fault, Message, Prompt
 
 
@@ -38,6 +40,7 @@ class ChatEncoder:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         specials = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+        self._folds_system = not self._takes_system()
         # Added vocabulary may hold ordinary words and runs of spaces; only markup can end a turn.
         self._markers = sorted(
             token for token in specials if len(token) > 2 and not token.isspace() and not token.isalnum()
@@ -50,9 +53,16 @@ class ChatEncoder:
             PromptFault: empty, not encodable, holding the tokenizer's own control tokens, or too long.
         """
         self._check(prompt.messages)
-        text = self.render(prompt.messages)
         try:
+            text = self.render(prompt.messages)
             tokens = self._tokenizer.encode(text, add_special_tokens=self._tokenizer.chat_template is None)
+        except jinja2.TemplateError as exc:
+            raise PromptFault(
+                "chat_template",
+                f"a chat template that refuses these turns ({type(exc).__name__})",
+                "one that takes a user turn",
+                "Take another model, or mend its chat template.",
+            ) from exc
         except (UnicodeEncodeError, TypeError) as exc:
             raise PromptFault(
                 "not_encodable",
@@ -78,11 +88,25 @@ class ChatEncoder:
         if self._tokenizer.chat_template is None:
             return plain_layout(messages)
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        if self._folds_system and turns[0]["role"] == "system":
+            instructions = turns.pop(0)["content"]
+            turns[0] = {"role": "user", "content": f"{instructions}\n\n{turns[0]['content']}"}
         # Qwen3's template thinks aloud unless told not to; templates that do not know the variable ignore it.
         rendered = self._tokenizer.apply_chat_template(
             turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
         return cast("str", rendered)
+
+    def _takes_system(self) -> bool:
+        """Whether the chat template has a place for a system turn; Gemma's, for one, refuses it."""
+        if self._tokenizer.chat_template is None:
+            return True
+        turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+        try:
+            self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except jinja2.TemplateError:
+            return False
+        return True
 
     def _check(self, messages: list[Message]) -> None:
         if not any(message.content.strip() for message in messages if message.role == "user"):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 
 from aigc.engine.chat import Tokenizer
+from aigc.engine.sizing import Sizes
 from aigc.errors import ModelError
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_log = logging.getLogger(__name__)
 
 
 def device_for(settings: EngineSettings) -> torch.device:
@@ -49,6 +48,20 @@ def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
     except (OSError, ValueError, RuntimeError, KeyError) as exc:
         raise _unloadable(folder, "a model", exc) from exc
     return cast("PreTrainedModel", model.to(device_for(settings)).eval())
+
+
+def sizes_for(folder: Path, settings: EngineSettings, device: torch.device) -> Sizes:
+    """Slots and context for the model in `folder`, from its config and the size of its weights; nothing is loaded."""
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as exc:
+        raise _unloadable(folder, "a model", exc) from exc
+    weights_bytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return Sizes(settings, config, weights_bytes, device)
 
 
 def load_tokenizer(folder: Path, settings: EngineSettings) -> Tokenizer:

@@ -12,12 +12,12 @@ import torch
 
 from aigc.engine.chat import ChatEncoder, PromptFault, Tokenizer
 from aigc.engine.grammar import Grammars
-from aigc.engine.loader import device_for, end_tokens, load_model, load_tokenizer
+from aigc.engine.loader import device_for, end_tokens, load_model, load_tokenizer, sizes_for
 from aigc.engine.rows import Row, failed
 from aigc.engine.runners import RowRunner, SlotRunner, open_runner
 from aigc.engine.sampler import Sampler
-from aigc.engine.sizing import context_for, slots_for
-from aigc.errors import EngineError
+from aigc.engine.sizing import is_out_of_memory
+from aigc.errors import EngineError, ModelError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
@@ -34,13 +34,14 @@ class LocalEngine:
     def __init__(self, settings: EngineSettings, model: ModelRef) -> None:
         self._settings, self._ref = settings, model
         self._device = device_for(settings)
-        self._slots = slots_for(settings, self._device)
+        self._sizes = sizes_for(model.folder(), settings, self._device)
+        self._slots = self._sizes.slots
+        self._invariant = True
         self._loaded: _Loaded | None = None
 
     def info(self) -> EngineInfo:
         import transformers
 
-        loaded = self._loaded
         return EngineInfo(
             engine="local",
             model=self._ref.ref,
@@ -48,47 +49,74 @@ class LocalEngine:
             dtype=self._settings.dtype,
             device=_device_name(self._device),
             slots=self._slots,
-            batch_invariant=loaded.runner(self._slots).invariant if loaded else True,
+            batch_invariant=self._invariant,
             versions={"torch": str(torch.__version__), "transformers": transformers.__version__},
         )
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
-        """See `Engine.generate`. Out of memory halves the slots and starts the rows in flight again."""
+        """See `Engine.generate`. Each turn admits a prompt while there is room, else moves every row by a token.
+
+        Out of memory halves the slots and starts the rows in flight again. Prompts are pulled and completions given
+        outside the guard: what their owners raise is theirs.
+        """
         source, waiting = iter(prompts), deque[Prompt]()
+        batch: _Batch | None = None
         while True:
-            batch = _Batch(self._load(), self._slots)
-            try:
-                yield from batch.run(source, waiting)
+            prompt = None
+            if batch is None or batch.has_room:
+                prompt = waiting.popleft() if waiting else next(source, None)
+            if prompt is None and (batch is None or not batch.rows):
                 return
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as exc:
-                if not _is_out_of_memory(exc):
-                    raise EngineError(
-                        "engine",
-                        f"{type(exc).__name__} in a step of the model",
-                        "a step that computes",
-                        "Run again; the rows made so far are kept.",
-                    ) from exc
-                waiting.extendleft(reversed(batch.in_flight()))
-                if self._slots == 1:
-                    yield failed(waiting.popleft(), _too_large())
-                    continue
-                _log.warning("out of memory at %d slots: going on with %d", self._slots, self._slots // 2)
-            self._slots = max(1, self._slots // 2)
-            del batch
-            self._release()
+            loaded = self._load()
+            try:
+                batch = batch or self._open_batch(loaded)
+                answers = batch.admit(prompt) if prompt else batch.step()
+            except (MemoryError, RuntimeError) as exc:
+                answers = self._recover(exc, batch, prompt, waiting)
+                batch = None
+                self._release()
+            yield from answers
 
     def close(self) -> None:
         self._loaded = None
         self._release()
 
+    def _load(self) -> _Loaded:
+        if self._loaded is None:
+            try:
+                self._loaded = _Loaded(self._settings, self._ref)
+            except (MemoryError, RuntimeError) as exc:
+                if not is_out_of_memory(exc):
+                    raise
+                place, remedy = f"model {self._ref.ref}", "Take a smaller model, or a machine with more memory."
+                raise ModelError(place, "weights that do not fit the memory", "room for them", remedy) from exc
+        return self._loaded
+
+    def _open_batch(self, loaded: _Loaded) -> _Batch:
+        batch = _Batch(loaded, self._slots, self._sizes.context(self._slots))
+        self._invariant = loaded.runner(self._slots).invariant
+        return batch
+
+    def _recover(
+        self, exc: Exception, batch: _Batch | None, prompt: Prompt | None, waiting: deque[Prompt]
+    ) -> list[Completion]:
+        """After out of memory: the rows in flight wait again, before fewer slots; one that has all to itself fails."""
+        if not is_out_of_memory(exc):
+            kind, remedy = type(exc).__name__, "Run again; the rows made so far are kept."
+            raise EngineError("engine", f"{kind} in a step of the model", "a step that computes", remedy) from exc
+        in_flight = [row.prompt for row in batch.rows] if batch else []
+        waiting.extendleft(reversed([*in_flight, *([prompt] if prompt else [])]))
+        if self._slots == 1:
+            return [failed(waiting.popleft(), _TOO_LARGE)]
+        _log.warning("out of memory at %d slots: going on with %d", self._slots, self._slots // 2)
+        self._slots //= 2
+        if self._loaded:
+            self._loaded.drop_runner()
+        return []
+
     def _release(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _load(self) -> _Loaded:
-        if self._loaded is None:
-            self._loaded = _Loaded(self._settings, self._ref)
-        return self._loaded
 
 
 class _Loaded:
@@ -122,85 +150,64 @@ class _Loaded:
                 )
         return self._runner
 
+    def drop_runner(self) -> None:
+        """Free the cache of keys and values."""
+        self._runner = None
+
 
 class _Batch:
-    """The rows in flight: which slot holds which row, and the step that moves them all by one token."""
+    """The rows in flight, and the step that moves them all by one token. A row's place in `rows` is its slot."""
 
-    def __init__(self, loaded: _Loaded, slots: int) -> None:
-        self._loaded = loaded
+    def __init__(self, loaded: _Loaded, slots: int, context: int) -> None:
+        self.rows: list[Row] = []
+        self._loaded, self._context = loaded, context
         self._runner = loaded.runner(slots)
-        self._rows: list[Row] = []
-        """Rows in flight; a row's place in the list is its slot."""
         self._device = loaded.model.device
-        self._context = context_for(loaded.settings, loaded.model, slots)
         self._seen = torch.zeros(slots, loaded.vocabulary, dtype=torch.bool, device=self._device)
         self._sampler: Sampler | None = None
-        self._admitting: Prompt | None = None
 
-    def in_flight(self) -> list[Prompt]:
-        """Prompts taken and not answered, in the order of their slots."""
-        rows = [row.prompt for row in self._rows]
-        return rows if self._admitting is None else [*rows, self._admitting]
+    @property
+    def has_room(self) -> bool:
+        return len(self.rows) < self._runner.slots
 
-    def run(self, source: Iterator[Prompt | None], waiting: deque[Prompt]) -> Iterator[Completion]:
-        while True:
-            yield from self._fill(source, waiting)
-            if not self._rows:
-                return
-            yield from self._step()
-
-    def _fill(self, source: Iterator[Prompt | None], waiting: deque[Prompt]) -> Iterator[Completion]:
-        """Give every free slot a prompt, as far as there are any."""
-        while len(self._rows) < self._runner.slots:
-            prompt = waiting.popleft() if waiting else next(source, None)
-            if prompt is None:
-                return
-            self._admitting = prompt
-            completion = self._admit(prompt, len(self._rows))
-            self._admitting = None
-            if completion:
-                yield completion
-
-    def _admit(self, prompt: Prompt, slot: int) -> Completion | None:
-        """Read a prompt into a slot and choose its first token. A completion where that already ends it."""
-        loaded = self._loaded
+    def admit(self, prompt: Prompt) -> list[Completion]:
+        """Read a prompt into the next slot and choose its first token. A completion where that already ends it."""
+        loaded, slot = self._loaded, len(self.rows)
         try:
-            room = self._context - prompt.sampling.max_new_tokens
-            tokens = loaded.chat.encode(prompt, room)
+            tokens = loaded.chat.encode(prompt, self._context - prompt.sampling.max_new_tokens)
             matcher = loaded.grammars.matcher(prompt.json_schema) if prompt.json_schema else None
         except PromptFault as exc:
-            return failed(prompt, exc.fault)
+            return [failed(prompt, exc.fault)]
         row = Row(prompt, tokens, matcher, time.perf_counter())
         self._runner.reserve(len(tokens) + prompt.sampling.max_new_tokens)
         logits = self._runner.prefill(slot, tokens).unsqueeze(0)
         self._seen[slot] = False
         self._seen[slot, torch.tensor(tokens, device=self._device)] = True
         sampler = Sampler([prompt.sampling], [prompt.seed], self._device)
-        chosen, finite = sampler.choose(
-            logits,
-            torch.zeros(1, dtype=torch.int64, device=self._device),
-            self._seen[slot : slot + 1],
-            self._allowed([row]),
-        )
-        completion = self._advance(row, slot, int(chosen[0]), finite=bool(finite[0]))
-        if completion is None:
-            self._rows.append(row)
-            self._sampler = None
-        return completion
+        first = torch.zeros(1, dtype=torch.int64, device=self._device)
+        chosen, finite = sampler.choose(logits, first, self._seen[slot : slot + 1], self._allowed([row]))
+        completion = self._take(row, int(chosen[0]), finite=bool(finite[0]))
+        if completion:
+            return [completion]
+        self._seen[slot, chosen] = True
+        self.rows.append(row)
+        self._sampler = None
+        return []
 
-    def _step(self) -> list[Completion]:
+    def step(self) -> list[Completion]:
         """One token for every row in flight. Returns the completions of those that end with it."""
-        rows = self._rows
+        rows = self.rows
         logits = self._runner.decode([row.tokens[-1] for row in rows], [row.length for row in rows])
         if self._sampler is None:
-            self._sampler = Sampler(
-                [row.prompt.sampling for row in rows], [row.prompt.seed for row in rows], self._device
-            )
+            samplings, seeds = [row.prompt.sampling for row in rows], [row.prompt.seed for row in rows]
+            self._sampler = Sampler(samplings, seeds, self._device)
         positions = torch.tensor([len(row.tokens) for row in rows], device=self._device)
         chosen, finite = self._sampler.choose(logits, positions, self._seen[: len(rows)], self._allowed(rows))
+        if self._sampler.penalises:
+            self._seen[torch.arange(len(rows), device=self._device), chosen] = True
         answers = [
-            self._advance(row, slot, token, finite=ok)
-            for slot, (row, token, ok) in enumerate(zip(rows, chosen.tolist(), finite.tolist(), strict=True))
+            self._take(row, token, finite=ok)
+            for row, token, ok in zip(rows, chosen.tolist(), finite.tolist(), strict=True)
         ]
         for slot in reversed(range(len(answers))):
             if answers[slot]:
@@ -209,17 +216,16 @@ class _Batch:
 
     def _vacate(self, slot: int) -> None:
         """Take a row out and close the gap with the last one."""
-        last = len(self._rows) - 1
+        last = len(self.rows) - 1
         if slot != last:
             self._runner.move(last, slot)
-            self._rows[slot] = self._rows[last]
+            self.rows[slot] = self.rows[last]
             self._seen[slot] = self._seen[last]
-        self._rows.pop()
+        self.rows.pop()
         self._sampler = None
 
-    def _advance(self, row: Row, slot: int, token: int, *, finite: bool) -> Completion | None:
+    def _take(self, row: Row, token: int, *, finite: bool) -> Completion | None:
         """Give a row its next token; its completion where it ends with it."""
-        self._seen[slot, token] = True
         return row.take(token, self._loaded.tokenizer, self._loaded.end_tokens, finite=finite)
 
     def _allowed(self, rows: list[Row]) -> torch.Tensor | None:
@@ -235,20 +241,12 @@ class _Batch:
         return allowed
 
 
-def _is_out_of_memory(exc: BaseException) -> bool:
-    """CUDA has an exception of its own; the CPU allocator raises a RuntimeError that says so."""
-    if isinstance(exc, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "not enough memory" in str(exc) or "can't allocate memory" in str(exc)
-
-
-def _too_large() -> Fault:
-    return Fault(
-        code="out_of_memory",
-        found="a prompt that does not fit the memory by itself",
-        expected="room for it",
-        remedy="Shorten it, lower max_new_tokens, or take a smaller model.",
-    )
+_TOO_LARGE = Fault(
+    code="out_of_memory",
+    found="a prompt that does not fit the memory by itself",
+    expected="room for it",
+    remedy="Shorten it, lower max_new_tokens, or take a smaller model.",
+)
 
 
 def _device_name(device: torch.device) -> str:

@@ -12,9 +12,6 @@ from aigc.records import Completion, Fault, FinishReason, Prompt
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
-_STOP_TAIL_TOKENS = 48
-"""Tokens at the end of a text in which stop strings are looked for: longer than any stop string in tokens."""
-
 
 class Row:
     """One prompt being answered. `tokens` are those chosen so far; the last is not yet in the cache."""
@@ -61,7 +58,8 @@ class Row:
         )
 
     def _stopped(self, tokenizer: Tokenizer) -> bool:
-        tail = _text(tokenizer, self.tokens[-_STOP_TAIL_TOKENS:])
+        longest = max(len(stop.encode()) for stop in self.prompt.sampling.stop)
+        tail = _text(tokenizer, self.tokens[-longest - 1 :])  # a token is at least a byte
         return any(stop in tail for stop in self.prompt.sampling.stop)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 
+from aigc.engine.sizing import is_out_of_memory
 from aigc.engine.slots import ATTENTION, SlotCache, SlotShape, slot_attention
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class SlotRunner:
     def _decode_at(self, width: int, tokens: list[int], lengths: list[int]) -> torch.Tensor:
         idle = width - len(tokens)
         positions = torch.tensor([*lengths, *[0] * idle], device=self._device)
-        self._cache.begin_decode(positions)
+        self._cache.begin_decode(positions, max(lengths))
         return self._forward(torch.tensor([*tokens, *[0] * idle]).unsqueeze(1), positions.unsqueeze(1))
 
     def _forward(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -156,9 +157,9 @@ def open_runner(model: PreTrainedModel, slots: int) -> SlotRunner | RowRunner:
             runner = SlotRunner(model, slots)
             runner.find_widths()
             return runner
-    except torch.OutOfMemoryError:
-        raise
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+        if is_out_of_memory(exc):
+            raise
         # Whatever way the architecture differs, its own cache is right.
         _log.info("%s does not run in slots (%s)", type(model).__name__, type(exc).__name__)
     model.set_attn_implementation(previous)

@@ -13,23 +13,25 @@ import torch
 from aigc.records import Sampling
 
 WIDTH = 128
-"""Candidates kept when every row limits itself to at most as many (`top_k`), else the whole vocabulary."""
+"""Candidates weighed for a row that keeps at most as many (`top_k`)."""
+NUCLEUS_WIDTH = 1024
+"""Candidates weighed first for a row limited by `top_p` alone; the whole vocabulary where they do not hold its share."""
 
 
 class Sampler:
     """Sampling parameters of the rows of a step.
 
-    Rows that keep at most `WIDTH` candidates and rows that weigh the whole vocabulary are computed apart, so that a row
-    takes the same way whatever its neighbours ask for.
+    Rows are computed apart by how many candidates they weigh, so that a row takes the same way whatever its neighbours
+    ask for.
     """
 
     def __init__(self, samplings: Sequence[Sampling], seeds: Sequence[int], device: torch.device) -> None:
-        narrow = [row for row, s in enumerate(samplings) if 0 < s.top_k <= WIDTH or s.temperature == 0]
-        wide = sorted(set(range(len(samplings))) - set(narrow))
+        by_width: dict[int, list[int]] = {}
+        for row, sampling in enumerate(samplings):
+            by_width.setdefault(_width(sampling), []).append(row)
         self._groups = [
             _Group([samplings[row] for row in rows], [seeds[row] for row in rows], rows, width, device)
-            for rows, width in ((narrow, WIDTH), (wide, None))
-            if rows
+            for width, rows in by_width.items()
         ]
         self._rows = len(samplings)
         self._penalty = torch.tensor([s.repetition_penalty for s in samplings], device=device).unsqueeze(1)
@@ -61,51 +63,86 @@ class Sampler:
         return tokens, finite
 
 
+def _width(sampling: Sampling) -> int:
+    """Candidates to weigh for a row, likeliest first; 0 for all, in the vocabulary's order, without sorting them."""
+    if sampling.temperature == 0 or 0 < sampling.top_k <= WIDTH:
+        return WIDTH
+    if 0 < sampling.top_k <= NUCLEUS_WIDTH or sampling.top_p < 1.0:
+        return NUCLEUS_WIDTH
+    return 0 if sampling.top_k == 0 else sampling.top_k
+
+
 class _Group:
-    """Rows with one number of candidates."""
+    """Rows that weigh one number of candidates."""
 
     def __init__(
-        self,
-        samplings: Sequence[Sampling],
-        seeds: Sequence[int],
-        rows: list[int],
-        width: int | None,
-        device: torch.device,
+        self, samplings: Sequence[Sampling], seeds: Sequence[int], rows: list[int], width: int, device: torch.device
     ) -> None:
         def column(values: Sequence[float | int], dtype: torch.dtype) -> torch.Tensor:
             return torch.tensor(values, dtype=dtype, device=device).unsqueeze(1)
 
         self.rows = torch.tensor(rows, device=device)
-        self._width = width
-        self._temperature = column([s.temperature for s in samplings], torch.float32)
+        self._samplings, self._given, self._width = samplings, seeds, width
+        self._temperature = column([max(s.temperature, 1e-6) for s in samplings], torch.float32)
+        self._greedy = torch.tensor([s.temperature == 0 for s in samplings], device=device)
         self._top_p = column([s.top_p for s in samplings], torch.float64)
-        self._top_k = column([s.top_k for s in samplings], torch.int64)
+        self._top_k = column([s.top_k or NUCLEUS_WIDTH**3 for s in samplings], torch.int64)
         self._min_p = column([s.min_p for s in samplings], torch.float64)
         self._seeds = column(list(seeds), torch.int64)
 
     def choose(self, logits: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        values, tokens = logits.topk(min(self._width or logits.shape[1], logits.shape[1]), dim=-1)
-        finite = values[:, 0].isfinite()
-        scaled = values / self._temperature.clamp(min=1e-6)
-        scaled = scaled.masked_fill(self._cut(scaled), float("-inf"))
-        noise = gumbel(self._seeds, positions.unsqueeze(1), tokens)
-        sampled = tokens.gather(1, (scaled.double() + noise).argmax(-1, keepdim=True)).squeeze(1)
-        # bf16 logits tie often: the lowest id of the likeliest, on every device.
-        greedy = tokens.masked_fill(values < values[:, :1], logits.shape[1]).amin(-1)
-        greedy = greedy.clamp(max=logits.shape[1] - 1)
-        return torch.where(self._temperature.squeeze(1) > 0, sampled, greedy), finite
+        """Token ids and whether they are a choice at all, each [rows of the group]."""
+        positions = positions.unsqueeze(1)
+        if self._width == 0:
+            return self._choose_of_all(logits, positions)
+        values, tokens = logits.topk(min(self._width, logits.shape[1]), dim=-1)
+        chosen, enough = self._choose(values, tokens, positions, self._whole(logits, values))
+        for row in (~enough).nonzero().flatten().tolist():  # rare: a flat distribution under a high top_p
+            one = slice(row, row + 1)
+            every = logits[one].sort(dim=-1, descending=True, stable=True)
+            alone = _Group([self._samplings[row]], [self._given[row]], [0], len(every.indices[0]), logits.device)
+            chosen[one], _ = alone._choose(every.values, every.indices, positions[one], None)
+        return chosen, values[:, 0].isfinite()
 
-    def _cut(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Which candidates fall to top-k, min-p or top-p, in that order. `scaled`: [rows, width], likeliest first."""
-        rank = torch.arange(scaled.shape[1], device=scaled.device).unsqueeze(0)
-        beyond = rank >= torch.where(self._top_k > 0, self._top_k, scaled.shape[1])
-        weight = (scaled - scaled[:, :1]).double().exp().masked_fill(beyond, 0.0)
-        beyond |= weight < self._min_p
-        weight = weight.masked_fill(beyond, 0.0)
+    def _choose_of_all(self, logits: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        best = logits.amax(-1, keepdim=True)
+        scaled = (logits - best) / self._temperature
+        scaled = scaled.masked_fill(scaled.double().exp() < self._min_p, float("-inf"))
+        noise = gumbel(self._seeds, positions, torch.arange(logits.shape[1], device=logits.device).unsqueeze(0))
+        return (scaled + noise).argmax(-1), best.squeeze(1).isfinite()
+
+    def _whole(self, logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor | None:
+        """Weight of the whole vocabulary relative to the likeliest token, [rows, 1]; None where none is cut by it."""
+        if self._width != NUCLEUS_WIDTH:
+            return None
+        return ((logits - values[:, :1]) / self._temperature).double().exp().sum(-1, keepdim=True)
+
+    def _choose(
+        self, values: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor, whole: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids, and whether the candidates were enough to know what top-p keeps. `values`: likeliest first.
+
+        top-k, then min-p, then top-p of what is left: the share is of the tokens that top-k kept.
+        """
+        scaled = (values - values[:, :1]) / self._temperature
+        rank = torch.arange(values.shape[1], device=values.device).unsqueeze(0)
+        cut = rank >= self._top_k
+        weight = scaled.double().exp().masked_fill(cut, 0.0)
+        cut |= weight < self._min_p
+        weight, ended = weight.masked_fill(cut, 0.0), cut[:, -1:].clone()
         upto = weight.cumsum(-1)
-        cut = beyond | (upto - weight >= self._top_p * upto[:, -1:])
+        kept = upto[:, -1:]
+        beyond = self._top_k > values.shape[1]  # rows whose candidates may not be all that top-k keeps
+        total = kept if whole is None else torch.where(beyond & (self._min_p == 0), whole, kept)
+        cut |= upto - weight >= self._top_p * total
         cut[:, 0] = False  # the likeliest token always stays
-        return cut
+        reached = torch.where(self._min_p > 0, ended, kept >= self._top_p * total)
+        enough = (reached | ~beyond).squeeze(1) | self._greedy | (whole is None)
+        noise = gumbel(self._seeds, positions, tokens)
+        sampled = tokens.gather(1, (scaled + noise).masked_fill(cut, float("-inf")).argmax(-1, keepdim=True)).squeeze(1)
+        # bf16 logits tie often: the lowest id of the likeliest, on every device.
+        likeliest = tokens.masked_fill(values < values[:, :1], torch.iinfo(tokens.dtype).max).amin(-1)
+        return torch.where(self._greedy, likeliest.clamp(max=tokens.amax(-1)), sampled), enough
 
 
 def gumbel(seeds: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

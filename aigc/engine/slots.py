@@ -60,27 +60,34 @@ class SlotCache:
         self.bias = torch.empty(0)
 
     def reserve(self, positions: int) -> None:
-        """Make room for rows of `positions` tokens. Raises torch's out-of-memory error before anything is changed."""
+        """Make room for rows of `positions` tokens; what is held stays, also if memory runs out on the way."""
         needed = -(-positions // BLOCK)
         if needed <= self._capacity_blocks:
             return
         s = self.shape
         size = (needed, s.slots * s.kv_heads, BLOCK, s.head_dim)
-        # Zeros, not empty: masked positions are multiplied by a weight of 0, and 0 · NaN would be NaN.
-        keys = [torch.zeros(size, dtype=s.dtype, device=s.device) for _ in range(s.layers)]
-        values = [torch.zeros(size, dtype=s.dtype, device=s.device) for _ in range(s.layers)]
-        for old, new in zip(self._keys + self._values, keys + values, strict=False):
-            new[: self._capacity_blocks] = old
-        self._keys, self._values, self._capacity_blocks = keys, values, needed
+        for stores in (self._keys, self._values):
+            for layer in range(s.layers):
+                # Zeros, not empty: masked positions are multiplied by a weight of 0, and 0 · NaN would be NaN.
+                grown = torch.zeros(size, dtype=s.dtype, device=s.device)
+                if layer < len(stores):
+                    grown[: len(stores[layer])] = stores[layer]
+                    stores[layer] = grown  # one layer at a time, so that old and new never lie side by side
+                else:
+                    stores.append(grown)
+        self._capacity_blocks = needed
 
     def begin_prefill(self, slot: int) -> None:
         self._prefill_slot = slot
 
-    def begin_decode(self, lengths: torch.Tensor) -> None:
-        """Prepare a step that writes position `lengths[slot]` of the first `len(lengths)` slots. int64 [width]."""
+    def begin_decode(self, lengths: torch.Tensor, longest: int) -> None:
+        """Prepare a step that writes position `lengths[slot]` of the first `len(lengths)` slots. int64 [width].
+
+        `longest` is their maximum, given by the host, which knows it without waiting for the device.
+        """
         s = self.shape
         self._prefill_slot = None
-        self.blocks, self.width = int(lengths.max()) // BLOCK + 1, len(lengths)
+        self.blocks, self.width = longest // BLOCK + 1, len(lengths)
         per_row = lengths.repeat_interleave(s.kv_heads)
         self._write_at = (per_row // BLOCK, torch.arange(len(per_row), device=s.device), per_row % BLOCK)
         positions = torch.arange(self.blocks * BLOCK, device=s.device).view(self.blocks, 1, 1, BLOCK)

@@ -23,4 +23,6 @@ def test_a_random_model_held_to_a_shipped_pack_writes_its_form(llama: ModelRef, 
     assert made.text.startswith('{"' + next(iter(kind.output.fields)) + '": ')
     if made.finish_reason == "stop":
         assert json.loads(made.text).keys() == kind.output.fields.keys()
-    assert not set("<>[]|`*#") & set(made.text.removeprefix("{").replace(": [", "").replace("], ", "").replace("]}", ""))
+    assert not set("<>[]|`*#") & set(
+        made.text.removeprefix("{").replace(": [", "").replace("], ", "").replace("]}", "")
+    )

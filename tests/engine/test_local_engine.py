@@ -213,3 +213,38 @@ def test_info_is_known_before_the_weights_are_loaded(llama: ModelRef) -> None:
     )
     assert info.versions["torch"] == torch.__version__
     assert engine._loaded is None
+
+
+def test_a_chat_template_without_a_system_role_gets_the_instructions_in_the_users_turn(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("gemma-like")
+    ref = tiny.saved(folder)
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        + tiny.CHATML
+    )
+    tokenizer.save_pretrained(folder)
+    messages = [Message(role="system", content="Be brief."), Message(role="user", content="Hi")]
+    (made,) = tiny.engine(ref).generate(
+        [msgspec.structs.replace(tiny.prompt("a", max_new_tokens=3), messages=messages)]
+    )
+    assert made.fault is None
+    assert made.tokens_in == 3 + len("user\nBe brief.\n\nHi\nassistant\n")
+
+
+def test_what_the_owner_of_the_prompts_raises_is_not_taken_for_the_models(engine: LocalEngine) -> None:
+    def prompts() -> Iterator[Prompt]:
+        yield tiny.prompt("a", max_new_tokens=2)
+        raise MemoryError("of the sheet")
+
+    with pytest.raises(MemoryError, match="of the sheet"):
+        list(engine.generate(prompts()))
+
+
+def test_fewer_slots_where_rows_would_not_have_room(monkeypatch: pytest.MonkeyPatch, llama: ModelRef) -> None:
+    monkeypatch.setattr("aigc.engine.sizing.memory_bytes", lambda _device: 12_000_000)
+    sizes = tiny.engine(llama, slots=0).info()
+    assert 1 <= sizes.slots < 64
+    assert sizes.slots.bit_count() == 1

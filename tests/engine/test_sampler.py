@@ -98,8 +98,8 @@ def test_a_rows_choice_does_not_depend_on_its_neighbours(data: st.DataObject) ->
     sampling = st.builds(
         Sampling,
         temperature=st.sampled_from([0.0, 0.7, 1.3]),
-        top_k=st.sampled_from([0, 1, 20, WIDTH, WIDTH + 9]),
-        top_p=st.sampled_from([0.3, 0.9, 1.0]),
+        top_k=st.sampled_from([0, 1, 20, WIDTH, WIDTH + 9, 1500]),
+        top_p=st.sampled_from([0.3, 0.9, 0.999, 1.0]),
         min_p=st.sampled_from([0.0, 0.1]),
         repetition_penalty=st.sampled_from([1.0, 1.2]),
     )
@@ -107,8 +107,8 @@ def test_a_rows_choice_does_not_depend_on_its_neighbours(data: st.DataObject) ->
     rows = len(samplings)
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
     # bf16 values, so that ties occur as they do in real logits
-    logits = (torch.randn(rows, 400, generator=generator) * 3).bfloat16().float()
-    seen = torch.rand(rows, 400, generator=generator) < 0.1
+    logits = (torch.randn(rows, 1300, generator=generator) * 3).bfloat16().float()
+    seen = torch.rand(rows, 1300, generator=generator) < 0.1
     seeds = data.draw(st.lists(st.integers(0, 2**63 - 1), min_size=rows, max_size=rows))
     positions = torch.arange(rows)
     together, _ = Sampler(samplings, seeds, CPU).choose(logits.clone(), positions, seen, None)
@@ -138,3 +138,25 @@ def test_gumbel_noise_has_the_mean_of_its_distribution() -> None:
 
 
 PINNED = [625124839522304, 543257931177066, 2043411203026281]
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=1.0, top_p=0.95),
+        Sampling(temperature=1.0, top_p=0.9, min_p=0.01),
+    ],
+)
+def test_a_flat_distribution_over_more_tokens_than_are_weighed_first_keeps_them_all(sampling: Sampling) -> None:
+    """3,000 tokens equally likely: top-p 0.95 keeps 2,850 of them, of which 1,024 are no fair share."""
+    tokens = [choose([[0.0] * 3000], [sampling], [seed])[0] for seed in range(60)]
+    kept = round(sampling.top_p * 3000)
+    assert len(set(tokens)) > 50
+    assert sorted(tokens)[30] == pytest.approx(kept / 2, rel=0.35)
+
+
+def test_min_p_holds_without_sorting_the_vocabulary() -> None:
+    logits = [0.0] * 50 + [math.log(0.4)] * 2000
+    tokens = {choose([logits], [Sampling(temperature=1.0, min_p=0.5)], [seed])[0] for seed in range(200)}
+    assert tokens <= set(range(50))
+    assert len(tokens) > 30

@@ -31,7 +31,7 @@ def cache_with(
 def attend(
     cache: SlotCache, lengths: list[int], query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
 ) -> torch.Tensor:
-    cache.begin_decode(torch.tensor(lengths))
+    cache.begin_decode(torch.tensor(lengths), max(lengths))
     stored_keys, stored_values = cache.update(key, value, 0)
     return slot_attention(torch.nn.Module(), query, stored_keys, stored_values, None, slot_cache=cache)[0]
 
