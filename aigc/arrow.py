@@ -140,7 +140,6 @@ _ATTEMPT = (
     _Column("tokens_in", attrgetter("completion.tokens_in"), "int"),
     _Column("tokens_out", attrgetter("completion.tokens_out"), "int"),
     _Column("generate_s", attrgetter("completion.generate_s"), "float"),
-    _Column("mean_logprob", attrgetter("completion.mean_logprob"), "float"),
     _Column("fault", attrgetter("completion.fault"), tuple(_plain("text", "code", "found", "expected", "remedy"))),
     _Column("repaired", attrgetter("completion.repaired")),
     _Column("sampling", attrgetter("sampling"), _SAMPLING),

@@ -41,6 +41,7 @@ Briefs = Annotated[
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
 ]
+Out = Annotated[str | None, typer.Option("--out", help="Folder of the runs. Default: outputs.")]
 Templates = Annotated[str | None, typer.Option("--templates", help="Folder of template packs. Default: ./templates.")]
 ContentTypeName = Annotated[str | None, typer.Option("--content-type", help="Type of rows that name none.")]
 Mapped = Annotated[
@@ -86,7 +87,7 @@ def _root(
 @app.command()
 def run(
     briefs: Briefs,
-    out: Annotated[str | None, typer.Option("--out", help="Folder of the runs. Default: outputs.")] = None,
+    out: Out = None,
     model: Annotated[
         str | None, typer.Option("--model", help="Catalogue name, Hugging Face id or local folder.")
     ] = None,
@@ -129,13 +130,13 @@ def run(
     if dry_run:
         console.dry_run(request, as_json=as_json)
         return
-    file = _interruptible(request, quiet=quiet or as_json)
-    console.show_result(Path(request.settings().run.out) / file.run_id, file, as_json=as_json)
+    folder, file = _interruptible(request, quiet=quiet or as_json)
+    console.show_result(folder, file, as_json=as_json)
     if file.outcomes.get("accepted", 0) < file.rows:
         raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
 
 
-def _interruptible(request: Request, *, quiet: bool) -> RunFile:
+def _interruptible(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
     from aigc import console
 
     try:
@@ -158,9 +159,8 @@ def check(
     """Read all of BRIEFS and report every bad row; generate nothing."""
     from aigc import console
 
-    survey = console.survey(_reading(briefs, templates, content_type, columns, limit, config))
-    console.show_survey(briefs, survey, as_json=as_json)
-    if survey.invalid:
+    request = _reading(briefs, templates, content_type, columns, limit, config)
+    if console.check(request, as_json=as_json).invalid:
         raise typer.Exit(1)
 
 
@@ -202,11 +202,12 @@ def _reading(
 def types(
     name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show the fields of one type.")] = None,
     templates: Templates = None,
+    config: Config = None,
 ) -> None:
     """List the content types, or the fields of one."""
     from aigc import console
 
-    console.show_types(templates or "", name)
+    console.show_types(name, templates, config)
 
 
 @app.command()
@@ -214,15 +215,14 @@ def show(
     run_name: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="Run id or folder. Default: the newest.")
     ] = None,
-    out: Annotated[str, typer.Option("--out", help="Folder of the runs.")] = "outputs",
+    out: Out = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Summarise a run."""
     from aigc import console
-    from aigc.runs import find_run
 
-    folder, file = find_run(Path(out), run_name)
-    console.show_result(folder, file, as_json=as_json)
+    console.show_run(run_name, out, config, as_json=as_json)
 
 
 @app.command()

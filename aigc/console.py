@@ -13,14 +13,15 @@ import typer
 
 from aigc.content import help_for
 from aigc.doctor import examine, examine_prefect, prefect_api_url
-from aigc.errors import AigcError, TemplateError, UsageError, nearest, shown
+from aigc.errors import AigcError, TemplateError, UsageError, nearest, shown, writable
 from aigc.job import Job, Survey, templates_folder
 from aigc.models import catalogue, installed
 from aigc.packs import load_packs
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
-from aigc.records import Brief
+from aigc.records import Brief, RowError
 from aigc.report import counted, headline, outcome_lines
+from aigc.runs import find_run
 from aigc.settings import Table, load_settings
 from aigc.start import Request, default_config, open_job, start
 
@@ -48,21 +49,25 @@ def mapping(pairs: list[str]) -> dict[str, str]:
     return columns
 
 
-def run(request: Request, *, quiet: bool) -> RunFile:
-    """Make a run: as a Prefect flow where an API is configured, else straight. SIGTERM stops it as Ctrl-C does."""
+def run(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
+    """Make a run; returns its folder and run.json. A Prefect flow where an API is configured, else straight.
+
+    SIGTERM stops it as Ctrl-C does.
+    """
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with open_progress(quiet=quiet) as progress:
             if prefect_api_url(os.environ):
+                refuse_strange_name(request)
                 refuse_dead_api()
                 from flows.generate import run_flow
 
                 return run_flow(request, progress, say)
             with start(request, progress, say) as started:
                 if started.run is None:
-                    return started.file
+                    return started.folder, started.file
                 started.run.generate(started.job.rows())
-                return started.run.finish()
+                return started.folder, started.run.finish()
     finally:
         signal.signal(signal.SIGTERM, previous)
 
@@ -74,6 +79,14 @@ def refuse_dead_api() -> None:
         raise AigcError("Prefect", finding.found, "a Prefect API", finding.remedy)
 
 
+def refuse_strange_name(request: Request) -> None:
+    """Raise UsageError for a path that is not UTF-8: Prefect keeps a flow's parameters as JSON."""
+    for place, path in (("BRIEFS", request.briefs), ("--config", request.config)):
+        if writable(path) != path:
+            raise UsageError(place, f"{path}, a name that is not UTF-8", "a name that Prefect can keep",
+                             "Rename the file, or unset PREFECT_API_URL.")
+
+
 def say(line: str) -> None:
     """Write a line to stderr, above the progress bar where there is one: typer.echo would write across it."""
     sys.stderr.write(f"{line}\n")
@@ -81,7 +94,7 @@ def say(line: str) -> None:
 
 def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode({"folder": str(folder), **msgspec.to_builtins(file)}).decode())
+        typer.echo(msgspec.json.encode({"folder": writable(folder), **msgspec.to_builtins(file)}).decode())
         return
     if file.status != "finished":
         typer.echo(f"{file.run_id}: {file.status}. The same command goes on from there: aigc run {file.briefs}")
@@ -89,26 +102,31 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     typer.echo(headline(file))
     for line in outcome_lines(file):
         typer.echo(f"  {line}")
-    typer.echo(f"Results: {folder}")
+    typer.echo(f"Results: {writable(folder)}")
     for output in file.outputs:
         typer.echo(f"  {output.path:<16} {counted(output.rows or 0, 'row')}")
     typer.echo("  report.md        what happened, by type and reason")
 
 
-def survey(request: Request) -> Survey:
-    return open_job(request).survey()
-
-
-def show_survey(briefs: Path, found: Survey, *, as_json: bool) -> None:
+def check(request: Request, *, as_json: bool) -> Survey:
+    """Survey the sheet, showing each error as it is met: a sheet may have millions."""
+    job = open_job(request)
     if as_json:
+        found = job.survey()
         typer.echo(msgspec.json.encode(found).decode())
-        return
-    for error in found.errors:
-        typer.echo(error.message)
-    if found.error_count > len(found.errors):
-        typer.echo(f"… and {found.error_count - len(found.errors):,} more errors.")
+    else:
+        found = job.survey(_show_error)
+        show_counts(request.briefs, found)
+    return found
+
+
+def _show_error(error: RowError) -> None:
+    typer.echo(error.message)
+
+
+def show_counts(briefs: str, found: Survey) -> None:
     left_out = f", {found.skipped:,} left out" if found.skipped else ""
-    typer.echo(f"{briefs}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
+    typer.echo(f"{writable(briefs)}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
     width = max(map(len, found.types), default=0)
     for name, count in found.types.items():
         typer.echo(f"  {name:<{width}}  {counted(count, 'text'):>9}")
@@ -117,7 +135,7 @@ def show_survey(briefs: Path, found: Survey, *, as_json: bool) -> None:
 def dry_run(request: Request, *, as_json: bool) -> None:
     """Render every prompt of the sheet and say what a run would take."""
     job = open_job(request)
-    found = job.survey()
+    found = job.survey() if as_json else job.survey(_show_error)
     tokens_in = tokens_out = 0
     failed = list[str]()
     for row in (row for row in job.rows() if isinstance(row, Brief)):
@@ -139,7 +157,7 @@ def dry_run(request: Request, *, as_json: bool) -> None:
         return
     for message in failed:
         typer.echo(message)
-    show_survey(Path(request.briefs), found, as_json=False)
+    show_counts(request.briefs, found)
     typer.echo(
         f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
     )
@@ -179,8 +197,16 @@ def preview(request: Request, row: int, *, as_json: bool) -> None:
     raise UsageError("--row", str(row), f"1 to {number:,}", "Count from 1, without the heading and rows left out.")
 
 
-def show_types(templates: str, name: str | None) -> None:
-    packs = load_packs(templates_folder(templates))
+def show_run(name: str | None, out: str | None, config: Path | None, *, as_json: bool) -> None:
+    """Show run `name`, else the newest under `out`, which the settings name where it is not given."""
+    settings = load_settings(config or default_config(), overrides(run={"out": out}))
+    folder, file = find_run(Path(settings.run.out), name, say)
+    show_result(folder, file, as_json=as_json)
+
+
+def show_types(name: str | None, templates: str | None, config: Path | None) -> None:
+    settings = load_settings(config or default_config(), overrides(run={"templates": templates}))
+    packs = load_packs(templates_folder(settings.run.templates))
     if name is None:
         for known, pack in packs.items():
             typer.echo(f"{known:<20} {', '.join(pack.type.languages):<7} {pack.type.summary}")

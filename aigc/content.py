@@ -94,12 +94,15 @@ class ContentType(Value, frozen=True):
 
 
 def for_language(value: PerLanguage, language: str) -> int | None:
-    """The figure for `language` of a value given once or per language."""
-    return value.get(language) if isinstance(value, dict) else value
+    """The figure for `language` of a value given once or per language: its own, else that of its base language."""
+    return value.get(language, value.get(base_language(language))) if isinstance(value, dict) else value
 
 
 def help_for(value: dict[str, str] | str, language: str) -> str:
-    return value if isinstance(value, str) else value.get(language) or value.get("en", "")
+    """The help for `language`, else for its base language, else in English."""
+    if isinstance(value, str):
+        return value
+    return value.get(language) or value.get(base_language(language)) or value.get("en", "")
 
 
 def count_words(text: str, language: str) -> int:

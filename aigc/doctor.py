@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from aigc.errors import ModelError, shown
+from aigc.errors import ModelError, UsageError, shown
+from aigc.job import templates_folder
+from aigc.memory import free_memory_bytes
 from aigc.models import ModelRef, cache_folder, catalogue, resolve
 from aigc.records import Value
 from aigc.settings import DEFAULT_MODEL, EngineSettings, RunSettings, Settings
@@ -69,20 +71,6 @@ def _python() -> Finding:
 def usable_cores() -> int:
     """Cores this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def free_memory_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Memory that can still be taken, the container's limit included; None where the system does not tell."""
-    try:
-        facts = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line)
-        free = int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return None
-    try:
-        limit, used = ((cgroup / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return free
-    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
 
 
 def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
@@ -198,27 +186,22 @@ def _hub() -> Finding:
 
 
 def _templates(settings: RunSettings) -> Finding:
-    package = Path(__file__).parent
-    usual = [Path("templates"), package / "shipped" / "templates", package.parent / "templates"]
-    choice = [Path(settings.templates)] if settings.templates else [folder for folder in usual if folder.is_dir()]
-    if not choice or not choice[0].is_dir():
-        return Finding(name="templates", status="problem", found=f"no folder {settings.templates or 'templates'}",
-                       remedy="Name the folder with --templates.")
-    packs = sorted(file.parent.name for file in choice[0].glob("*/template.toml"))
+    try:
+        folder = templates_folder(settings.templates)
+    except UsageError as exc:
+        return Finding(name="templates", status="problem", found=exc.found, remedy="Name the folder with --templates.")
+    packs = sorted(file.parent.name for file in folder.glob("*/template.toml"))
     if not packs:
-        return Finding(name="templates", status="problem", found=f"no <content_type>/template.toml in {choice[0]}",
+        return Finding(name="templates", status="problem", found=f"no <content_type>/template.toml in {folder}",
                        remedy="Add a content type, or name another folder with --templates.")
-    return Finding(name="templates", status="ok", found=f"{len(packs)} content types in {choice[0]}")
+    return Finding(name="templates", status="ok", found=f"{len(packs)} content types in {folder}")
 
 
 def examine_prefect(environ: Mapping[str, str]) -> Finding:
     """Whether a Prefect API is set and answers. Takes `API_WAIT_S` at most."""
     url = prefect_api_url(environ)
     if not url:
-        return Finding(name="prefect", status="warn",
-                       found="no API set: a run starts a server of its own, without pages",
-                       remedy="Start one with `prefect server start`, then "
-                              "`prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`.")
+        return Finding(name="prefect", status="ok", found="none set: runs go without Prefect")
     parts = urlsplit(url)
     # Without user, password and path, which may hold a key or an account.
     shown_url = f"{parts.scheme}://{(parts.netloc or '').rpartition('@')[2]}"

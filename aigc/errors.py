@@ -6,12 +6,16 @@ AigcError                   exit code 1
 ├── BriefsError             the sheet as a whole cannot be read (one bad row is a `records.RowError`, not this)
 ├── TemplateError           a template pack is broken, or a brief cannot be rendered through it
 ├── ModelError              a model is unknown, incomplete, unsafe to load or does not fit
-├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.error`)
+├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.fault`)
 └── StoreError              a run folder cannot be written, read or locked
     └── RunLocked           another process is writing the same run
 """
 
 from __future__ import annotations
+
+import re
+
+_BYTE = re.compile("[\udc80-\udcff]")
 
 
 class AigcError(Exception):
@@ -58,7 +62,16 @@ class RunLocked(StoreError):
 
 def problem_text(place: str, found: str, expected: str, remedy: str) -> str:
     """One sentence a user can act on: `place: found …; expected …. Remedy.`"""
-    return f"{place}: found {found}; expected {expected}. {remedy}"
+    return writable(f"{place}: found {found}; expected {expected}. {remedy}")
+
+
+def writable(name: object) -> str:
+    """`name` as text that UTF-8 can hold: a byte of a file name in another encoding becomes `\\xe9`.
+
+    For messages and records only; the file itself is opened by its path.
+    """
+    escaped = _BYTE.sub(lambda byte: f"\\x{ord(byte[0]) & 0xFF:02x}", str(name))
+    return escaped.encode("utf-8", "backslashreplace").decode()
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from aigc.errors import writable
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 CHUNK_BYTES = 1 << 20
 
@@ -45,7 +47,7 @@ def digest_file(path: Path) -> str:
 
 def digest_files(paths: Iterable[Path], root: Path) -> str:
     """One digest over the names (relative to `root`) and bytes of `paths`, independent of their order."""
-    return digest(sorted((path.relative_to(root).as_posix(), digest_file(path)) for path in paths))
+    return digest(sorted((writable(path.relative_to(root).as_posix()), digest_file(path)) for path in paths))
 
 
 def seed_of(*parts: object) -> int:

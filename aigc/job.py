@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 from aigc import __version__
 from aigc.briefs import BriefSheet, read_briefs
-from aigc.errors import UsageError, nearest
+from aigc.errors import UsageError, nearest, writable
 from aigc.filters import Filter, build_filters
 from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
 from aigc.models import ModelRef, catalogue
@@ -77,8 +77,12 @@ class Job:
         """The sheet's rows in order, up to the limit."""
         return islice(iter(self.sheet), self.limit)
 
-    def survey(self) -> Survey:
-        """Read the whole sheet once and count; every bad row is found before anything is generated."""
+    def survey(self, on_error: Callable[[RowError], None] = lambda _: None) -> Survey:
+        """Read the whole sheet once and count; every bad row is found before anything is generated.
+
+        `on_error` is given every error as it is found: the survey itself keeps the first `ERRORS_KEPT`.
+        """
+        _ = self.inputs  # now, so that a sheet that changes from here on is noticed
         types: Counter[str] = Counter()
         languages: set[str] = set()
         briefs, invalid, error_count, errors = 0, 0, 0, list[RowError]()
@@ -91,6 +95,8 @@ class Job:
                 invalid += 1
                 error_count += len(row.errors)
                 errors += row.errors[: max(0, ERRORS_KEPT - len(errors))]
+                for error in row.errors:
+                    on_error(error)
         return Survey(
             briefs=briefs,
             requests=types.total(),
@@ -121,15 +127,25 @@ class Job:
         return digest([self.inputs_digest, types, self.limit, self.settings.input, self.settings.run.variants])
 
     @cached_property
-    def inputs(self) -> list[Path]:
-        """The sheet's file or files."""
-        return (
-            sorted(path for path in self.briefs.rglob("*") if path.is_file()) if self.briefs.is_dir() else [self.briefs]
-        )
+    def inputs(self) -> dict[Path, str]:
+        """The sheet's file or files with their digests, as they are when first asked for."""
+        return self._read_inputs()
+
+    @property
+    def inputs_changed(self) -> bool:
+        """Whether the sheet's files are no longer what `inputs` says."""
+        try:
+            return self._read_inputs() != self.inputs
+        except OSError:
+            return True
 
     @cached_property
     def inputs_digest(self) -> str:
-        return digest([(path.name, digest_file(path)) for path in self.inputs])
+        return digest([(writable(path.name), found) for path, found in self.inputs.items()])
+
+    def _read_inputs(self) -> dict[Path, str]:
+        whole = self.briefs.rglob("*") if self.briefs.is_dir() else [self.briefs]
+        return {path: digest_file(path) for path in sorted(path for path in whole if path.is_file())}
 
 
 class Fingerprints:
@@ -141,6 +157,7 @@ class Fingerprints:
             name: digest(
                 [
                     __version__,
+                    name,
                     pack.type.digest,
                     settings.sampling_for(name, pack.type.sampling),
                     job.text_key(model),

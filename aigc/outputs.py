@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jinja2
 import msgspec
 
 from aigc.content import Output, OutputField, base_language, for_language
-from aigc.errors import TemplateError
-from aigc.packs import Pack
+from aigc.packs import Pack, render_template
 from aigc.records import Completion, Content, OutputValue
 
 _FENCE = "```"
@@ -37,12 +35,12 @@ def read_output(completion: Completion, pack: Pack, language: str) -> Completion
 
 
 def _cut_fields(fields: dict[str, OutputValue], output: Output, language: str) -> dict[str, int]:
-    """Fields with a text as long as its limit allows, and that limit in characters: a grammar ends those, not the model."""
+    """Fields with a text as long as its limit allows, and that limit in characters: a grammar ended those."""
     cut: dict[str, int] = {}
     for name, value in fields.items():
         for part, text in _texts(name, value):
             spec = output.fields[name] if part == name else output.fields[name].fields[part]
-            longest = for_language(spec.max_chars, base_language(language))
+            longest = for_language(spec.max_chars, language)
             if longest and len(text) >= longest - 1:  # one less, since spaces at the ends are gone
                 cut[part] = longest
     return cut
@@ -114,18 +112,9 @@ def _missing_closers(text: str) -> str:
 
 def _layout(fields: dict[str, OutputValue], pack: Pack, language: str) -> str:
     """The fields as the text that people read: the pack's layout template, else paragraphs and lists."""
-    template = pack.template("layout", base_language(language))
-    if template is None:
+    if pack.template("layout", base_language(language)) is None:
         return "\n\n".join(_plain(value) for value in fields.values()).strip()
-    try:
-        return template.render(fields).strip()
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as exc:
-        raise TemplateError(
-            f"{pack.folder / (template.name or 'layout').split('/')[-1]}",
-            f"{type(exc).__name__}: {exc}",
-            "a layout that renders its own output fields",
-            f"Correct {pack.folder.name}/{(template.name or 'layout').split('/')[-1]}; the texts made are kept.",
-        ) from exc
+    return render_template(pack, "layout", language, fields, after="; the texts made are kept")
 
 
 def _plain(value: OutputValue) -> str:

@@ -11,6 +11,7 @@ Templates are their authors' code and run sandboxed; cells are only ever values 
 from __future__ import annotations
 
 import tomllib
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import jinja2.nodes
 import jinja2.sandbox
 import msgspec
 
-from aigc.content import ContentType, FieldSpec, Length, Output
-from aigc.errors import SettingsError, TemplateError, nearest, shown
+from aigc.content import ContentType, FieldSpec, Length, Output, base_language
+from aigc.errors import SettingsError, TemplateError, nearest, shown, writable
 from aigc.hashing import digest, digest_files
 from aigc.records import Sampling, Value
 from aigc.settings import FilterTables, SamplingPatch, check_sampling, check_table
@@ -30,6 +31,9 @@ BUILT_IN_NAMES = ("tone", "audience", "keywords", "must_not_mention", "min_words
 """Variables that every prompt template has beside its type's fields."""
 RESERVED_FIELDS = frozenset({*BUILT_IN_NAMES, "id", "content_type", "variants"})
 _MANIFEST = "template.toml"
+_RENDER_FAILURES = (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
+                    RecursionError)
+"""What a template raises that is broken for some values; RecursionError, where a macro calls itself for ever."""
 
 
 class PackFile(Value, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +104,43 @@ class Packs(Mapping[str, Pack]):
         return len(self._packs)
 
 
+def render_template(
+    pack: Pack, part: str, language: str, values: Mapping[str, object], *, subject: str = "", after: str = ""
+) -> str:
+    """`part` ("system", "user", "layout") of `pack` with `values`; empty where the pack has no such template.
+
+    In errors `subject` follows the file, `after` ends the remedy. They name the exception's type and the line only:
+    what it says may quote a cell.
+
+    Raises:
+        TemplateError: the template fails on these values.
+    """
+    template = pack.template(part, base_language(language))
+    if template is None:
+        return ""
+    try:
+        return template.render(values).strip()
+    except _RENDER_FAILURES as exc:
+        file, line = _failed_at(exc, pack.folder.parent)
+        name = file.relative_to(pack.folder.parent).as_posix() if file else str(template.name)
+        raise TemplateError(
+            f"{pack.folder.parent / str(template.name)}{subject}",
+            f"{type(exc).__name__} in line {line} of {name}",
+            "a template that renders these values",
+            f"Correct {name}{after}.",
+        ) from None  # a traceback would have the cells again
+
+
+def _failed_at(exc: Exception, root: Path) -> tuple[Path | None, int]:
+    """The innermost template and line that `exc` came through; Jinja gives compiled templates their own frames."""
+    file, number = None, 1
+    for frame, line in traceback.walk_tb(exc.__traceback__):
+        path = Path(frame.f_code.co_filename)
+        if path.suffix == ".j2" and path.is_relative_to(root):
+            file, number = path, line
+    return file, number
+
+
 def load_packs(root: Path) -> Packs:
     """Every pack under `root`.
 
@@ -115,6 +156,8 @@ def load_packs(root: Path) -> Packs:
             f"folders that hold a {_MANIFEST}",
             "Give the right folder with --templates, or make one with `aigc init`.",
         )
+    if strange := next((folder for folder in folders if writable(folder.name) != folder.name), None):
+        raise TemplateError(str(strange), "a name that is not UTF-8", "a UTF-8 name", "Rename the folder.")
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(root),
         undefined=jinja2.StrictUndefined,

@@ -6,7 +6,6 @@ changed threshold are all one case: walk the rows, take what is there, make what
 
 from __future__ import annotations
 
-import logging
 import time
 from array import array
 from collections import Counter, deque
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from aigc.earlier import Earlier
 from aigc.engine import Engine
 from aigc.errors import TemplateError
 from aigc.filters import feedback, judge, settle
@@ -27,8 +27,6 @@ from aigc.provenance import now
 from aigc.records import Attempt, Brief, Completion, EngineInfo, InvalidRow, Outcome, Prompt, Record, RowError
 from aigc.store import Store
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass
 class Tally:
@@ -36,7 +34,10 @@ class Tally:
 
     total: int = 0
     done: int = 0
-    taken_over: int = 0
+    made_before: int = 0
+    """Rows that an earlier session of this run made."""
+    taken_from: Counter[str] = field(default_factory=Counter)
+    """Rows taken over, by the run that made them."""
     attempts: int = 0
     retries: int = 0
     tokens_in: int = 0
@@ -48,6 +49,10 @@ class Tally:
     @property
     def accepted(self) -> int:
         return self.outcomes["accepted"]
+
+    @property
+    def taken_over(self) -> int:
+        return self.taken_from.total()
 
     @property
     def elapsed_s(self) -> float:
@@ -77,7 +82,7 @@ class Pipeline:
         engine: Engine,
         store: Store,
         *,
-        earlier: Store | None = None,
+        earlier: Earlier,
         on_row: Callable[[Tally], None] = lambda _: None,
         on_engine: Callable[[], None] = lambda: None,
     ) -> None:
@@ -85,7 +90,6 @@ class Pipeline:
         self.engines: dict[str, EngineInfo] = {}
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
         self._on_row, self._on_engine = on_row, on_engine
-        self._earlier_id = earlier.run_id if earlier else ""
         self._fingerprints = job.fingerprints(model)
         self._text_key = job.text_key(model)
         self._in_flight: dict[str, tuple[_Row, Prompt]] = {}
@@ -101,6 +105,16 @@ class Pipeline:
             row, prompt = self._in_flight.pop(completion.request_id)
             self._take(row, prompt, completion)
         self._store.sync()
+
+    @property
+    def given(self) -> int:
+        """Number of rows of the results that the rows given so far make."""
+        return len(self._places)
+
+    @property
+    def settled(self) -> int:
+        """Number of rows of the results that have their record."""
+        return sum(place >= 0 for place in self._places)
 
     def records(self) -> Iterator[Record]:
         """The records of all rows given to `generate`, in the sheet's order."""
@@ -134,18 +148,21 @@ class Pipeline:
 
     def _take_over(self, row: _Row) -> bool:
         """Settle a row whose record was made before from all the same. Failed rows are made again."""
-        place = self._store.place_of(row.brief.id, row.variant, row.fingerprint)
+        wanted = row.brief.id, row.variant, row.fingerprint
+        place = self._store.place_of(*wanted)
         record = self._store.record_at(place) if place is not None else None
-        if record is None and self._earlier:
-            record = self._earlier.find(row.brief.id, row.variant, row.fingerprint)
         if record is None or record.outcome == "failed":
+            place, record = None, self._earlier.find(*wanted)
+        if record is None:
             return False
-        taken_from = record.taken_from if place is not None else record.taken_from or self._earlier_id
-        moved = msgspec.structs.replace(record, row=row.brief.row, source=row.brief.source, taken_from=taken_from)
+        moved = msgspec.structs.replace(record, row=row.brief.row, source=row.brief.source)
         if place is None or moved != record:
             place = self._store.append(moved)
         self._places[row.order] = place
-        self.tally.taken_over += 1
+        if moved.taken_from in ("", self._store.run_id):
+            self.tally.made_before += 1
+        else:
+            self.tally.taken_from[moved.taken_from] += 1
         self._count(record.outcome)
         return True
 
@@ -167,9 +184,11 @@ class Pipeline:
 
     def _made(self, row: _Row) -> dict[str, Attempt]:
         """Texts made for this row before, by request, under whatever thresholds they were judged."""
-        made = self._earlier.attempts(row.brief.id, row.variant) if self._earlier else {}
-        made.update(self._store.attempts(row.brief.id, row.variant))
-        return {request: attempt for request, attempt in made.items() if not attempt.completion.fault}
+        brief, variant = row.brief, row.variant
+        own = self._store.attempts(brief.id, variant).items()
+        return self._earlier.attempts(brief.id, variant) | {
+            request: attempt for request, attempt in own if not attempt.completion.fault
+        }
 
     def _next_prompt(self, row: _Row) -> Prompt:
         row.given = feedback(row.attempts[-1].verdicts) if row.attempts else []

@@ -96,7 +96,9 @@ def figures(tally: Tally) -> str:
         parts.append(f"{tally.tokens_out / max(tally.elapsed_s, 1e-9):,.0f} tokens/s")
     if tally.taken_over:
         parts.append(f"{tally.taken_over:,} taken over")
-    made = tally.done - tally.taken_over
+    if tally.made_before:
+        parts.append(f"{tally.made_before:,} made before")
+    made = tally.done - tally.taken_over - tally.made_before
     if made and tally.done < tally.total:
         parts.append(f"{duration((tally.total - tally.done) * tally.elapsed_s / made)} left")
     return " · ".join(parts)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import jinja2
-
 from aigc.content import OutputField, base_language, help_for
-from aigc.errors import TemplateError
 from aigc.hashing import digest, seed_of
-from aigc.packs import Pack, Packs
+from aigc.packs import Pack, Packs, render_template
 from aigc.records import Brief, FieldValue, Message, Prompt, Sampling
 
 _FORM = {
@@ -95,19 +92,8 @@ def _blank(pack: Pack) -> dict[str, FieldValue]:
 
 
 def _part(pack: Pack, part: str, brief: Brief, values: dict[str, FieldValue]) -> str:
-    template = pack.template(part, base_language(brief.language))
-    if template is None:
-        return ""
-    try:
-        return template.render(values).strip()
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as exc:
-        place = f"{pack.folder / (template.name or part).split('/')[-1]}, brief {brief.id}"
-        raise TemplateError(
-            place,
-            f"{type(exc).__name__}: {exc}",
-            "a template that renders this brief",
-            f"Correct {pack.folder.name}/{(template.name or part).split('/')[-1]}, or the brief's cell.",
-        ) from exc
+    subject, after = f", brief {brief.id}", ", or the brief's cell"
+    return render_template(pack, part, brief.language, values, subject=subject, after=after)
 
 
 @lru_cache(maxsize=256)

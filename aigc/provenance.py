@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from aigc import __version__
+from aigc.disk import disk_errors
 from aigc.errors import StoreError
 from aigc.records import EngineInfo, Value
 from aigc.settings import Settings
@@ -56,6 +57,10 @@ class RunFile(Value, frozen=True):
     settings: Settings
     model: ModelFacts
     started_at: str
+    session_at: str = ""
+    """When the latest session of this run began. Settings, model, inputs and timings are that session's."""
+    limit: int | None = None
+    """Rows of the sheet that were asked for; None for all."""
     schema_version: int = SCHEMA_VERSION
     inputs: list[FileFacts] = []
     templates: dict[str, str] = {}
@@ -66,6 +71,9 @@ class RunFile(Value, frozen=True):
     rows: int = 0
     skipped_rows: int = 0
     taken_over: int = 0
+    """Rows whose record another run made."""
+    made_before: int = 0
+    """Rows whose record an earlier session of this run made."""
     tokens_in: int = 0
     tokens_out: int = 0
     """Tokens of this session's generation; the records hold each attempt's own."""
@@ -75,9 +83,37 @@ class RunFile(Value, frozen=True):
     reasons: dict[str, dict[str, int]] = {}
     """Rows by reason code and outcome."""
     outputs: list[FileFacts] = []
-    earlier: str = ""
-    """The run whose unchanged rows were taken over."""
+    earlier: dict[str, int] = {}
+    """Rows taken over unchanged, by the run that made them."""
     versions: dict[str, str] = {}
+
+
+class _RunPart(Value, frozen=True):
+    variants: int = 1
+
+
+class _SettingsPart(Value, frozen=True):
+    run: _RunPart = _RunPart()
+
+
+class RunFacts(Value, frozen=True):
+    """What earlier runs are found by. The rest of their run.json may be of any version of aigc."""
+
+    run_id: str
+    status: str
+    briefs: str
+    job: str
+    model: ModelFacts
+    started_at: str
+    session_at: str = ""
+    limit: int | None = None
+    settings: _SettingsPart = _SettingsPart()
+    engines: dict[str, EngineInfo] = {}
+    outcomes: dict[str, int] = {}
+
+
+class _Version(Value, frozen=True):
+    schema_version: int = SCHEMA_VERSION
 
 
 def now() -> str:
@@ -107,22 +143,41 @@ def read_run(folder: Path) -> RunFile:
     Raises:
         StoreError: it is absent, damaged or of another version.
     """
-    path = folder / RUN_FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=RunFile)
-    except OSError as exc:
-        raise StoreError(str(path), "no run there", "the folder of a run", "Name a folder under outputs/.") from exc
-    except msgspec.DecodeError as exc:
-        raise StoreError(
-            str(path),
-            f"a damaged run.json ({exc})",
-            f"version {SCHEMA_VERSION}",
-            "Restore it, or start a new run with --new.",
-        ) from exc
+    return _read(folder / RUN_FILE, RunFile)
 
 
-def runs(out: Path) -> Iterator[RunFile]:
-    """The runs under `out`, newest first. A folder without run.json is none; a damaged one is an error."""
+def runs(out: Path, say: Callable[[str], None] = lambda _: None) -> list[RunFacts]:
+    """The runs under `out`, newest first, by the names of their folders. One that cannot be read is told and left out.
+
+    A folder without run.json is none.
+    """
+    found = []
+    for path in out.glob(f"*/{RUN_FILE}"):
+        try:
+            # A folder may have been renamed or copied since; it is found by the name it has now.
+            found.append(msgspec.structs.replace(_read(path, RunFacts), run_id=path.parent.name))
+        except StoreError as exc:
+            say(f"{exc} This run is passed over.")
     # By the time in UTC that each holds: folder names have the local one, to the minute.
-    found = [read_run(path.parent) for path in out.glob(f"*/{RUN_FILE}")]
-    return iter(sorted(found, key=lambda run: run.started_at, reverse=True))
+    return sorted(found, key=lambda run: run.session_at or run.started_at, reverse=True)
+
+
+Read = TypeVar("Read", RunFile, RunFacts)
+
+
+def _read(path: Path, kind: type[Read]) -> Read:
+    with disk_errors(path, "nothing was changed"):
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            raise StoreError(str(path), "no run there", "the folder of a run", "Name a folder under outputs/.") from exc
+    expected = f"version {SCHEMA_VERSION}"
+    try:
+        version = msgspec.json.decode(data, type=_Version).schema_version
+        if version == SCHEMA_VERSION:
+            return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as exc:
+        remedy = "Restore it from a copy, or move its folder away."
+        raise StoreError(str(path), f"a damaged run.json ({exc})", expected, remedy) from exc
+    remedy = "Read it with the version of aigc that wrote it."
+    raise StoreError(str(path), f"a run.json of version {version}", expected, remedy)

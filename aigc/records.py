@@ -143,7 +143,6 @@ class Completion(Value, frozen=True):
     tokens_in: int = 0
     tokens_out: int = 0
     generate_s: float = 0.0
-    mean_logprob: float | None = None
     fault: Fault | None = None
     content: Content | None = None
     repaired: str = ""

@@ -79,9 +79,9 @@ def _facts(run: RunFile) -> str:
     if run.skipped_rows:
         rows.append(("Rows of the sheet left out by rule", f"{run.skipped_rows:,}"))
     if run.taken_over:
-        rows.append(
-            ("Rows taken over unchanged", f"{run.taken_over:,}" + (f" from {run.earlier}" if run.earlier else ""))
-        )
+        rows.append(("Rows taken over unchanged", f"{run.taken_over:,} from {_listed_runs(run.earlier)}"))
+    if run.made_before:
+        rows.append(("Rows made before this run was interrupted", f"{run.made_before:,}"))
     return _table(("", ""), rows)
 
 
@@ -118,6 +118,11 @@ def _files(run: RunFile) -> str:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _listed_runs(rows: Mapping[str, int]) -> str:
+    """`a`, or `a (8), b (4)`."""
+    return ", ".join(f"{name} ({count:,})" if len(rows) > 1 else name for name, count in rows.items())
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -15,16 +15,28 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from aigc.disk import write_atomically
+from aigc.earlier import Earlier, runs_of_sheet, unfinished
 from aigc.engine import Engine
-from aigc.errors import UsageError
+from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, writable
 from aigc.export import Exported, export
-from aigc.hashing import digest_file
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
 from aigc.pipeline import Pipeline, Tally
-from aigc.provenance import RUN_FILE, FileFacts, ModelFacts, RunFile, encode, now, read_run, runs, versions
+from aigc.provenance import (
+    RUN_FILE,
+    FileFacts,
+    ModelFacts,
+    RunFacts,
+    RunFile,
+    Timings,
+    encode,
+    now,
+    read_run,
+    runs,
+    versions,
+)
 from aigc.records import Brief, InvalidRow
-from aigc.report import report
+from aigc.report import counted, report
 from aigc.store import Store, new_run_id
 
 Mode: TypeAlias = Literal["auto", "resume", "new"]
@@ -41,7 +53,7 @@ class Run:
         engine: Engine,
         file: RunFile,
         store: Store,
-        earlier: Store | None,
+        earlier: Earlier,
         on_row: Callable[[Tally], None],
     ) -> None:
         self.folder, self.file = store.folder, file
@@ -56,16 +68,15 @@ class Run:
     def tally(self) -> Tally:
         return self._pipeline.tally
 
-    @property
-    def damaged_lines(self) -> list[int]:
-        """Lines of the journal that could not be trusted; their rows are made again."""
-        return self._store.damaged
+    def begin(self, survey: Survey, survey_s: float = 0.0) -> None:
+        """Write run.json as running, so that whatever happens next, the folder does not look finished.
 
-    def begin(self, survey: Survey) -> None:
-        """Write run.json as running, so that whatever happens next, the folder does not look finished."""
+        `survey_s` is how long the survey took.
+        """
         self._types = list(survey.types)
         self.tally.total = survey.requests + survey.invalid
-        self.file = msgspec.structs.replace(self.file, skipped_rows=survey.skipped)
+        timings = Timings(survey_s=round(survey_s, 3))
+        self.file = msgspec.structs.replace(self.file, skipped_rows=survey.skipped, timings=timings)
         self._write("running")
 
     def generate(self, rows: Iterable[Brief | InvalidRow]) -> None:
@@ -77,7 +88,12 @@ class Run:
             self._generate_s += time.monotonic() - started
 
     def finish(self) -> RunFile:
-        """Write the results' files, the report, and run.json last."""
+        """Write the results' files, the report, and run.json last.
+
+        Raises:
+            BriefsError: not all rows of the survey were made, or the sheet is no longer what it was then.
+        """
+        self._refuse_changed_sheet()
         started = time.monotonic()
         columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.fields)
         exported = export(self._pipeline.records(), self.folder, list(columns))
@@ -88,8 +104,7 @@ class Run:
 
     def close(self) -> None:
         self._store.close()
-        if self._earlier:
-            self._earlier.close()
+        self._earlier.close()
 
     def __enter__(self) -> Run:
         return self
@@ -100,6 +115,18 @@ class Run:
                 self._write("failed" if issubclass(kind, Exception) else "interrupted")
         finally:
             self.close()
+
+    def _refuse_changed_sheet(self) -> None:
+        settled, total, changed = self._pipeline.settled, self.tally.total, self._job.inputs_changed
+        if settled == total == self._pipeline.given and not changed:
+            return
+        found = "other bytes than at the start" if changed else f"{settled:,} of {total:,} rows"
+        raise BriefsError(
+            str(self._job.briefs),
+            f"that the sheet changed while it ran ({found})",
+            "a sheet that stays as it is until the run has ended",
+            "All rows made so far are kept: run the same command again.",
+        )
 
     def _count(self, exported: Exported, export_s: float) -> None:
         counts, tally = exported.counts, self.tally
@@ -113,6 +140,8 @@ class Run:
             acceptance=counts.content_types,
             reasons=counts.reasons,
             taken_over=tally.taken_over,
+            made_before=tally.made_before,
+            earlier=dict(tally.taken_from.most_common()),
             tokens_in=tally.tokens_in,
             tokens_out=tally.tokens_out,
             outputs=files,
@@ -128,34 +157,30 @@ class Run:
         write_atomically(self.folder / RUN_FILE, lambda file: file.write(encode(self.file)))
 
 
-def find_earlier(job: Job, mode: Mode) -> RunFile | None:
-    """The newest run of the same sheet under the same output folder.
+def find_earlier(job: Job, mode: Mode, say: Callable[[str], None] = lambda _: None) -> list[RunFacts]:
+    """Runs of the same sheet under the same output folder, newest first; none for `new`.
 
     Raises:
         UsageError: `resume` was asked for and there is none.
     """
-    out = Path(job.settings.run.out)
-    sheet = str(job.briefs.resolve())
-    found = None if mode == "new" else next((run for run in runs(out) if run.briefs == sheet), None)
-    if found is None and mode == "resume":
-        raise UsageError("--resume", f"no run of {job.briefs} under {out}", "an earlier run", "Leave --resume out.")
+    found = [] if mode == "new" else runs_of_sheet(job, say)
+    if not found and mode == "resume":
+        looked = f"no run of {job.briefs} under {job.settings.run.out}"
+        raise UsageError("--resume", looked, "an earlier run", "Leave --resume out.")
     return found
 
 
-def nothing_to_do(job: Job, model: ModelRef, earlier: RunFile | None) -> bool:
-    """Whether `earlier` already holds exactly what this job would make."""
-    return bool(
-        earlier
-        and earlier.status == "finished"
-        and earlier.job == job.digest(model)
-        and not earlier.outcomes.get("failed")
-    )
-
-
 def open_run(
-    job: Job, model: ModelRef, engine: Engine, earlier: RunFile | None, on_row: Callable[[Tally], None] = lambda _: None
+    job: Job,
+    model: ModelRef,
+    engine: Engine,
+    earlier: list[RunFacts],
+    on_row: Callable[[Tally], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Run:
-    """Go on with `earlier` where it did not finish; else start a run that takes over what `earlier` has unchanged.
+    """Go on with the run of `earlier` that was asked for the same and did not finish; else start a new one.
+
+    Either takes over from all others of `earlier` what is unchanged.
 
     Raises:
         RunLocked: another process is writing that run.
@@ -165,42 +190,64 @@ def open_run(
     there = next((path for path in (out, *out.parents) if path.exists()), out)
     if there.exists() and not there.is_dir():
         raise UsageError("--out", f"a file at {there}", "a folder for runs", "Name another, or move the file away.")
-    if earlier and earlier.status != "finished":
-        store, source = Store.open(out / earlier.run_id), earlier.earlier
-    else:
-        store, source = Store.create(out / new_run_id(job.briefs, datetime.now())), earlier.run_id if earlier else ""
+    same = unfinished(job, model, earlier)
+    others = Earlier([out / run.run_id for run in earlier if run is not same], say)
+    store = _reopened(out / same.run_id, say) if same else None
+    if store is None:
+        same, store = None, Store.create(out / new_run_id(job.briefs, datetime.now()))
     try:
-        old = Store.read(out / source) if source and (out / source).is_dir() else None
-        return Run(job, model, engine, _new_file(job, model, store.run_id, source, earlier), store, old, on_row)
+        file = _new_file(job, model, store.folder.name, same, earlier)
+        return Run(job, model, engine, file, store, others, on_row)
     except BaseException:
         store.close()
         raise
 
 
-def _new_file(job: Job, model: ModelRef, run_id: str, source: str, earlier: RunFile | None) -> RunFile:
-    same = earlier if earlier and earlier.run_id == run_id else None
+def _reopened(folder: Path, say: Callable[[str], None]) -> Store | None:
+    """The journal of a run to go on with; None where it is lost, so that its rows are made in a new folder."""
+    try:
+        store = Store.open(folder)
+    except RunLocked:
+        raise
+    except StoreError as exc:
+        say(f"{exc} A new run is started.")
+        return None
+    if store.torn_bytes:
+        say("journal: the last line was torn and is dropped; its row is made again")
+    if store.damaged:
+        say(f"journal: {counted(len(store.damaged), 'damaged line')} left out; what they held is made again")
+    return store
+
+
+def _new_file(job: Job, model: ModelRef, run_id: str, same: RunFacts | None, earlier: list[RunFacts]) -> RunFile:
+    session_at = now()
     return RunFile(
         run_id=run_id,
         status="running",
-        briefs=str(job.briefs.resolve()),
+        briefs=writable(job.briefs.resolve()),
         job=job.digest(model),
         settings=job.settings,
+        limit=job.limit,
         model=ModelFacts(ref=model.ref, digest=model.digest, licence=model.licence, languages=model.languages),
-        started_at=same.started_at if same else now(),
-        engines=earlier.engines if earlier else {},
-        earlier=source,
-        inputs=[FileFacts(path=str(path), digest=digest_file(path), bytes=path.stat().st_size) for path in job.inputs],
+        started_at=same.started_at if same else session_at,
+        session_at=session_at,
+        engines={name: info for run in earlier for name, info in run.engines.items()},
+        inputs=[_facts(path, found) for path, found in job.inputs.items()],
         templates={name: pack.type.digest for name, pack in job.packs.items()},
         versions=versions(),
     )
 
 
-def find_run(out: Path, name: str | None) -> tuple[Path, RunFile]:
+def _facts(path: Path, found: str) -> FileFacts:
+    return FileFacts(path=writable(path), digest=found, bytes=path.stat().st_size)
+
+
+def find_run(out: Path, name: str | None, say: Callable[[str], None] = lambda _: None) -> tuple[Path, RunFile]:
     """The folder and run.json of `name` (a run id or a folder), or of the newest run under `out`."""
-    if name is None:
-        newest = next(runs(out), None) if out.is_dir() else None
-        if newest is None:
-            raise UsageError(str(out), "no run", "a run's folder", "Start one with `aigc run`.")
-        return out / newest.run_id, newest
-    folder = Path(name) if Path(name).is_dir() else out / name
-    return folder, read_run(folder)
+    if name is not None:
+        folder = Path(name) if Path(name).is_dir() else out / name
+        return folder, read_run(folder)
+    newest = next(iter(runs(out, say)), None)
+    if newest is None:
+        raise UsageError(str(out), "no run", "a run's folder", "Start one with `aigc run`.")
+    return out / newest.run_id, read_run(out / newest.run_id)

@@ -14,13 +14,14 @@ from typing import Literal, TypeAlias, TypeGuard, get_args, get_origin
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from aigc.errors import SettingsError, nearest, shown
+from aigc.errors import SettingsError, nearest, shown, writable
 from aigc.records import Sampling, Value
 
 Scalar: TypeAlias = str | int | float | bool
 Table: TypeAlias = dict[str, object]
 FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
 DEFAULT_MODEL = "smollm2-135m-instruct"
+MOST_STOPS, LONGEST_STOP = 16, 200
 NOT_SETTINGS = frozenset({"AIGC_CACHE"})
 """Variables that tell where things lie, not what a run does."""
 _WORDS = {
@@ -174,6 +175,8 @@ def _check_value(value: object, kind: object, place: str, key: str) -> None:
             where = str(exc).partition(" - at ")[2].strip("`").removeprefix("$").replace("[...]", "")
             found = shown(value) if isinstance(value, str) else shown(msgspec.json.encode(value).decode())
             raise SettingsError(f"{place}, key {key}{where}", found, _wanted(exc, kind), "Correct the value.") from exc
+        if isinstance(value, str) and writable(value) != value:  # run.json could not hold it
+            raise SettingsError(f"{place}, key {key}", shown(value), "a text in UTF-8", "Rename what it names.")
 
 
 def _is_table(kind: object) -> TypeGuard[type[msgspec.Struct]]:
@@ -253,6 +256,16 @@ def check_sampling(sampling: Sampling, place: str) -> None:
         if not low <= number <= high:
             raise SettingsError(
                 f"{place}, key {key}", shown(number), f"a number from {low:g} to {high:g}", "Correct it."
+            )
+    if len(sampling.stop) > MOST_STOPS:
+        raise SettingsError(
+            f"{place}, key stop", f"{len(sampling.stop)} texts", f"at most {MOST_STOPS}", "Remove some of them."
+        )
+    for text in sampling.stop:
+        if not 0 < len(text) <= LONGEST_STOP:
+            found = f"a text of {len(text)} characters, {shown(text, 20)}" if text else "an empty text"
+            raise SettingsError(
+                f"{place}, key stop", found, f"texts of 1 to {LONGEST_STOP} characters", "Correct it or remove it."
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,15 +11,17 @@ from pathlib import Path
 
 from aigc import models
 from aigc.briefs import BriefSheet
+from aigc.earlier import same_results
 from aigc.engine import Engine, open_engine
 from aigc.errors import BriefsError
+from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
 from aigc.pipeline import Tally
 from aigc.provenance import RunFile
 from aigc.records import Brief, InvalidRow, Value
 from aigc.report import counted
-from aigc.runs import Mode, Run, find_earlier, nothing_to_do, open_run
+from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
 
 SHARD_WAVES = 16
@@ -47,6 +50,7 @@ class Started:
     job: Job
     survey: Survey
     run: Run | None
+    folder: Path
     file: RunFile
     slots: int = 1
 
@@ -69,25 +73,26 @@ def start(
         AigcError: of the stage that refuses; nothing has been written then.
     """
     job = open_job(request)
+    started_s = time.monotonic()
     survey = job.survey()
+    survey_s = time.monotonic() - started_s
     name_bad_rows(survey, say)
     refuse_bad_rows(job.sheet, survey, strict=job.settings.run.strict)
     if survey.invalid:
         good = counted(survey.briefs, "good row")
         say(f"{counted(survey.invalid, 'bad row')} in the results as invalid; {good} to run.")
     model = find_model(job.settings, survey.languages, say)
-    earlier = find_earlier(job, request.mode)
-    if earlier and nothing_to_do(job, model, earlier):
-        say(f"Nothing to do: {earlier.run_id} already holds these results. --new makes them again.")
-        yield Started(job, survey, None, earlier)
+    earlier = find_earlier(job, request.mode, say)
+    if there := same_results(job, model, earlier):
+        folder, file = there
+        say(f"Nothing to do: {folder.name} already holds these results. --new makes them again.")
+        yield Started(job, survey, None, folder, file)
         return
     engine: Engine = open_engine(job.settings.engine, model)
     try:
-        with open_run(job, model, engine, earlier, on_row) as run:
-            run.begin(survey)
-            if run.damaged_lines:
-                say(f"journal: {len(run.damaged_lines)} damaged lines are left out; their rows are made again")
-            yield Started(job, survey, run, run.file, engine.info().slots)
+        with open_run(job, model, engine, earlier, on_row, say) as run:
+            run.begin(survey, survey_s)
+            yield Started(job, survey, run, run.folder, run.file, engine.info().slots)
     finally:
         engine.close()
 
@@ -126,7 +131,7 @@ def find_model(settings: Settings, languages: list[str], say: Callable[[str], No
         ModelError: it cannot be used, or does not write one of `languages`; what the catalogue knows is told unfetched.
     """
     if settings.engine.name == "scripted":
-        return ModelRef(ref="scripted", digest="sha256:scripted")
+        return ModelRef(ref="scripted", digest=digest("scripted"))
     name = settings.run.model
     known = models.catalogue().get(name)
     if known:

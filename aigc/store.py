@@ -1,14 +1,4 @@
-r"""A run folder and its journal: every settled row and every attempt, kept from the moment it is made.
-
-`journal.jsonl` is append-only. Its first line is `{"journal":1,"run_id":…}`; every other line is
-
-    <crc32, 8 hex>\t<row key, 32 hex>\t<fingerprint, 16 hex>\t<JSON>\n
-
-where the crc covers all that follows its tab, newline included. A row key stands for brief id and variant. A settled
-row carries a `Record` and a hash of its fingerprint; an attempt that did not settle its row carries a
-`PendingAttempt` and sixteen zeros. Opening a journal therefore decodes no JSON. Bodies stay on disk; memory holds
-about 160 bytes a row.
-"""
+"""A run folder and its journal: every settled row and every attempt, kept from the moment it is made."""
 
 from __future__ import annotations
 
@@ -18,44 +8,32 @@ import secrets
 import threading
 import time
 import unicodedata
-from array import array
-from binascii import unhexlify
-from collections.abc import Iterator
 from datetime import datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
-from zlib import crc32
 
 import msgspec
 
 from aigc.disk import disk_error, disk_errors, json_bytes, take_lock, write_atomically
 from aigc.errors import StoreError, shown
-from aigc.records import Attempt, Record, Value
+from aigc.journal import (
+    BODY,
+    PENDING,
+    VERSION,
+    Header,
+    Index,
+    PendingAttempt,
+    encode_line,
+    fingerprint_hash,
+    is_whole,
+    key_and_fingerprint,
+    row_key,
+)
+from aigc.records import Attempt, Record
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
-VERSION = 1
-PENDING = 0
-"""In place of a fingerprint's hash: the line is an attempt, not a settled row."""
-_KEY = slice(9, 41)
-_FINGERPRINT = slice(42, 58)
-_BODY = slice(59, -1)
 _OTHER_VERSION = "Open it with the version of aigc that wrote it, or start a new run."
-
-
-class PendingAttempt(Value, frozen=True):
-    """An attempt that did not settle its row: the row is tried again, or the run ended before its verdict."""
-
-    brief_id: str
-    variant: int
-    attempt: Attempt
-
-
-class _Header(Value, frozen=True):
-    journal: int
-    run_id: str = ""
-
 
 Body = TypeVar("Body", Record, PendingAttempt)
 
@@ -66,35 +44,6 @@ def new_run_id(briefs: Path, now: datetime) -> str:
     stem = re.sub(r"[^a-z0-9]+", "-", ascii_stem.lower())[:40].strip("-") or "briefs"
     suffix = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4))
     return f"{now:%Y-%m-%d-%H%M}-{stem}-{suffix}"
-
-
-class _Index:
-    """Where the lines of each row are. A row's lines form a chain from the newest to the oldest."""
-
-    def __init__(self) -> None:
-        self.offsets, self.sizes, self.fingerprints = array("Q"), array("I"), array("Q")
-        self.settled = 0
-        self._previous = array("i")
-        self._newest: dict[bytes, int] = {}  # row key → newest line times 2, plus 1 once the row is settled
-
-    def add(self, key: bytes, fingerprint: int, offset: int, size: int) -> int:
-        """Note a line; returns its number."""
-        newest = self._newest.get(key, -2)
-        settled = newest & 1 or fingerprint != PENDING
-        self.settled += settled > newest & 1
-        self._newest[key] = len(self.offsets) << 1 | settled
-        self._previous.append(newest >> 1)
-        self.offsets.append(offset)
-        self.sizes.append(size)
-        self.fingerprints.append(fingerprint)
-        return len(self.offsets) - 1
-
-    def lines(self, key: bytes) -> Iterator[int]:
-        """Numbers of the row's lines, newest first."""
-        line = self._newest.get(key, -2) >> 1
-        while line >= 0:
-            yield line
-            line = self._previous[line]
 
 
 class Store:
@@ -108,7 +57,7 @@ class Store:
         self.torn_bytes = 0
         """Length of a last line that was cut off while it was written, and was dropped."""
         self._path, self._fd, self._lock_fd, self._sync_s = folder / JOURNAL, fd, lock_fd, sync_s
-        self._index = _Index()
+        self._index = Index()
         self._synced_at = time.monotonic()
         self._closed = self._broken = False
         self._mutex = threading.Lock()
@@ -149,6 +98,11 @@ class Store:
         return cls(folder, _open_journal(folder, os.O_RDONLY), None, 0.0)._loaded()
 
     @property
+    def lines(self) -> int:
+        """Number of lines that can be trusted."""
+        return len(self._index.offsets)
+
+    @property
     def finished(self) -> int:
         """Number of rows that were ever settled."""
         return self._index.settled
@@ -157,12 +111,12 @@ class Store:
         """Keep a settled row and return its place for `record_at`. The death of the process cannot lose it now.
 
         Raises StoreError where it could not be kept; all rows kept before still are."""
-        return self._append(_row_key(record.brief_id, record.variant), _fingerprint_hash(record.fingerprint), record)
+        return self._append(row_key(record.brief_id, record.variant), fingerprint_hash(record.fingerprint), record)
 
     def append_attempt(self, brief_id: str, variant: int, attempt: Attempt) -> None:
         """Keep an attempt that did not settle its row; raises as `append` does."""
         pending = PendingAttempt(brief_id=brief_id, variant=variant, attempt=attempt)
-        self._append(_row_key(brief_id, variant), PENDING, pending)
+        self._append(row_key(brief_id, variant), PENDING, pending)
 
     def find(self, brief_id: str, variant: int, fingerprint: str) -> Record | None:
         """The newest settled record of the row with exactly this fingerprint."""
@@ -171,14 +125,17 @@ class Store:
 
     def place_of(self, brief_id: str, variant: int, fingerprint: str) -> int | None:
         """Where `find` finds its record, for `record_at`; None where there is none."""
-        wanted = _fingerprint_hash(fingerprint)
-        for line in self._index.lines(_row_key(brief_id, variant)):
+        wanted = fingerprint_hash(fingerprint)
+        for line in self._index.lines(row_key(brief_id, variant)):
             if self._index.fingerprints[line] == wanted and self.record_at(line).fingerprint == fingerprint:
                 return line
         return None
 
     def record_at(self, place: int) -> Record:
-        """The settled record that `append` or `place_of` named."""
+        """The settled record that `append` or `place_of` named; StoreError for any other place."""
+        if not self._index.is_settled(place):
+            raise StoreError(str(self._path), f"no settled row at place {place}", "a place of this journal",
+                             "Run the same command again: a row that has none is made.")
         return self._decoded(place, Record)
 
     def attempts(self, brief_id: str, variant: int) -> dict[str, Attempt]:
@@ -187,7 +144,7 @@ class Store:
         Change a threshold, and the texts are found here: they are judged again, not generated again.
         """
         found: dict[str, Attempt] = {}
-        for line in reversed(list(self._index.lines(_row_key(brief_id, variant)))):
+        for line in reversed(list(self._index.lines(row_key(brief_id, variant)))):
             if self._index.fingerprints[line] == PENDING:
                 made = [self._decoded(line, PendingAttempt).attempt]
             else:
@@ -241,8 +198,8 @@ class Store:
                 if not line.endswith(b"\n"):
                     self.torn_bytes = len(line)
                     break
-                if _is_whole(line):
-                    self._index.add(unhexlify(line[_KEY]), int(line[_FINGERPRINT], 16), offset, len(line))
+                if is_whole(line):
+                    self._index.add(*key_and_fingerprint(line), offset, len(line))
                 else:
                     self.damaged.append(number)
                 offset += len(line)
@@ -254,7 +211,7 @@ class Store:
 
     def _read_header(self, line: bytes) -> int:
         try:
-            header = msgspec.json.decode(line, type=_Header)
+            header = msgspec.json.decode(line, type=Header)
         except msgspec.DecodeError:
             self.damaged.append(1)  # the lines after it carry their own proof, so it is not needed to read them
             return len(line)
@@ -265,8 +222,7 @@ class Store:
         return len(line)
 
     def _append(self, key: bytes, fingerprint: int, value: Record | PendingAttempt) -> int:
-        rest = b"%b\t%016x\t%b\n" % (key.hex().encode(), fingerprint, json_bytes(value))
-        line = b"%08x\t%b" % (crc32(rest), rest)
+        line = encode_line(key, fingerprint, json_bytes(value))
         with self._mutex:
             self._check_writable()
             place = self._index.add(key, fingerprint, self._write(line), len(line))
@@ -312,32 +268,20 @@ class Store:
         offset, size = self._index.offsets[line], self._index.sizes[line]
         with disk_errors(self._path, self._safe()):
             data = os.pread(self._fd, size, offset)
-        if not _is_whole(data):
+        if not is_whole(data):
             raise StoreError(f"{self._path} at byte {offset}", "bytes that changed since the journal was opened",
                              "an untouched journal", "Check the disk, then run the same command again.")
         try:
-            return msgspec.json.decode(data[_BODY], type=kind)
+            return msgspec.json.decode(data[BODY], type=kind)
         except msgspec.DecodeError as exc:
             raise StoreError(f"{self._path} at byte {offset}", f"a row in another form ({shown(exc)})",
                              "a row as this version writes it", _OTHER_VERSION) from exc
 
 
-def _row_key(brief_id: str, variant: int) -> bytes:
-    return blake2b(f"{brief_id}\0{variant}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _fingerprint_hash(fingerprint: str) -> int:
-    return int.from_bytes(blake2b(fingerprint.encode(), digest_size=8).digest()) or 1
-
-
-def _is_whole(line: bytes) -> bool:
-    return line[:9] == b"%08x\t" % crc32(line[9:])
-
-
 def _start_journal(folder: Path) -> None:
     if (path := folder / JOURNAL).exists():
         raise StoreError(str(path), "an earlier run's journal", "a new folder", "Resume that run, or take a new id.")
-    header = msgspec.json.encode(_Header(journal=VERSION, run_id=folder.name)) + b"\n"
+    header = msgspec.json.encode(Header(journal=VERSION, run_id=folder.name)) + b"\n"
     write_atomically(path, lambda file: file.write(header))
 
 

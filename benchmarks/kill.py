@@ -30,18 +30,20 @@ from pathlib import Path
 
 from pipeline import write_sheet
 
+from aigc.earlier import same_results
 from aigc.engine.scripted import ScriptedEngine, answer
+from aigc.hashing import digest
 from aigc.job import Job
 from aigc.models import ModelRef
-from aigc.provenance import RunFile, runs
+from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Prompt
-from aigc.runs import find_earlier, nothing_to_do, open_run
+from aigc.runs import find_earlier, open_run
 from aigc.settings import load_settings
 from aigc.store import JOURNAL
 
 STEP_S = 0.003
 SLOTS = 8
-MODEL = ModelRef(ref="scripted", digest="sha256:scripted")
+MODEL = ModelRef(ref="scripted", digest=digest("scripted"))
 COMPARED_FILES = ("accepted.csv", "accepted.jsonl", "rejected.csv")
 
 
@@ -69,7 +71,7 @@ def work() -> None:
 
     job = Job(Path("products.csv"), load_settings(None, {"run": {"variants": 2, "max_attempts": 3}}, {}))
     earlier = find_earlier(job, "auto")
-    if nothing_to_do(job, MODEL, earlier):
+    if same_results(job, MODEL, earlier):
         return
     with open_run(job, MODEL, ScriptedEngine(script, slots=SLOTS, step_s=STEP_S), earlier) as run:
         run.begin(job.survey())
@@ -146,7 +148,8 @@ def compare(folder: Path, undisturbed: Path) -> Found:
 
 
 def _finished(folder: Path) -> RunFile:
-    (file,) = runs(folder / "outputs")
+    (facts,) = runs(folder / "outputs")
+    file = read_run(folder / "outputs" / facts.run_id)
     assert file.status == "finished", file.status
     return file
 

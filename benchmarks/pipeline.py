@@ -29,6 +29,7 @@ from typing import ParamSpec, TypeVar
 
 from aigc import pipeline
 from aigc.engine.scripted import ScriptedEngine
+from aigc.hashing import digest
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.records import Completion, Prompt
@@ -148,11 +149,11 @@ def run_once(sheet: Path, out: Path) -> dict[str, float]:
     watch = Watch()
     settings = load_settings(None, {"run": {"out": str(out), "max_attempts": 2}}, {})
     with watch.span("open"):
-        job, model = Job(sheet, settings), ModelRef(ref="scripted", digest="sha256:scripted")
+        job, model = Job(sheet, settings), ModelRef(ref="scripted", digest=digest("scripted"))
     cpu, wall = time.process_time(), time.perf_counter()
     with watch.span("survey"):
         survey = job.survey()
-    with instrumented(watch), open_run(job, model, WatchedEngine(watch), None) as run:
+    with instrumented(watch), open_run(job, model, WatchedEngine(watch), []) as run:
         run.begin(survey)
         with watch.span("generate"):
             run.generate(watch.each("read", job.rows()))

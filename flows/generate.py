@@ -41,7 +41,8 @@ class Caller:
 
     on_row: Callable[[Tally], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
-    file: RunFile | None = None
+    made: tuple[Path, RunFile] | None = None
+    """The run's folder and its run.json."""
     error: AigcError | None = None
 
 
@@ -116,8 +117,9 @@ def _make(request: Request) -> State[None]:
     _announce(caller)
     try:
         with logs_to_api(), start(request, on_row, caller.say) as started:
-            caller.file = _shards(started, started.run, watch) if started.run else started.file
-            watch.end(caller.file, Path(started.job.settings.run.out))
+            file = _shards(started, started.run, watch) if started.run else started.file
+            caller.made = started.folder, file
+            watch.end(file, started.folder)
     except AigcError as exc:
         # Returned rather than raised: the state's message is then the error's own, and no traceback goes to the log.
         caller.error = exc
@@ -127,7 +129,7 @@ def _make(request: Request) -> State[None]:
         if not watch.cancelled:
             raise
         return Cancelled(message="All rows made so far are kept; the same parameters go on from there.")
-    return Completed(message=headline(caller.file))
+    return Completed(message=headline(file))
 
 
 def _announce(caller: Caller) -> None:
@@ -175,8 +177,8 @@ def generate_shard(run_id: str, first: int, last: int) -> State[None]:
     return Completed(message=f"{tally.done:,} of {tally.total:,} texts done, {tally.accepted:,} accepted")
 
 
-def run_flow(request: Request, on_row: Callable[[Tally], None], say: Callable[[str], None]) -> RunFile:
-    """Run the flow in this process against the configured API.
+def run_flow(request: Request, on_row: Callable[[Tally], None], say: Callable[[str], None]) -> tuple[Path, RunFile]:
+    """Run the flow in this process against the configured API. Returns the run's folder and its run.json.
 
     Raises:
         AigcError: the run's own, as without Prefect, or that the API refuses.
@@ -188,16 +190,16 @@ def run_flow(request: Request, on_row: Callable[[Tally], None], say: Callable[[s
         with own_terminal():
             state = generate(**_parameters(request), return_state=True)
     except (httpx.HTTPError, RuntimeError) as exc:  # of Prefect's client: the flow's own errors are in its state
-        if caller.file is None:
+        if caller.made is None:
             raise _refused(exc) from exc
         say("The run is finished, but the Prefect API stopped answering: its page may show the flow as running.")
-        return caller.file
+        return caller.made
     finally:
         _caller.reset(token)
     if caller.error:
         raise caller.error
-    if caller.file:
-        return caller.file
+    if caller.made:
+        return caller.made
     if not state.is_cancelled():
         state.result()  # raises what was not foreseen
     raise KeyboardInterrupt

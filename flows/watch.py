@@ -63,13 +63,13 @@ class Watch:
         if self.cancelled:
             raise KeyboardInterrupt
 
-    def end(self, file: RunFile, out: Path) -> None:
+    def end(self, file: RunFile, folder: Path) -> None:
         """Show the finished run: all rows done, and its report."""
         if not self._answers:
             return
         with self._bearing_silence():
             self._show(100.0)
-            show_report(file, out / file.run_id)
+            show_report(file, folder)
 
     def _look(self, flow_run_id: UUID) -> None:
         while not self._over.wait(LOOK_EVERY_S):

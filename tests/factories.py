@@ -24,7 +24,7 @@ def an_attempt(
     request_id = f"request-{number}"
     completion = Completion(
         request_id=request_id, text=text, finish_reason="stop", tokens_in=210, tokens_out=64, generate_s=0.5,
-        mean_logprob=-1.25, content=Content(text=text, fields=fields or {}),
+        content=Content(text=text, fields=fields or {}),
     )
     attempt = Attempt(
         number=number, request_id=request_id, seed=7, sampling=Sampling(), completion=completion,

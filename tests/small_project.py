@@ -9,19 +9,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from aigc.earlier import same_results
 from aigc.engine import Engine
 from aigc.engine.scripted import ScriptedEngine
+from aigc.hashing import digest
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.packs import Packs, load_packs
 from aigc.pipeline import Tally
-from aigc.provenance import RunFile
+from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Completion, Prompt, Record
-from aigc.runs import Mode, Run, find_earlier, nothing_to_do, open_run
+from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Table, load_settings
 from aigc.store import Store
 
-MODEL = ModelRef(ref="scripted", digest="sha256:scripted")
+MODEL = ModelRef(ref="scripted", digest=digest("scripted"))
 GOOD = "The kettle holds a litre of water and pours it slowly, in a thin and even stream, over the coffee."
 SHORT = "The kettle is good."
 NOTE = {
@@ -51,6 +55,7 @@ class Project:
     overrides: dict[str, Table] = field(default_factory=dict)
     prompts: list[Prompt] = field(default_factory=list)
     sheet_name: str = "briefs.csv"
+    said: list[str] = field(default_factory=list)
 
     def pack(self, name: str, **files: str) -> None:
         """Write a content type; `system_j2="…"` gives system.j2."""
@@ -96,7 +101,7 @@ class Project:
         limit: int | None = None,
     ) -> Iterator[tuple[Job, Run]]:
         job = self.job(limit=limit)
-        with open_run(job, MODEL, engine, find_earlier(job, mode), on_row) as run:
+        with open_run(job, MODEL, engine, find_earlier(job, mode, self.said.append), on_row, self.said.append) as run:
             run.begin(job.survey())
             yield job, run
 
@@ -116,7 +121,10 @@ class Project:
 
     def has_nothing_to_do(self) -> bool:
         job = self.job()
-        return nothing_to_do(job, MODEL, find_earlier(job, "auto"))
+        return same_results(job, MODEL, find_earlier(job, "auto")) is not None
+
+    def newest(self) -> RunFile:
+        return read_run(self.out / runs(self.out)[0].run_id)
 
     def records(self, file: RunFile) -> list[Record]:
         """The run's results in their order, read from what it exported and kept."""
@@ -147,3 +155,26 @@ def small_project(folder: Path) -> Project:
     )
     project.products("kettle", "lamp", "stool")
     return project
+
+
+class Power(Exception):
+    """The lights go out."""
+
+
+def stopping_after(answers: int, kind: type[BaseException] = Power) -> Callable[[Prompt], str]:
+    """A script that gives `answers` texts, and then the machine stops."""
+    left = iter(range(answers))
+
+    def script(_: Prompt) -> str:
+        if next(left, None) is None:
+            raise kind
+        return GOOD
+
+    return script
+
+
+def interrupted(project: Project, answers: int, kind: type[BaseException] = Power) -> RunFile:
+    """run.json of a run that is stopped after that many answers."""
+    with pytest.raises(kind):
+        project.run(stopping_after(answers, kind), slots=1)
+    return project.newest()

@@ -14,27 +14,29 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py")])
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
-GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow"}
+GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
-STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "store", "export", "provenance",
-          "report"}
+STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
+          "provenance", "report"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
+    ("store", "journal"): "a store keeps and finds the lines whose form the journal declares",
     ("report", "provenance"): "a report is a run.json for people",
 }
 ASSEMBLY = {
     "job": {"briefs", "filters", "models", "prompts"},
-    "pipeline": {"engine", "filters", "job", "models", "outputs", "prompts", "provenance", "store"},
-    "runs": {"engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
-    "start": {"briefs", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
+    "earlier": {"job", "models", "provenance", "store"},
+    "pipeline": {"earlier", "engine", "filters", "job", "models", "outputs", "prompts", "provenance", "store"},
+    "runs": {"earlier", "engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
+    "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
 }
 SURFACE = {
     "project": {"job"},
-    "doctor": {"models", "engine"},
+    "doctor": {"models", "engine", "job"},
     "progress": {"pipeline", "report"},
     "console": {"doctor", "flows", "job", "models", "progress", "provenance", "report",
-                "start"},
+                "runs", "start"},
     "cli": {"console", "models", "project", "provenance", "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},
 }
@@ -44,7 +46,7 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows"},
     "typer": {"cli", "console", "progress"}, "rich": {"cli", "console", "progress"},
-    "jinja2": {"packs", "prompts", "outputs"},
+    "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }

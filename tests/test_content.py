@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,17 @@ def test_a_language_tag_has_a_base(language: str, base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "language", "figure"), [(None, "en", None), (7, "zh", 7), ({"en": 5}, "en", 5), ({"en": 5}, "zh", None)]
+    ("value", "language", "figure"),
+    [
+        (None, "en", None),
+        (7, "zh", 7),
+        ({"en": 5}, "en", 5),
+        ({"en": 5}, "zh", None),
+        ({"en": 5}, "en-GB", 5),
+        ({"en": 5, "en-GB": 6}, "en-GB", 6),
+        ({"en-GB": 6}, "en", None),
+        ({"zh": 9}, "zh_TW", 9),
+    ],
 )
 def test_a_figure_is_for_all_languages_or_for_one(value: PerLanguage, language: str, figure: int | None) -> None:
     assert for_language(value, language) == figure
@@ -63,6 +74,8 @@ def test_a_figure_is_for_all_languages_or_for_one(value: PerLanguage, language: 
     [
         ("all", "zh", "all"),
         ({"en": "one", "zh": "一"}, "zh", "一"),
+        ({"en": "one", "zh": "一"}, "zh-TW", "一"),
+        ({"en": "one", "zh": "一", "zh-TW": "壹"}, "zh-TW", "壹"),
         ({"en": "one"}, "zh", "one"),
         ({"zh": "一"}, "en", ""),
     ],
@@ -72,7 +85,9 @@ def test_help_falls_back_to_english(value: dict[str, str] | str, language: str, 
 
 
 def test_the_schema_of_an_output_bounds_every_part() -> None:
-    assert json.loads(PACKS["product_description"].type.json_schema("zh") or "") == {
+    kind = load_packs(Path(__file__).parent / "packs")["product_description"].type
+    assert kind.json_schema("zh-TW") == kind.json_schema("zh")
+    assert json.loads(kind.json_schema("zh") or "") == {
         "type": "object",
         "properties": {
             "headline": {"type": "string", "minLength": 6, "maxLength": 30, "pattern": PLAIN_TEXT},

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from model_folders import write_model
 
-from aigc.doctor import Finding, driver_gpus, examine, free_memory_bytes, prefect_api_url
+from aigc.doctor import Finding, driver_gpus, examine, prefect_api_url
+from aigc.memory import free_memory_bytes
 from aigc.settings import EngineSettings, RunSettings, Settings
 
 
@@ -205,8 +206,7 @@ def test_a_prefect_api_is_asked_for_its_health(
 
 @pytest.mark.parametrize(
     ("url", "status", "found"),
-    [("", "warn", "no API set: a run starts a server of its own, without pages"),
-     ("http://me:hunter2@127.0.0.1:9/api", "problem", "no answer from http://127.0.0.1:9"),
+    [("http://me:hunter2@127.0.0.1:9/api", "problem", "no answer from http://127.0.0.1:9"),
      ("file:///etc/passwd", "problem", "PREFECT_API_URL is no http address")],
 )
 def test_a_prefect_api_that_is_not_there_is_told(
@@ -216,6 +216,11 @@ def test_a_prefect_api_that_is_not_there_is_told(
     finding = named("prefect")
     assert (finding.status, finding.found) == (status, found)
     assert finding.remedy
+
+
+def test_without_a_prefect_api_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    assert named("prefect") == Finding(name="prefect", status="ok", found="none set: runs go without Prefect")
 
 
 def test_the_api_is_taken_from_environment_then_project_then_active_profile(home: Path) -> None:

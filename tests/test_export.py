@@ -39,7 +39,7 @@ def failed() -> Record:
     fault = Fault(code="prompt_too_long", found="9,000 tokens", expected="at most 2,048", remedy="Shorten the brief.")
     attempt = an_attempt(verdicts=[a_verdict()])
     completion = msgspec.structs.replace(
-        attempt.completion, text="", content=None, fault=fault, finish_reason="error", mean_logprob=None
+        attempt.completion, text="", content=None, fault=fault, finish_reason="error"
     )
     attempt = msgspec.structs.replace(attempt, completion=completion, verdicts=[])
     return a_record(3, outcome="failed", attempts=[attempt], chosen=None)
@@ -90,7 +90,7 @@ def test_nested_values_are_read_back_as_they_were(tmp_path: Path) -> None:
     made, again = shortened["attempts"]
     assert made["sampling"] == json.loads(msgspec.json.encode(sampling))
     assert (made["seed"], made["feedback"], made["fault"]) == (str(2**63 - 1), ["Write more."], None)
-    assert (made["text"], made["content_text"], made["mean_logprob"]) == (first.completion.text,) * 2 + (-1.25,)
+    assert (made["text"], made["content_text"]) == (first.completion.text,) * 2
     assert again["verdicts"][0]["measured"] == "120"
     assert again["verdicts"][1] == {
         "filter": "length", "action": "reject", "reason": "too_short", "measured": "12", "limit": "80–150",
@@ -103,7 +103,7 @@ def test_nested_values_are_read_back_as_they_were(tmp_path: Path) -> None:
     assert broken["attempts"][0]["fault"] == {
         "code": "prompt_too_long", "found": "9,000 tokens", "expected": "at most 2,048", "remedy": "Shorten the brief.",
     }
-    assert (broken["text"], broken["attempts"][0]["content_text"], broken["attempts"][0]["mean_logprob"]) == (None,) * 3
+    assert (broken["text"], broken["attempts"][0]["content_text"]) == (None, None)
     assert wrong["errors"][0]["message"].startswith("inputs/briefs.csv line 5, tone: found 'lout'; expected loud or")
 
 

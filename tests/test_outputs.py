@@ -215,6 +215,24 @@ def test_a_layout_of_another_language_is_used_where_there_is_one(tmp_path: Path)
     assert [content.text for content in shown if content] == ["Title: x", "标题：x", "标题：x", "Title: x"]
 
 
+def test_a_layout_that_calls_itself_for_ever_is_an_error_of_its_file(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    toml = 'title = "N"\n[fields.product]\n[fields.facts]\n[output.fields.title]\n'
+    project.pack("note", toml=toml, layout_j2="{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}")
+    with pytest.raises(TemplateError, match=r"found RecursionError in line 1 of note/layout\.j2"):
+        read('{"title":"x"}', project.packs()["note"])
+
+
+@pytest.mark.parametrize(("language", "cut"), [("zh-TW", {"title": 4}), ("zh", {"title": 4}), ("fr", {})])
+def test_a_regions_fields_are_cut_at_the_limit_of_its_language(
+    tmp_path: Path, language: str, cut: dict[str, int]
+) -> None:
+    project = small_project(tmp_path)
+    toml = 'title = "N"\n[fields.product]\n[fields.facts]\n[output.fields.title]\nmax_chars = { zh = 4 }\n'
+    project.pack("note", toml=toml)
+    assert read('{"title":"四个字啊"}', project.packs()["note"], language=language).cut_fields == cut
+
+
 def test_a_layout_that_fails_names_its_file(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     toml = 'title = "N"\n[fields.product]\n[fields.facts]\n[output.fields.title]\n'
@@ -222,6 +240,6 @@ def test_a_layout_that_fails_names_its_file(tmp_path: Path) -> None:
     with pytest.raises(TemplateError) as error:
         read('{"title":"secret"}', project.packs()["note"])
     assert str(error.value) == (
-        f"{tmp_path}/templates/note/layout.j2: found UndefinedError: 'str object' has no attribute 'nothing'; "
-        "expected a layout that renders its own output fields. Correct note/layout.j2; the texts made are kept."
+        f"{tmp_path}/templates/note/layout.j2: found UndefinedError in line 1 of note/layout.j2; "
+        "expected a template that renders these values. Correct note/layout.j2; the texts made are kept."
     )

@@ -9,6 +9,7 @@ import pytest
 from small_project import GOOD, SHORT, Project, small_project
 
 from aigc.engine.scripted import ScriptedEngine, fault
+from aigc.hashing import digest
 from aigc.pipeline import Tally
 from aigc.records import Completion, EngineInfo, Prompt, Record
 
@@ -270,7 +271,7 @@ class Shrinking(ScriptedEngine):
         return EngineInfo(
             engine="scripted",
             model="scripted",
-            model_digest="sha256:scripted",
+            model_digest=digest("scripted"),
             slots=4 if getattr(self, "answered", 0) < 3 else 2,
         )
 

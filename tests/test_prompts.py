@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from small_project import NOTE, small_project
 
 from aigc.errors import TemplateError
-from aigc.job import shipped
 from aigc.packs import Packs, load_packs
 from aigc.prompts import make_prompt, render
 from aigc.records import Brief, Limits, Message, Prompt, Sampling, Source
 
-PACKS = load_packs(shipped("templates"))
+OWN_PACKS = Path(__file__).parent / "packs"
+PACKS = load_packs(OWN_PACKS)
 BRIEF = Brief(
     row=0,
     id="kettle",
@@ -130,24 +130,40 @@ def test_optional_fields_that_are_missing_are_blank(tmp_path: Path, template: st
 
 
 @pytest.mark.parametrize(
-    ("template", "found"),
+    ("template", "kind"),
     [
-        ("{{ 1 // product|length }}", "ZeroDivisionError: integer division or modulo by zero"),
-        ("{{ product.price.net }}", "UndefinedError: 'str object' has no attribute 'price'"),
-        ("{{ facts[9] }}", "UndefinedError: list object has no element 9"),
-        ("{{ product + 1 }}", 'TypeError: can only concatenate str (not "int") to str'),
-        ("{{ ''.__class__.__mro__ }}", "SecurityError: access to attribute '__class__' of 'str' object is unsafe."),
+        ("{{ 1 // facts|length }}", "ZeroDivisionError"),
+        ("{{ product.price.net }}", "UndefinedError"),
+        ("{{ {}[product] }}", "UndefinedError"),  # its message quotes the cell
+        ("{{ product + 1 }}", "TypeError"),
+        ("{{ ''.__class__.__mro__ }}", "SecurityError"),
+        ("{{ '%d' % product }}", "TypeError"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "RecursionError"),
     ],
 )
-def test_a_template_that_fails_names_itself_the_brief_and_the_reason(tmp_path: Path, template: str, found: str) -> None:
+def test_a_template_that_fails_names_itself_the_brief_and_the_line_but_no_cell(
+    tmp_path: Path, template: str, kind: str
+) -> None:
     project = small_project(tmp_path)
-    project.pack("note", user_j2=template)
+    project.pack("note", user_j2="Two lines\nabove.\n" + template)
     with pytest.raises(TemplateError) as error:
-        render(replace(BRIEF, content_type="note", fields={"product": "", "facts": []}), project.packs())
+        render(replace(BRIEF, content_type="note", fields={"product": "secret", "facts": []}), project.packs())
     assert str(error.value) == (
-        f"{tmp_path}/templates/note/user.j2, brief kettle: found {found}; expected a template that renders this brief. "
-        "Correct note/user.j2, or the brief's cell."
+        f"{tmp_path}/templates/note/user.j2, brief kettle: found {kind} in line 3 of note/user.j2; expected a template "
+        "that renders these values. Correct note/user.j2, or the brief's cell."
     )
+    assert error.value.__suppress_context__
+
+
+def test_a_part_that_fails_is_named_with_its_own_line(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    project.pack("_shared", part_j2="\n{{ 1 // 0 }}")
+    project.pack("note", user_j2="{% include '_shared/part.j2' %}")
+    with pytest.raises(TemplateError) as error:
+        render(replace(BRIEF, content_type="note", fields={"product": "x"}), project.packs())
+    assert error.value.place == f"{tmp_path}/templates/note/user.j2, brief kettle"
+    assert error.value.found == "ZeroDivisionError in line 2 of _shared/part.j2"
+    assert error.value.remedy == "Correct _shared/part.j2, or the brief's cell."
 
 
 def with_fields(**changes: object) -> Brief:
@@ -177,7 +193,7 @@ def test_whatever_determines_the_text_changes_the_request(other: Callable[[], Pr
         prompt,
         lambda: prompt(replace(BRIEF, row=7, source=Source(file="moved.csv", line=9))),
         lambda: prompt(replace(BRIEF, variants=5)),
-        lambda: prompt(packs=load_packs(shipped("templates"))),
+        lambda: prompt(packs=load_packs(OWN_PACKS)),
     ],
 )
 def test_what_does_not_determine_the_text_leaves_the_request_the_same(same: Callable[[], Prompt]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_project import GOOD, SHORT, Project, small_project
+from small_project import GOOD, SHORT, Power, Project, interrupted, small_project, stopping_after
 
 from aigc.engine.scripted import fault
 from aigc.errors import RunLocked, StoreError, UsageError
@@ -19,31 +19,9 @@ from aigc.runs import find_run
 from aigc.store import Store
 
 
-class Power(Exception):
-    """The lights go out."""
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return small_project(tmp_path)
-
-
-def stopping_after(answers: int, kind: type[BaseException] = Power) -> Callable[[Prompt], str]:
-    """A script that gives `answers` texts, and then the machine stops."""
-    left = iter(range(answers))
-
-    def script(_: Prompt) -> str:
-        if next(left, None) is None:
-            raise kind
-        return GOOD
-
-    return script
-
-
-def interrupted(project: Project, answers: int, kind: type[BaseException] = Power) -> RunFile:
-    with pytest.raises(kind):
-        project.run(stopping_after(answers, kind), slots=1)
-    return next(runs(project.out))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +41,7 @@ def test_a_stopped_run_is_gone_on_with_in_its_folder_and_makes_only_what_is_miss
     file = project.run(slots=1)
     assert (file.run_id, file.started_at, file.status) == (before.run_id, before.started_at, "finished")
     assert ["stool" in prompt.messages[-1].content for prompt in project.prompts] == [True]
-    assert (file.taken_over, file.outcomes) == (2, {"accepted": 3})
+    assert (file.made_before, file.taken_over, file.outcomes) == (2, 0, {"accepted": 3})
 
 
 def test_attempts_of_an_unsettled_row_are_taken_over_too(project: Project) -> None:
@@ -105,7 +83,7 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(project: Project) -> None:
         except Power:
             mode = "auto"
     assert results(file) == undisturbed
-    assert len(list(runs(project.out))) == 2
+    assert len(runs(project.out)) == 2
 
 
 def test_a_finished_run_is_taken_over_into_a_new_folder(project: Project) -> None:
@@ -113,7 +91,7 @@ def test_a_finished_run_is_taken_over_into_a_new_folder(project: Project) -> Non
     project.products("kettle", "lamp", "stool", "vase")
     second = project.run()
     assert second.run_id != first.run_id
-    assert (second.earlier, second.taken_over, len(project.prompts)) == (first.run_id, 3, 1)
+    assert (second.earlier, second.taken_over, len(project.prompts)) == ({first.run_id: 3}, 3, 1)
     records = project.records(second)
     assert [record.taken_from for record in records] == [first.run_id] * 3 + [""]
 
@@ -207,7 +185,7 @@ def test_a_bad_row_that_moved_is_shown_where_it_is_now(project: Project) -> None
     project.run()
     project.sheet([{"id": "a", "content_type": "note", "product": "a"}, {"id": "x", "content_type": "note"}])
     project.run()
-    (record,) = [r for r in project.records(next(runs(project.out))) if r.outcome == "invalid"]
+    (record,) = [r for r in project.records(project.newest()) if r.outcome == "invalid"]
     assert (record.row, record.source.line, record.errors[0].source.line) == (1, 3, 3)
 
 
@@ -246,7 +224,7 @@ def test_the_newest_run_is_taken_though_many_began_in_the_same_minute(project: P
 def test_new_makes_everything_afresh(project: Project) -> None:
     first = project.run()
     second = project.run(mode="new")
-    assert (second.earlier, second.taken_over, len(project.prompts)) == ("", 0, 3)
+    assert (second.earlier, second.taken_over, len(project.prompts)) == ({}, 0, 3)
     assert second.run_id != first.run_id
 
 
@@ -271,7 +249,7 @@ def test_a_run_of_another_sheet_is_not_gone_on_with(project: Project) -> None:
     project.sheet_name = "others.csv"
     project.products("kettle", "lamp", "stool")
     assert project.run().taken_over == 0
-    assert len(list(runs(project.out))) == 2
+    assert len(runs(project.out)) == 2
 
 
 def test_a_run_that_another_process_writes_is_locked(project: Project) -> None:
@@ -290,7 +268,7 @@ def test_run_json_holds_all_that_decided_the_results(project: Project) -> None:
     assert file == read_run(project.out / file.run_id)
     assert [(f.path, f.digest, f.bytes) for f in file.inputs] == [(str(path), digest_file(path), path.stat().st_size)]
     assert file.templates == {"note": project.packs()["note"].type.digest}
-    assert (file.model.digest, file.settings.run.max_attempts) == ("sha256:scripted", 3)
+    assert (file.model.digest, file.settings.run.max_attempts) == (digest("scripted"), 3)
     assert {name: digest(info) for name, info in file.engines.items()} == {name: name for name in file.engines}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", file.finished_at)
     for output in file.outputs:
@@ -304,8 +282,8 @@ def test_run_json_holds_all_that_decided_the_results(project: Project) -> None:
     ("content", "message"),
     [
         (None, "run.json: found no run there; expected the folder of a run. Name a folder under outputs/."),
-        ("{", "expected version 1. Restore it, or start a new run with --new."),
-        ('{"run_id": 3}', "expected version 1. Restore it, or start a new run with --new."),
+        ("{", "expected version 1. Restore it from a copy, or move its folder away."),
+        ('{"run_id": 3}', "expected version 1. Restore it from a copy, or move its folder away."),
     ],
 )
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path, content: str | None, message: str) -> None:

@@ -214,3 +214,27 @@ def test_every_sampling_value_has_a_range() -> None:
             with pytest.raises(SettingsError, match=rf"here, key {key}: found '{number}'; expected a number from"):
                 check_sampling(SamplingPatch(**{key: number}).over(Sampling()), "here")  # type: ignore[arg-type]
     check_sampling(Sampling(temperature=0.0, top_k=0, min_p=0.0), "here")
+
+
+@pytest.mark.parametrize(
+    ("stop", "found", "expected"),
+    [
+        (["\n\n", ""], "an empty text", "texts of 1 to 200 characters. Correct it or remove it."),
+        (["x" * 201], "a text of 201 characters, 'xxx", "texts of 1 to 200 characters. Correct it or remove it."),
+        ([str(number) for number in range(17)], "17 texts", "at most 16. Remove some of them."),
+    ],
+)
+def test_stop_texts_are_few_and_short_and_not_empty(stop: list[str], found: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        check_sampling(Sampling(stop=stop), "here")
+    assert str(error.value).startswith(f"here, key stop: found {found}")
+    assert str(error.value).endswith(f"; expected {expected}")
+    check_sampling(Sampling(stop=["x" * 200] * 16), "here")
+
+
+def test_a_setting_that_utf8_cannot_hold_is_refused() -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(None, {"run": {"out": "caf\udce9"}}, {})
+    assert str(error.value) == (
+        "settings, key run.out: found 'caf\\udce9'; expected a text in UTF-8. Rename what it names."
+    )

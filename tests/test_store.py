@@ -87,6 +87,14 @@ def test_a_place_names_the_record_that_was_appended(folder: Path) -> None:
         assert store.place_of("b4", 0, "sha256:f5") is None
 
 
+def test_a_place_that_names_no_record_is_refused(folder: Path) -> None:
+    with Store.open(folder) as store:
+        store.append_attempt("b4", 0, an_attempt())
+        for place in (-1, 3, 4):
+            with pytest.raises(StoreError, match=rf"no settled row at place {place}; expected a place of this journal"):
+                store.record_at(place)
+
+
 def test_attempts_of_all_versions_of_a_row_are_kept(folder: Path) -> None:
     with Store.open(folder) as store:
         store.append_attempt("b1", 0, an_attempt(1, text="pending"))

@@ -15,7 +15,7 @@ from aigc.records import Sampling
 WIDTH = 128
 """Candidates weighed for a row that keeps at most as many (`top_k`)."""
 NUCLEUS_WIDTH = 1024
-"""Candidates weighed first for a row limited by `top_p` alone; the whole vocabulary where they do not hold its share."""
+"""Candidates weighed first for a row that `top_p` alone limits; all of them where these do not hold its share."""
 
 
 class Sampler:

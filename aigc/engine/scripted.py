@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from aigc.hashing import digest
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 
 Script: TypeAlias = Callable[[Prompt], "str | Completion"]
@@ -43,7 +44,7 @@ class ScriptedEngine:
         self._slots, self._step_s = slots, step_s
 
     def info(self) -> EngineInfo:
-        return EngineInfo(engine="scripted", model="scripted", model_digest="sha256:scripted", slots=self._slots)
+        return EngineInfo(engine="scripted", model="scripted", model_digest=digest("scripted"), slots=self._slots)
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
         source, in_flight = iter(prompts), deque[Prompt]()

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from aigc.errors import BriefsError, nearest, shown
+from aigc.errors import BriefsError, nearest, shown, writable
 from aigc.settings import InputSettings
 from aigc.sheets.cells import MARK_UNDECODABLE, Problem, RawRow, fitted, is_blank
 from aigc.sheets.delimited import DelimitedSheet, encoding_of
@@ -124,12 +124,14 @@ def _open_jsonl(path: Path, settings: InputSettings) -> Sheet:
         raise BriefsError(str(path), "no JSON object with a key on any line", "an object for each brief, one a line",
                           "Write one JSON object on each line.")
 
+    name = writable(path)
+
     def rows() -> Iterator[RawRow]:
         for line, row in objects():
             if isinstance(row, dict):
-                yield RawRow(str(path), line, [row.get(key) for key in keys])
+                yield RawRow(name, line, [row.get(key) for key in keys])
             else:
-                yield RawRow(str(path), line, (), row)
+                yield RawRow(name, line, (), row)
 
     return Sheet([key.strip() for key in keys], lambda _: _guarded(path, rows()))
 
@@ -172,7 +174,7 @@ def _open_parquet(path: Path, _: InputSettings) -> Sheet:
 def _parquet_rows(file: Path, names: list[str], wanted: set[str]) -> Iterator[RawRow]:
     import pyarrow.parquet as pq
 
-    line = 0
+    name, line = writable(file), 0
     with pq.ParquetFile(file) as parquet:
         own = set(parquet.schema_arrow.names)
         read = [name for name in names if name in own & wanted]
@@ -182,7 +184,7 @@ def _parquet_rows(file: Path, names: list[str], wanted: set[str]) -> Iterator[Ra
             every = [columns[name] if name in columns else absent[name] for name in names]
             for _, *cells in zip(range(batch.num_rows), *every, strict=False):  # `repeat` has no end
                 line += 1
-                yield RawRow(str(file), line, cells)
+                yield RawRow(name, line, cells)
 
 
 def _column_values(column: object) -> list[object]:
@@ -217,6 +219,7 @@ def _xlsx_rows(path: Path, wanted: str) -> Iterator[RawRow]:
 
     from openpyxl import load_workbook
 
+    name = writable(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # "no default style" and the like
         book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
@@ -229,6 +232,6 @@ def _xlsx_rows(path: Path, wanted: str) -> Iterator[RawRow]:
         sheet.reset_dimensions()  # some programs write a wrong extent, which would cut cells off
         for line, values in enumerate(sheet.iter_rows(values_only=True), start=1):
             # Excel writes a carriage return inside a cell as this escape (ECMA-376, ST_Xstring).
-            yield RawRow(str(path), line, [v.replace("_x000D_", "") if isinstance(v, str) else v for v in values])
+            yield RawRow(name, line, [v.replace("_x000D_", "") if isinstance(v, str) else v for v in values])
     finally:
         book.close()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from aigc.errors import BriefsError, shown
+from aigc.errors import BriefsError, shown, writable
 from aigc.settings import InputSettings
 from aigc.sheets.cells import MARK_UNDECODABLE, Problem, RawRow, fitted, is_blank
 
@@ -39,7 +39,7 @@ class DelimitedSheet:
         self._path, self._encoding = path, encoding_of(path, settings.encoding)
         self._delimiter = _given(path, settings.delimiter) or _sniffed(path, self._encoding)
         self.header = next((row for row in self._every_row() if row.problem or not is_blank(row.cells)),
-                           RawRow(str(path), 0, ()))
+                           RawRow("", 0, ()))
         if self.header.problem:
             raise BriefsError(f"{path} line {self.header.line}", f"a broken header: {self.header.problem.found}",
                               "a row of headings", "Correct the quotes of the first row.")
@@ -51,7 +51,7 @@ class DelimitedSheet:
                 yield row if row.problem or len(row.cells) == width else fitted(row, width, pad=False)
 
     def _every_row(self) -> Iterator[RawRow]:
-        name = str(self._path)
+        name = writable(self._path)
         with self._path.open(encoding=self._encoding, errors=MARK_UNDECODABLE, newline="") as file:
             lines = _Lines(file)
             # Strict, because a lenient reader takes a quote that is not closed for a cell of many rows, silently.

@@ -109,6 +109,43 @@ def test_check_counts_rows_and_says_each_bad_one(aigc: Aigc) -> None:
     assert not Path("outputs").exists()
 
 
+def test_check_prints_every_error_and_json_counts_them_all(aigc: Aigc) -> None:
+    make_project(HEADER + "".join(f"b{number},note,,x\n" for number in range(600)))
+    shown = aigc("check", "briefs.csv")
+    assert (shown.code, len(shown.out.splitlines())) == (1, 1201)
+    assert shown.out.splitlines()[-2].startswith("briefs.csv line 601, grade: found")
+    assert shown.out.splitlines()[-1] == "briefs.csv: 0 good rows, 600 bad."
+    found = json.loads(aigc("check", "briefs.csv", "--json").out)
+    assert (found["error_count"], len(found["errors"])) == (1200, 1000)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_sheet_whose_name_is_not_utf8_runs_like_any_other(aigc: Aigc, aigc_process: Aigc, kind: str) -> None:
+    name = os.fsdecode(b"caf\xe9." + kind.encode())
+    bread = '{"id": "b1", "content_type": "note", "product": "Bread"}\n{"id": "b2"}\n'
+    Path(name).write_text(bread if kind == "jsonl" else HEADER + "b1,note,Bread,5\nb2,,,\n")
+    shown = aigc_process("run", name)
+    assert (shown.code, "Traceback" in shown.err) == (3, False)
+    assert f"caf\\xe9.{kind} line " in shown.err
+    shown = aigc_process("check", name)
+    assert shown.out.splitlines()[-2] == f"caf\\xe9.{kind}: 1 good row, 1 bad."
+    assert "Nothing to do: " in aigc_process("run", name).err
+    file = json.loads(aigc("show", "--json").out)
+    assert file["briefs"].endswith(f"/caf\\xe9.{kind}")
+    line = json.loads((newest_run() / "accepted.jsonl").read_text())
+    assert line["brief"]["product"] == "Bread"
+
+
+def test_prefect_is_given_no_name_that_it_could_not_keep(aigc: Aigc) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    Path("briefs.csv").rename(name)
+    shown = aigc("run", name, environ={"PREFECT_API_URL": "http://127.0.0.1:9/api"})
+    assert (shown.code, shown.err) == (2, (
+        "aigc: BRIEFS: found caf\\xe9.csv, a name that is not UTF-8; expected a name that Prefect can keep. "
+        "Rename the file, or unset PREFECT_API_URL.\n"
+    ))
+
+
 def test_preview_shows_the_exact_messages_of_a_row(aigc: Aigc) -> None:
     shown = aigc("preview", "briefs.csv", "--row", "3")
     assert shown.out == (
@@ -132,6 +169,20 @@ def test_show_summarises_the_newest_run_or_the_one_named(aigc: Aigc) -> None:
     assert f"Results: outputs/{second['run_id']}" in aigc("show").out
     assert f"Results: outputs/{first['run_id']}" in aigc("show", first["run_id"]).out
     assert json.loads(aigc("show", f"outputs/{first['run_id']}", "--json").out) == first
+
+
+def test_show_and_types_take_their_folders_from_the_settings(aigc: Aigc) -> None:
+    Path("templates").rename("packs")
+    Path("aigc.toml").write_text('[run]\nout = "made"\ntemplates = "packs"\n')
+    made = run_json(aigc)
+    assert f"Results: made/{made['run_id']}" in aigc("show").out
+    assert [line.split()[0] for line in aigc("types").out.splitlines()[:2]] == ["memo", "note"]
+    Path("aigc.toml").rename("other.toml")
+    assert aigc("show").err.startswith("aigc: outputs: found no run; ")
+    assert json.loads(aigc("show", "--config", "other.toml", "--json").out) == made
+    assert json.loads(aigc("show", "--json", environ={"AIGC_OUT": "made"}).out) == made
+    assert json.loads(aigc("show", "--out", "made", "--json", environ={"AIGC_OUT": "else"}).out) == made
+    assert aigc("types", "note", "--config", "other.toml").code == 0
 
 
 def test_a_new_project_runs_as_it_is(aigc: Aigc, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,10 +288,24 @@ def test_a_stopped_run_says_so_and_the_same_command_finishes_it(aigc: Aigc, stop
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not any((folder / name).exists() for name in FILES)
     assert f"{folder.name}: interrupted. The same command goes on from there: aigc run " in aigc("show").out
-    shown = aigc("run", "briefs.csv", "--json", "--limit", "60")
+    shown = aigc("run", "briefs.csv", "--json")
     file = json.loads(shown.out)
-    assert (file["run_id"], file["status"], file["rows"]) == (folder.name, "finished", 60)
-    assert file["taken_over"] >= 10
+    assert (file["run_id"], file["status"], file["rows"]) == (folder.name, "finished", rows)
+    assert (file["taken_over"], file["made_before"] >= 10) == (0, True)
+    assert 0 < file["timings"]["survey_s"] < 60
+
+
+def test_settings_edited_while_a_run_works_do_not_change_where_it_is_shown(aigc: Aigc) -> None:
+    make_project(HEADER + "".join(f"b{number},note,Bread {number},5\n" for number in range(500)))
+    program = [sys.executable, "-c", "from aigc.cli import main; main()", "run", "briefs.csv"]
+    with subprocess.Popen(
+        program, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for_rows(process, 20)
+        Path("aigc.toml").write_text("[run]\nout = 'elsewhere'\nsead = 1\n")
+        shown, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert f"Results: outputs/{newest_run().name}" in shown
 
 
 def wait_for_rows(process: subprocess.Popen[str], rows: int) -> None:

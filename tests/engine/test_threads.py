@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -11,8 +12,6 @@ from aigc.engine.threads import busy_share, choose_waiting
 def test_a_users_choice_of_waiting_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     choose_waiting()
-    import os
-
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 

@@ -1,0 +1,115 @@
+"""What earlier runs of the same sheet have made: which runs those are, and their rows, found where they are needed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from aigc.errors import StoreError, writable
+from aigc.job import Job
+from aigc.models import ModelRef
+from aigc.provenance import RunFacts, RunFile, read_run, runs
+from aigc.records import Attempt, Record
+from aigc.store import Store
+
+MOST_RUNS = 200
+MOST_LINES = 4_000_000
+"""Where the search in earlier runs ends: each keeps a file open, each line of a journal about 160 bytes in memory."""
+
+
+def runs_of_sheet(job: Job, say: Callable[[str], None]) -> list[RunFacts]:
+    """Runs of the job's sheet under its output folder, newest first.
+
+    The file's name is enough: a project may have been moved, and fingerprints decide what fits.
+    """
+    return [run for run in runs(Path(job.settings.run.out), say) if Path(run.briefs).name == writable(job.briefs.name)]
+
+
+def same_results(job: Job, model: ModelRef, earlier: list[RunFacts]) -> tuple[Path, RunFile] | None:
+    """The newest finished run of `earlier` that holds exactly what this job would make, and its folder."""
+    wanted, out = job.digest(model), Path(job.settings.run.out)
+    for run in earlier:
+        if run.status == "finished" and run.job == wanted and not run.outcomes.get("failed"):
+            try:
+                return out / run.run_id, read_run(out / run.run_id)
+            except StoreError:  # of another version of aigc: its rows can be taken over all the same
+                continue
+    return None
+
+
+def unfinished(job: Job, model: ModelRef, earlier: list[RunFacts]) -> RunFacts | None:
+    """The run to go on with in its own folder: the newest that was asked for the same, where it did not finish.
+
+    The same is sheet, rows, variants and model: a trial must not end as the big run that was interrupted before it.
+    """
+    asked = (writable(job.briefs.resolve()), job.limit, job.settings.run.variants, model.digest)
+    for run in earlier:
+        if (run.briefs, run.limit, run.settings.run.variants, run.model.digest) == asked:
+            return None if run.status == "finished" else run
+    return None
+
+
+class Earlier:
+    """Rows and attempts of earlier runs, newest first. A journal is opened when no newer one has a row."""
+
+    def __init__(self, folders: Iterable[Path], say: Callable[[str], None] = lambda _: None) -> None:
+        self._folders, self._say = deque(folders), say
+        self._stores: list[Store] = []
+        self._opened = self._lines = 0
+
+    def find(self, brief_id: str, variant: int, fingerprint: str) -> Record | None:
+        """The newest record with this fingerprint that has not failed; `taken_from` names the run that made it."""
+        for store in self._each():
+            try:
+                record = store.find(brief_id, variant, fingerprint)
+            except StoreError as exc:
+                self._leave(store, exc)
+                continue
+            if record and record.outcome != "failed":
+                return msgspec.structs.replace(record, taken_from=record.taken_from or store.run_id)
+        return None
+
+    def attempts(self, brief_id: str, variant: int) -> dict[str, Attempt]:
+        """Every attempt ever made for the row that has a text, by request id; the newest of each."""
+        found: dict[str, Attempt] = {}
+        for store in self._each():
+            try:
+                made = store.attempts(brief_id, variant)
+            except StoreError as exc:
+                self._leave(store, exc)
+                continue
+            found = {**{name: attempt for name, attempt in made.items() if not attempt.completion.fault}, **found}
+        return found
+
+    def close(self) -> None:
+        for store in self._stores:
+            store.close()
+
+    def _each(self) -> Iterator[Store]:
+        yield from [*self._stores]
+        while self._folders:
+            if self._opened >= MOST_RUNS or self._lines >= MOST_LINES:
+                older = "1 older run is" if len(self._folders) == 1 else f"{len(self._folders):,} older runs are"
+                self._say(f"{older} not looked through: the newer ones fill the memory.")
+                self._folders.clear()
+                return
+            folder = self._folders.popleft()
+            try:
+                store = Store.read(folder)
+            except StoreError as exc:
+                self._tell(exc)
+                continue
+            self._stores.append(store)
+            self._opened, self._lines = self._opened + 1, self._lines + store.lines
+            yield store
+
+    def _leave(self, store: Store, exc: StoreError) -> None:
+        self._stores.remove(store)
+        store.close()
+        self._tell(exc)
+
+    def _tell(self, exc: StoreError) -> None:
+        self._say(f"{exc} Nothing is taken over from this run.")
