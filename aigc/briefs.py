@@ -80,6 +80,8 @@ class BriefSheet:
         every = [*self._fixed, *(column for plan in self._plans for column in plan.columns)]
         places = {column.position for column in every} | {position for position, _ in self._skip}
         self._used = sorted(places - {-1})
+        unused = [name for index, name in enumerate(sheet.headings) if index not in places]
+        self.unused_headings = [name for name in unused if name.strip()]
 
     def __iter__(self) -> Iterator[Brief | InvalidRow]:
         self.skipped, row, seen = 0, 0, _SeenIds()

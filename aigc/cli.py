@@ -142,7 +142,8 @@ def _interruptible(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
     try:
         return console.run(request, quiet=quiet)
     except KeyboardInterrupt:
-        sys.stderr.write("\naigc: interrupted. All rows made so far are kept: the same command goes on from there.\n")
+        kept = "All rows made so far are kept: the same command, without --new, goes on from there."
+        sys.stderr.write(f"\naigc: interrupted. {kept}\n")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 

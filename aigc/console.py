@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -97,7 +97,8 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
         typer.echo(msgspec.json.encode({"folder": writable(folder), **msgspec.to_builtins(file)}).decode())
         return
     if file.status != "finished":
-        typer.echo(f"{file.run_id}: {file.status}. The same command goes on from there: aigc run {file.briefs}")
+        typer.echo(f"{file.run_id}: {file.status}. The command that started it, without --new, goes on from there.")
+        typer.echo(f"  sheet {file.briefs}" + (f", --limit {file.limit}" if file.limit else ""))
         return
     typer.echo(headline(file))
     for line in outcome_lines(file):
@@ -116,7 +117,7 @@ def check(request: Request, *, as_json: bool) -> Survey:
         typer.echo(msgspec.json.encode(found).decode())
     else:
         found = job.survey(_show_error)
-        show_counts(request.briefs, found)
+        show_counts(request.briefs, found, job.sheet.unused_headings)
     return found
 
 
@@ -124,9 +125,11 @@ def _show_error(error: RowError) -> None:
     typer.echo(error.message)
 
 
-def show_counts(briefs: str, found: Survey) -> None:
+def show_counts(briefs: str, found: Survey, unused: Sequence[str]) -> None:
     left_out = f", {found.skipped:,} left out" if found.skipped else ""
     typer.echo(f"{writable(briefs)}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
+    if found.languages:
+        typer.echo(f"Languages: {', '.join(found.languages)}. Columns not used: {', '.join(unused) or 'none'}.")
     width = max(map(len, found.types), default=0)
     for name, count in found.types.items():
         typer.echo(f"  {name:<{width}}  {counted(count, 'text'):>9}")
@@ -157,7 +160,7 @@ def dry_run(request: Request, *, as_json: bool) -> None:
         return
     for message in failed:
         typer.echo(message)
-    show_counts(request.briefs, found)
+    show_counts(request.briefs, found, job.sheet.unused_headings)
     typer.echo(
         f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
     )
@@ -172,7 +175,7 @@ def preview(request: Request, row: int, *, as_json: bool) -> None:
         if not isinstance(found, Brief):
             for error in found.errors:
                 say(error.message)
-            raise UsageError("--row", f"{row}, a bad row", "a good row", "Correct it, or preview another row.")
+            raise UsageError("--row", f"{row}, a row with errors", "one without", "Correct it, or preview another row.")
         messages = job.messages(found)
         schema = job.packs[found.content_type].type.json_schema(found.language)
         if as_json:

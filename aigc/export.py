@@ -44,6 +44,7 @@ CELL_UNITS = 32_767
 # CWE-1236. Spreadsheets skip spaces and quotes before a formula, and some read full-width signs as signs.
 _FORMULA = re.compile(r"[\t\r\n]|[\s\ufeff\"'`“”‘’＂＇]*[=+\-@＝＋－＠]")
 _ACCEPTED_COLUMNS = ["id", "variant", "content_type", "language", "text"]
+_ACCEPTED_LAST = ["attempt", "flags", "source_file", "source_line"]
 _REJECTED_COLUMNS = ["id", "variant", "content_type", "language", "outcome", "reasons", "details", "source_file",
                      "source_line", "attempts", "last_text"]
 
@@ -54,6 +55,7 @@ class Counts(Value, frozen=True):
     rows: int
     attempts: int
     tokens_out: int
+    flagged: int
     outcomes: dict[str, int]
     content_types: dict[str, dict[str, int]]
     reasons: dict[str, dict[str, int]]
@@ -74,7 +76,10 @@ class Exported(Value, frozen=True):
 
 
 class Accepted(Value, frozen=True):
-    """A line of accepted.jsonl. `attempt` counts from 0; `engine` is the digest of what made the text."""
+    """A line of accepted.jsonl. `attempt` counts from 0; `engine` is the digest of what made the text.
+
+    `flags` are reason codes of filters that passed the text and want it looked at.
+    """
 
     id: str
     variant: int
@@ -86,6 +91,9 @@ class Accepted(Value, frozen=True):
     attempt: int
     request_id: str
     engine: str
+    flags: list[str] = []
+    source_file: str = ""
+    source_line: int = 0
 
 
 def export(records: Iterable[Record], folder: Path, columns: Sequence[str] = ()) -> Exported:
@@ -117,7 +125,7 @@ class _Tally:
 
     def __init__(self, columns: Iterable[str]) -> None:
         self.columns = dict.fromkeys(columns)
-        self.rows = self.accepted = self.attempts = self.tokens_out = 0
+        self.rows = self.accepted = self.flagged = self.attempts = self.tokens_out = 0
         self._outcomes: Counter[str] = Counter()
         self._content_types: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -128,6 +136,7 @@ class _Tally:
         self.tokens_out += sum(attempt.completion.tokens_out for attempt in record.attempts)
         self._outcomes[record.outcome] += 1
         self._content_types[record.content_type][record.outcome] += 1
+        self.flagged += record.outcome == "accepted" and bool(record.reasons)
         for reason in record.reasons:
             self._reasons[reason][record.outcome] += 1
 
@@ -137,7 +146,8 @@ class _Tally:
 
     def counts(self) -> Counts:
         return Counts(
-            rows=self.rows, attempts=self.attempts, tokens_out=self.tokens_out, outcomes=dict(self._outcomes),
+            rows=self.rows, attempts=self.attempts, flagged=self.flagged, tokens_out=self.tokens_out,
+            outcomes=dict(self._outcomes),
             content_types={name: dict(outcomes) for name, outcomes in self._content_types.items()},
             reasons={name: dict(outcomes) for name, outcomes in self._reasons.items()},
         )
@@ -244,21 +254,23 @@ def _accepted(record: Record, attempt: Attempt) -> Accepted:
     return Accepted(
         id=record.brief_id, variant=record.variant, content_type=record.content_type, language=record.language,
         text=content.text, fields=content.fields, brief=record.brief, attempt=attempt.number,
-        request_id=attempt.request_id, engine=attempt.engine,
+        request_id=attempt.request_id, engine=attempt.engine, flags=record.reasons,
+        source_file=record.source.file, source_line=record.source.line,
     )
 
 
 def _write_accepted_csv(staging: Path, fields: list[str]) -> None:
     decoder = msgspec.json.Decoder(Accepted)
     with (staging / ACCEPTED_JSONL).open("rb") as jsonl, (staging / ACCEPTED_CSV).open("wb") as file:
-        taken = {*_ACCEPTED_COLUMNS, "attempt"}
+        taken = {*_ACCEPTED_COLUMNS, *_ACCEPTED_LAST}
         headings = [_cell(f"output.{name}" if name in taken else name, ACCEPTED_JSONL) for name in fields]
-        file.write(BOM_UTF8 + _csv_line([*_ACCEPTED_COLUMNS, *headings, "attempt"]))
+        file.write(BOM_UTF8 + _csv_line([*_ACCEPTED_COLUMNS, *headings, *_ACCEPTED_LAST]))
         for line in jsonl:
             row = decoder.decode(line)
             texts = [_cell_text(row.fields.get(name, "")) for name in fields]
             cells = [_cell(text, ACCEPTED_JSONL) for text in (row.id, row.content_type, row.language, row.text, *texts)]
-            file.write(_csv_line([cells[0], row.variant, *cells[1:], row.attempt]))
+            flags, source = (_cell(text, ACCEPTED_JSONL) for text in ("; ".join(row.flags), row.source_file))
+            file.write(_csv_line([cells[0], row.variant, *cells[1:], row.attempt, flags, source, row.source_line]))
 
 
 def _rejected_row(record: Record) -> list[str | int]:

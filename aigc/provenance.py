@@ -77,6 +77,8 @@ class RunFile(Value, frozen=True):
     tokens_in: int = 0
     tokens_out: int = 0
     """Tokens of this session's generation; the records hold each attempt's own."""
+    flagged: int = 0
+    """Accepted rows that a filter flagged for a look."""
     outcomes: dict[str, int] = {}
     acceptance: dict[str, dict[str, int]] = {}
     """Outcomes by content type."""

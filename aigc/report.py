@@ -8,7 +8,7 @@ from aigc.provenance import RunFile
 
 _OUTCOMES = ("accepted", "held", "rejected", "exhausted", "invalid", "failed")
 _MEANING = {
-    "accepted": "passed every filter",
+    "accepted": "no filter objected",
     "held": "waits for a person's decision",
     "rejected": "refused by a filter",
     "exhausted": "no attempt passed",
@@ -41,12 +41,20 @@ def headline(run: RunFile) -> str:
     if run.tokens_out:
         speed = run.tokens_out / max(run.timings.generate_s, 1e-9)
         sentence += f", {run.tokens_out:,} tokens in {duration(run.timings.generate_s)} ({speed:,.0f} tokens/s)"
-    return sentence + "."
+    if run.taken_over:
+        sentence += f"; {run.taken_over:,} rows taken over from earlier runs"
+    rehearsal = " A rehearsal: the scripted engine writes no content." if run.settings.engine.name == "scripted" else ""
+    return sentence + "." + rehearsal
 
 
 def outcome_lines(run: RunFile) -> list[str]:
     """`held 3: waits for a person's decision`, for each outcome that occurred."""
-    return [f"{name} {run.outcomes[name]:,}: {_MEANING[name]}" for name in _OUTCOMES if run.outcomes.get(name)]
+    return [f"{name} {run.outcomes[name]:,}: {_meaning(run, name)}" for name in _OUTCOMES if run.outcomes.get(name)]
+
+
+def _meaning(run: RunFile, outcome: str) -> str:
+    flagged = f"; {run.flagged:,} flagged for a look" if outcome == "accepted" and run.flagged else ""
+    return _MEANING[outcome] + flagged
 
 
 def duration(seconds: float) -> str:
@@ -86,7 +94,7 @@ def _facts(run: RunFile) -> str:
 
 
 def _outcomes(run: RunFile) -> str:
-    rows = [(name, f"{run.outcomes[name]:,}", _MEANING[name]) for name in _OUTCOMES if run.outcomes.get(name)]
+    rows = [(name, f"{run.outcomes[name]:,}", _meaning(run, name)) for name in _OUTCOMES if run.outcomes.get(name)]
     return _table(("Outcome", "Rows", ""), rows)
 
 

@@ -136,6 +136,7 @@ class Run:
         self.file = msgspec.structs.replace(
             self.file,
             rows=counts.rows,
+            flagged=counts.flagged,
             outcomes=counts.outcomes,
             acceptance=counts.content_types,
             reasons=counts.reasons,

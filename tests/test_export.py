@@ -23,7 +23,7 @@ from aigc.disk import take_lock
 from aigc.errors import RunLocked, StoreError
 from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, CELL_UNITS, FILES, PARQUET, REJECTED_CSV, STAGING, export
 from aigc.hashing import digest_file
-from aigc.records import Fault, Limits, Record, RowError, Sampling, Source, Span
+from aigc.records import Fault, Limits, Record, RowError, Sampling, Source, Span, Verdict
 
 
 def too_short(**changes: object) -> Record:
@@ -140,12 +140,16 @@ def test_counts_and_files_say_what_was_written(tmp_path: Path, records: list[Rec
         assert (file.digest, file.size) == (digest_file(tmp_path / file.name), (tmp_path / file.name).stat().st_size)
 
 
+LAST = ["attempt", "flags", "source_file", "source_line"]
+
+
 def test_a_run_of_no_rows_has_all_files_with_their_headings(tmp_path: Path) -> None:
     exported = export([], tmp_path, ["headline"])
     assert exported.counts.rows == 0
     assert pq.read_table(tmp_path / PARQUET).num_rows == 0
     assert list(pd.read_csv(tmp_path / ACCEPTED_CSV).columns) == [
-        "id", "variant", "content_type", "language", "text", "headline", "attempt",
+        "id", "variant", "content_type", "language", "text", "headline", "attempt", "flags", "source_file",
+        "source_line",
     ]
     assert (tmp_path / ACCEPTED_JSONL).read_bytes() == b""
 
@@ -166,7 +170,7 @@ def test_accepted_csv_has_a_column_for_every_output_field_in_order_of_appearance
     second = a_record(2, attempts=[an_attempt(3, fields={"scene": lines, "text": "own", "title": "U"})])
     export([first, second], tmp_path, ["title", "never"])
     rows = cells(tmp_path / ACCEPTED_CSV)
-    assert [*rows[0]][5:] == ["title", "never", "points", "scene", "output.text", "attempt"]
+    assert [*rows[0]][5:] == ["title", "never", "points", "scene", "output.text", *LAST]
     assert (rows[0]["points"], rows[0]["scene"], rows[0]["never"]) == ("one\ntwo", "", "")
     assert (rows[1]["scene"], rows[1]["output.text"], rows[1]["attempt"]) == ("甲: 你好\n乙: 再见", "own", "3")
 
@@ -177,6 +181,7 @@ def test_accepted_jsonl_has_one_object_a_line_with_its_trace(tmp_path: Path, rec
     assert json.loads(lines[0]) == {
         "id": "b1", "variant": 0, "content_type": "ad_copy", "language": "en", "text": "Fresh bread at seven.",
         "fields": {}, "brief": {"product": "bread"}, "attempt": 0, "request_id": "request-0", "engine": "sha256:e",
+        "flags": [], "source_file": "inputs/briefs.csv", "source_line": 2,
     }
     assert '"text":"你好"' in lines[2]
 
@@ -283,3 +288,11 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, records: list[R
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match=r"Not a directory.*run the same command again: all records are safe in"):
         export(records, tmp_path / "file")
+
+
+def test_an_accepted_text_that_a_filter_flagged_says_so_and_is_counted(tmp_path: Path) -> None:
+    flag = Verdict(filter="length", action="flag", reason="too_short", message="8 words; the brief asks for 20.")
+    flagged = a_record(1, attempts=[an_attempt(verdicts=[flag])])
+    exported = export([flagged, a_record(2)], tmp_path)
+    assert exported.counts.flagged == 1
+    assert [row["flags"] for row in cells(tmp_path / ACCEPTED_CSV)] == ["too_short", ""]

@@ -55,12 +55,15 @@ def test_a_share_of_nothing_is_a_dash(part: int, whole: int, text: str) -> None:
 
 
 def test_the_headline_tells_counts_and_speed() -> None:
-    assert headline(RUN) == "1,000 of 1,250 rows accepted (80%), 250,000 tokens in 2 min 05 s (2,000 tokens/s)."
+    assert headline(RUN) == (
+        "1,000 of 1,250 rows accepted (80%), 250,000 tokens in 2 min 05 s (2,000 tokens/s); "
+        "12 rows taken over from earlier runs."
+    )
 
 
 def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
     assert outcome_lines(RUN) == [
-        "accepted 1,000: passed every filter",
+        "accepted 1,000: no filter objected",
         "held 200: waits for a person's decision",
         "invalid 50: the brief itself is wrong",
     ]
@@ -74,7 +77,7 @@ def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
         "| Rows of the sheet left out by rule | 3 |",
         "| Rows taken over unchanged | 12 from before |",
         "| Rows made before this run was interrupted | 7 |",
-        "| accepted | 1,000 | passed every filter |",
+        "| accepted | 1,000 | no filter objected |",
         "| note | 1,200 | 1,000 | 200 | 0 | 0 | 0 | 0 | 83% |",
         "| (none) | 50 | 0 | 0 | 0 | 0 | 50 | 0 | 0% |",
         "| `too_short` | 170 | held 150, accepted 20 |",

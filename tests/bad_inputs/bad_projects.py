@@ -284,7 +284,7 @@ RUNS = [
         "preview_of_a_bad_row",
         "preview briefs.csv --row 2",
         2,
-        ("line 3, product: found nothing", "a bad row"),
+        ("line 3, product: found nothing", "2, a row with errors"),
         {"briefs.csv": GOOD + "b2,note,,1\n"},
         messages=2,
     ),

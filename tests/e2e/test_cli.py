@@ -93,7 +93,8 @@ def test_a_dry_run_writes_nothing(aigc: Aigc) -> None:
     before = sorted(Path().rglob("*"))
     shown = aigc("run", "briefs.csv", "--dry-run")
     assert shown.code == 0
-    assert "briefs.csv: 4 good rows, 0 bad.\n  memo    2 texts\n  note    2 texts\n" in shown.out
+    languages = "Languages: en. Columns not used: none."
+    assert f"briefs.csv: 4 good rows, 0 bad.\n{languages}\n  memo    2 texts\n  note    2 texts\n" in shown.out
     assert "Nothing was written." in shown.out
     assert sorted(Path().rglob("*")) == before
 
@@ -128,7 +129,7 @@ def test_a_sheet_whose_name_is_not_utf8_runs_like_any_other(aigc: Aigc, aigc_pro
     assert (shown.code, "Traceback" in shown.err) == (3, False)
     assert f"caf\\xe9.{kind} line " in shown.err
     shown = aigc_process("check", name)
-    assert shown.out.splitlines()[-2] == f"caf\\xe9.{kind}: 1 good row, 1 bad."
+    assert shown.out.splitlines()[-3] == f"caf\\xe9.{kind}: 1 good row, 1 bad."
     assert "Nothing to do: " in aigc_process("run", name).err
     file = json.loads(aigc("show", "--json").out)
     assert file["briefs"].endswith(f"/caf\\xe9.{kind}")
@@ -282,12 +283,12 @@ def test_a_stopped_run_says_so_and_the_same_command_finishes_it(aigc: Aigc, stop
         process.send_signal(stop)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "aigc: interrupted. All rows made so far are kept: the same command goes on from there." in said
+    assert "aigc: interrupted. All rows made so far are kept: the same command, without --new, goes on" in said
     assert "Traceback" not in said
     folder = newest_run()
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not any((folder / name).exists() for name in FILES)
-    assert f"{folder.name}: interrupted. The same command goes on from there: aigc run " in aigc("show").out
+    assert f"{folder.name}: interrupted. The command that started it, without --new, goes on" in aigc("show").out
     shown = aigc("run", "briefs.csv", "--json")
     file = json.loads(shown.out)
     assert (file["run_id"], file["status"], file["rows"]) == (folder.name, "finished", rows)
