@@ -97,7 +97,7 @@ def test_columns_that_both_fit_a_field_are_refused_with_the_way_to_choose(tmp_pa
     assert isinstance(row, InvalidRow)
     assert row.errors[0].code == "ambiguous_column"
     assert "found the columns 'Theme', 'Subject' for the field topic" in row.errors[0].message
-    assert 'Choose one in aigc.toml: [input.columns] topic = "Theme".' in row.errors[0].message
+    assert 'Choose one with --map topic="Theme", or in aigc.toml under [input.columns].' in row.errors[0].message
     with pytest.raises(BriefsError, match="'Item', '产品名称' for the field product"):
         read(sheet(tmp_path, ("Item", "产品名称"), ("a", "b")))
 
@@ -170,7 +170,7 @@ def test_all_errors_of_a_row_are_told_at_once_with_place_and_remedy(tmp_path: Pa
     assert [error.code for error in row.errors] == codes
     assert row.errors[0].message == (
         f"{path} line 2, Item: found nothing; expected a value (The product's name). Fill the cell, or name "
-        'the column that holds it in aigc.toml: [input.columns] product = "<its heading>".')
+        'the column that holds it with --map product="<its heading>", or in aigc.toml under [input.columns].')
     assert row.errors[2].message.endswith("expected one of Spring, 夏. Correct the cell. Did you mean 'Spring'?")
 
 

@@ -98,7 +98,8 @@ class Columns:
     ) -> Column:
         found = self._by_name(name) or self._by_alias(spec, beside)
         headings = [self._headings[position] for position in found]
-        mapping = f'in aigc.toml: [input.columns] {name} = "{headings[0] if len(found) > 1 else "<its heading>"}".'
+        heading = headings[0] if len(found) > 1 else "<its heading>"
+        mapping = f'with --map {name}="{heading}", or in aigc.toml under [input.columns].'
         blank: FieldValue = spec.default if spec.default is not None else [] if spec.type == "list" else None
         ambiguous = missing = None
         if len(found) > 1:

@@ -72,7 +72,7 @@ WHOLE = [
         "ambiguous_columns",
         "id,Content Type,content-type,product\nb1,note,note,x\n",
         "'Content Type', 'content-type'",
-        "Choose one in aigc.toml: [input.columns]",
+        "Choose one with --map ",
     ),
     sheet("no_content_type", "id,product\nb1,Bread\n", "found no column content_type", "--content-type"),
     sheet(
