@@ -123,7 +123,8 @@ class Job:
 
     def digest(self, model: ModelRef) -> str:
         """Digest of all that decides the results of this job."""
-        types = {name: self.fingerprints(model).of_type(name) for name in self.packs}
+        fingerprints = self.fingerprints(model)
+        types = {name: fingerprints.of_type(name) for name in self.packs}
         return digest([self.inputs_digest, types, self.limit, self.settings.input, self.settings.run.variants])
 
     @cached_property

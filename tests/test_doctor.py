@@ -14,7 +14,7 @@ import pytest
 from model_folders import write_model
 
 from aigc.doctor import Finding, driver_gpus, examine, prefect_api_url
-from aigc.memory import free_memory_bytes
+from aigc.memory import free_memory_bytes, total_memory_bytes
 from aigc.settings import EngineSettings, RunSettings, Settings
 
 
@@ -239,3 +239,11 @@ def test_the_api_is_taken_from_environment_then_project_then_active_profile(home
     assert prefect_api_url({}, home) == ""
 
 
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("1048576\n", 1048576), ("max\n", None), (None, None)])
+def test_a_containers_limit_bounds_all_memory(tmp_path: Path, limit: str | None, expected: int | None) -> None:
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    machine = total_memory_bytes(tmp_path / "none")
+    assert total_memory_bytes(tmp_path) == (machine if expected is None else expected)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from aigc.engine.slots import BLOCK, SlotShape
+from aigc.memory import total_memory_bytes
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ MEMORY_SHARE = 0.6
 """Share of the memory beside the weights that keys and values may take."""
 UNBOUNDED_CONTEXT = 32_768
 """Context where the model states none."""
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Sizes:
@@ -61,12 +59,7 @@ def memory_bytes(device: torch.device) -> int:
     """All memory of the device, or of this machine as far as a container's limit lets it be used."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        limit = _CGROUP_LIMIT.read_text().strip()
-    except OSError:
-        return machine
-    return min(machine, int(limit)) if limit.isdecimal() else machine
+    return total_memory_bytes()
 
 
 def is_out_of_memory(exc: BaseException) -> bool:
