@@ -1,6 +1,7 @@
 """The command line. Each command parses, calls one thing, and shows what came of it; the work is elsewhere.
 
-Exit codes: 0 all rows accepted, 1 error, 2 usage, 3 finished with rows not accepted, 130 interrupted.
+Exit codes: 0 all rows accepted or requests answered, 1 error, 2 usage, 3 finished with some that were not,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ def run(
     briefs: Briefs,
     out: Out = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Catalogue name, Hugging Face id or local folder.")
+        str | None, typer.Option("--model", help="Catalogue name, Hugging Face id, folder, GGUF file, or a server's.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="DIR", help="Folder of a LoRA to merge into the model.")
     ] = None,
     templates: Templates = None,
     content_type: ContentTypeName = None,
@@ -124,6 +128,7 @@ def run(
             "strict": strict or None,
         },
         input={"content_type": content_type, "columns": console.mapping(columns or [])},
+        engine={"adapter": adapter},
     )
     mode: Mode = "auto" if resume is None else ("resume" if resume else "new")
     request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode)
@@ -145,6 +150,47 @@ def _interruptible(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
         kept = "All rows made so far are kept: the same command, without --new, goes on from there."
         sys.stderr.write(f"\naigc: interrupted. {kept}\n")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@app.command()
+def batch(
+    requests: Annotated[Path, typer.Argument(metavar="REQUESTS", help="A file of OpenAI batch requests (.jsonl).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File of the results (.jsonl), made when all are in.")],
+    errors: Annotated[
+        Path | None, typer.Option("--errors", help="File for failed requests. Default: among the results.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Catalogue name, Hugging Face id, local folder, or a server's name.")
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--served-model-name", help="Name that requests give the model; repeat for more."),
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Answer a file of OpenAI chat completion requests. The same command goes on where a stopped one left off."""
+    from aigc import console
+    from aigc.batch import BatchOrder
+
+    order = BatchOrder(
+        requests=requests,
+        output=output,
+        errors=errors,
+        config=config,
+        overrides=console.overrides(run={"model": model}),
+        names=names or [],
+    )
+    try:
+        done = console.batch(order, quiet=quiet or as_json)
+    except KeyboardInterrupt:
+        kept = "All answers made so far are kept: the same command goes on from there."
+        sys.stderr.write(f"\naigc: interrupted. {kept}\n")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    console.show_batch(done, as_json=as_json)
+    if done.request_counts.failed:
+        raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
 
 
 @app.command()

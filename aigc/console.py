@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import typer
 
+from aigc.batch import BatchOrder, BatchSummary, run_batch
 from aigc.content import help_for
 from aigc.doctor import examine, examine_prefect, prefect_api_url
 from aigc.errors import AigcError, TemplateError, UsageError, nearest, shown, writable
@@ -20,7 +21,7 @@ from aigc.packs import load_packs
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
 from aigc.records import Brief, RowError
-from aigc.report import counted, headline, outcome_lines
+from aigc.report import counted, duration, headline, outcome_lines
 from aigc.runs import find_run
 from aigc.settings import Table, load_settings
 from aigc.start import Request, default_config, open_job, start
@@ -70,6 +71,29 @@ def run(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
                 return started.folder, started.run.finish()
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def batch(order: BatchOrder, *, quiet: bool) -> BatchSummary:
+    """Answer a batch file. SIGTERM stops it as Ctrl-C does."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with open_progress(quiet=quiet) as progress:
+            return run_batch(order, progress, say)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def show_batch(done: BatchSummary, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(done).decode())
+        return
+    counts = done.request_counts
+    speed = f", {done.tokens_out:,} tokens in {duration(done.elapsed_s)}" if done.tokens_out else ""
+    before = f"; {done.made_before:,} answered before" if done.made_before else ""
+    typer.echo(f"{counts.completed:,} of {counted(counts.total, 'request')} answered{speed}{before}.")
+    for code, count in counts.codes.items():
+        typer.echo(f"  {counted(count, 'error')}: {code}")
+    typer.echo(f"Results: {done.output}" + (f", errors: {done.errors}" if done.errors else ""))
 
 
 def refuse_dead_api() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from aigc.errors import ModelError, UsageError, shown
+from aigc.errors import AigcError, ModelError, UsageError, shown
 from aigc.job import templates_folder
 from aigc.memory import free_memory_bytes
 from aigc.models import ModelRef, cache_folder, catalogue, resolve
@@ -155,9 +155,12 @@ def _disk(name: str, folder: Path, remedy: str) -> Finding:
 
 
 def _model(settings: Settings, hardware: Hardware | None, memory_bytes: int | None) -> list[Finding]:
+    if settings.engine.name == "openai":
+        return [_server(settings)]
     name = settings.run.model
     try:
-        ref = resolve(name, trust_remote_code=settings.engine.trust_remote_code, fetch=False)
+        engine = settings.engine
+        ref = resolve(name, trust_remote_code=engine.trust_remote_code, adapter=engine.adapter, fetch=False)
     except ModelError as exc:
         return [Finding(name="model", status="problem", found=f"{name}: {exc.found}", remedy=exc.remedy)]
     speaks = ", ".join(ref.languages) if ref.languages else "unknown languages"
@@ -166,6 +169,26 @@ def _model(settings: Settings, hardware: Hardware | None, memory_bytes: int | No
         return [Finding(name="model", status="warn", found=f"{found}; without a chat template",
                         remedy="Take an instruct model: a base model continues texts rather than follow instructions.")]
     return [Finding(name="model", status="ok", found=found), *_fits(ref, hardware, memory_bytes)]
+
+
+def _server(settings: Settings) -> Finding:
+    """Whether the openai engine's server answers and lists the model. Takes seconds at most."""
+    from aigc.engine.openai_server import NAMES_SHOWN, listed_models, open_server
+
+    name = settings.run.model
+    try:
+        server = open_server(settings.engine)
+        listed = listed_models(server, name)
+    except AigcError as exc:
+        return Finding(name="server", status="problem", found=f"{exc.place}: {exc.found}", remedy=exc.remedy)
+    if listed is None:
+        return Finding(name="server", status="warn", found=f"{server.host} answers, but lists no models",
+                       remedy="Check engine.url, which usually ends in /v1. Some servers list none: a run will tell.")
+    if name in (names := [model.id for model in listed]):
+        return Finding(name="server", status="ok", found=f"{server.host} answers and has {name}")
+    has = ", ".join(shown(each) for each in names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+    return Finding(name="server", status="warn", found=f"{server.host} does not list {shown(name)}; it has {has}",
+                   remedy="Name one of them with --model, unless the server loads models as they are asked for.")
 
 
 def _fits(ref: ModelRef, hardware: Hardware | None, memory_bytes: int | None) -> list[Finding]:

@@ -4,6 +4,7 @@ AigcError                   exit code 1
 ├── UsageError              exit code 2: an option or argument of the command line
 ├── SettingsError           exit code 2: aigc.toml or an AIGC_* variable
 ├── BriefsError             the sheet as a whole cannot be read (one bad row is a `records.RowError`, not this)
+├── BatchError              a batch file as a whole cannot be worked on (one bad line is a result of its own)
 ├── TemplateError           a template pack is broken, or a brief cannot be rendered through it
 ├── ModelError              a model is unknown, incomplete, unsafe to load or does not fit
 ├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.fault`)
@@ -37,6 +38,10 @@ class SettingsError(AigcError):
 
 
 class BriefsError(AigcError):
+    pass
+
+
+class BatchError(AigcError):
     pass
 
 

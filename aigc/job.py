@@ -116,7 +116,7 @@ class Job:
 
     def text_key(self, model: ModelRef) -> str:
         """What stands for the model in a request's identity: its files and the arithmetic's precision."""
-        return f"{model.digest} {self.settings.engine.dtype}"
+        return f"{model.digest} {self.settings.engine.precision}"
 
     def fingerprints(self, model: ModelRef) -> Fingerprints:
         return Fingerprints(self, model)

@@ -45,6 +45,9 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     started_s: float = field(default_factory=time.monotonic)
     in_flight: int = 0
+    unit: str = "rows"
+    good: str = "accepted"
+    """What is counted, and what it is where it went well, in words of progress."""
 
     @property
     def accepted(self) -> int:

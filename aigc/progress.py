@@ -51,7 +51,7 @@ class Lines(Silent):
     def __call__(self, tally: Tally) -> None:
         if time.monotonic() >= self._next_s or tally.done == tally.total:
             self._next_s = time.monotonic() + LINE_EVERY_S
-            sys.stderr.write(f"{tally.done:,}/{tally.total:,} rows · {figures(tally)}\n")
+            sys.stderr.write(f"{tally.done:,}/{tally.total:,} {tally.unit} · {figures(tally)}\n")
 
 
 class LiveView:
@@ -68,7 +68,7 @@ class LiveView:
             console=Console(stderr=True),
             refresh_per_second=8,
         )
-        self._task = self._bar.add_task("reading the sheet, loading the model", total=None)
+        self._task = self._bar.add_task("reading, loading the model", total=None)
         self._shown_s = 0.0
 
     def __call__(self, tally: Tally) -> None:
@@ -89,7 +89,7 @@ class LiveView:
 
 def figures(tally: Tally) -> str:
     """`31 accepted · 4 retries · 210 tokens/s · 40 s left`."""
-    parts = [f"{tally.accepted:,} accepted"]
+    parts = [f"{tally.accepted:,} {tally.good}"]
     if tally.retries:
         parts.append(f"{tally.retries:,} {'retry' if tally.retries == 1 else 'retries'}")
     if tally.tokens_out:

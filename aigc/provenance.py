@@ -31,11 +31,22 @@ class FileFacts(Value, frozen=True):
     rows: int | None = None
 
 
+class AdapterFacts(Value, frozen=True):
+    """An adapter that was merged into the model. `base_digest` is the digest of the model without it."""
+
+    path: str
+    digest: str
+    base_digest: str
+
+
 class ModelFacts(Value, frozen=True):
+    """The model. `digest` covers the adapter's files too."""
+
     ref: str
     digest: str
     licence: str = ""
     languages: list[str] | None = None
+    adapter: AdapterFacts | None = None
 
 
 class Timings(Value, frozen=True):

@@ -24,6 +24,7 @@ from aigc.models import ModelRef
 from aigc.pipeline import Pipeline, Tally
 from aigc.provenance import (
     RUN_FILE,
+    AdapterFacts,
     FileFacts,
     ModelFacts,
     RunFacts,
@@ -229,13 +230,23 @@ def _new_file(job: Job, model: ModelRef, run_id: str, same: RunFacts | None, ear
         job=job.digest(model),
         settings=job.settings,
         limit=job.limit,
-        model=ModelFacts(ref=model.ref, digest=model.digest, licence=model.licence, languages=model.languages),
+        model=_model_facts(model),
         started_at=same.started_at if same else session_at,
         session_at=session_at,
         engines={name: info for run in earlier for name, info in run.engines.items()},
         inputs=[_facts(path, found) for path, found in job.inputs.items()],
         templates={name: pack.type.digest for name, pack in job.packs.items()},
         versions=versions(),
+    )
+
+
+def _model_facts(model: ModelRef) -> ModelFacts:
+    adapter = None
+    if added := model.adapter:
+        path = writable(added.path.resolve())
+        adapter = AdapterFacts(path=path, digest=added.digest, base_digest=added.base_digest)
+    return ModelFacts(
+        ref=model.ref, digest=model.digest, licence=model.licence, languages=model.languages, adapter=adapter
     )
 
 

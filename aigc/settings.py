@@ -6,6 +6,7 @@ Every stage is given its own part; none is given the whole.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from aigc.errors import SettingsError, nearest, shown, writable
 from aigc.records import Sampling, Value
+from aigc.urls import url_problem
 
 Scalar: TypeAlias = str | int | float | bool
 Table: TypeAlias = dict[str, object]
@@ -74,14 +76,31 @@ class InputSettings(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
-    """How the model is run. `slots` 0 and `max_context` 0 are chosen from the machine and the model."""
+    """How the model is run. `slots` 0 and `max_context` 0 are chosen from the machine and the model.
 
-    name: Literal["local", "scripted"] = "local"
+    `quantize` is what weights are rounded to as they are loaded; `adapter` the folder of a LoRA merged into them.
+
+    `url` and what follows it are the openai engine's. The key is no setting: `key_variable` names where it is.
+    """
+
+    name: Literal["local", "openai", "scripted"] = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     slots: int = 0
     max_context: int = 0
     trust_remote_code: bool = False
+    quantize: Literal["", "int8", "int4", "fp8"] = ""
+    adapter: str = ""
+    url: str = ""
+    concurrency: int = 32
+    timeout_s: float = 300.0
+    max_retries: int = 6
+    key_variable: str = "OPENAI_API_KEY"
+
+    @property
+    def precision(self) -> str:
+        """What the arithmetic is done in, as far as settings decide it: `bfloat16`, or `bfloat16+int8`."""
+        return f"{self.dtype}+{self.quantize}" if self.quantize else self.dtype
 
 
 class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
@@ -186,7 +205,7 @@ def _is_table(kind: object) -> TypeGuard[type[msgspec.Struct]]:
 def _wanted(exc: msgspec.ValidationError, kind: object) -> str:
     """What a value should be, in words: `a whole number` of msgspec's "Expected `int`, got `str`"."""
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(get_args(kind))
+        return "one of " + ", ".join(word or '""' for word in get_args(kind))
     what = str(exc).partition(" - at ")[0]
     if not what.startswith("Expected "):
         return f"another value ({what})"
@@ -201,16 +220,11 @@ def _read_toml(config: Path | None) -> tuple[Table, str]:
     try:
         return tomllib.loads(config.read_text("utf-8")), str(config)
     except OSError as exc:
-        raise SettingsError(
-            str(config),
-            f"no readable file ({exc.strerror})",
-            "a TOML file",
-            "Give another path with --config, or leave it out.",
-        ) from exc
+        found, remedy = f"no readable file ({exc.strerror})", "Give another path with --config, or leave it out."
+        raise SettingsError(str(config), found, "a TOML file", remedy) from exc
     except UnicodeDecodeError as exc:
-        raise SettingsError(
-            str(config), f"bytes that are not UTF-8 at offset {exc.start}", "a UTF-8 text file", "Save it as UTF-8."
-        ) from exc
+        found = f"bytes that are not UTF-8 at offset {exc.start}"
+        raise SettingsError(str(config), found, "a UTF-8 text file", "Save it as UTF-8.") from exc
     except tomllib.TOMLDecodeError as exc:
         raise SettingsError(str(config), f"broken TOML: {exc}", "valid TOML", "Correct the line named.") from exc
 
@@ -230,17 +244,32 @@ def _check_ranges(settings: Settings, place: str) -> None:
         ("run.shard_rows", settings.run.shard_rows, 0),
         ("engine.slots", settings.engine.slots, 0),
         ("engine.max_context", settings.engine.max_context, 0),
+        ("engine.concurrency", settings.engine.concurrency, 1),
+        ("engine.max_retries", settings.engine.max_retries, 0),
         ("input.max_cell_chars", settings.input.max_cell_chars, 1),
     ):
         if number < lowest:
             raise SettingsError(f"{place}, key {key}", shown(number), f"a whole number from {lowest}", "Correct it.")
     if settings.run.seed > (1 << 53) - 1:
-        raise SettingsError(
-            f"{place}, key run.seed", shown(settings.run.seed), "at most 2^53 - 1", "Take a smaller seed."
-        )
+        found, key = shown(settings.run.seed), f"{place}, key run.seed"
+        raise SettingsError(key, found, "at most 2^53 - 1", "Take a smaller seed.")
+    _check_server(settings.engine, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
     for name, part in settings.types.items():
         check_sampling(part.sampling.over(Sampling()), f"{place}, table types.{name}.sampling")
+
+
+def _check_server(engine: EngineSettings, place: str) -> None:
+    """Refuse what would keep a secret in run.json. The values are not shown: they may be one."""
+    if problem := url_problem(engine.url) if engine.url else "":
+        expected, remedy = "http://HOST/v1 or https://HOST/v1", "A key goes into the environment."
+        raise SettingsError(f"{place}, key engine.url", problem, expected, remedy)
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", engine.key_variable):
+        remedy = "Put the key into a variable, and that variable's name here."
+        raise SettingsError(f"{place}, key engine.key_variable", "no such name", "an environment variable's", remedy)
+    if not 0.0 < engine.timeout_s <= 86_400.0:
+        found, expected = shown(engine.timeout_s), "seconds above 0, at most a day"
+        raise SettingsError(f"{place}, key engine.timeout_s", found, expected, "Correct it.")
 
 
 def check_sampling(sampling: Sampling, place: str) -> None:

@@ -127,18 +127,26 @@ def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:
 def find_model(settings: Settings, languages: list[str], say: Callable[[str], None]) -> ModelRef:
     """The model of the settings, fetched first where the catalogue has it and it is not here.
 
+    A server's model is a name there: nothing is fetched, and what it writes is not known.
+
     Raises:
         ModelError: it cannot be used, or does not write one of `languages`; what the catalogue knows is told unfetched.
+        EngineError: the server does not answer, or refuses the key.
     """
     if settings.engine.name == "scripted":
         return ModelRef(ref="scripted", digest=digest("scripted"))
     name = settings.run.model
+    if settings.engine.name == "openai":
+        from aigc.engine.openai_server import served_model
+
+        return served_model(settings.engine, name)
     known = models.catalogue().get(name)
     if known:
         models.check_languages(ModelRef(ref=name, languages=known.languages), languages)
         if name not in {model.name for model in models.installed() if not model.problem}:
             models.pull(name, report=say)
-    model = models.resolve(name, trust_remote_code=settings.engine.trust_remote_code)
+    engine = settings.engine
+    model = models.resolve(name, trust_remote_code=engine.trust_remote_code, adapter=engine.adapter, report=say)
     models.check_languages(model, languages)
     return model
 

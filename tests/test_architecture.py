@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py")])
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
-GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory"}
+GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
+          "urls"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "provenance", "report"}
@@ -29,30 +30,32 @@ ASSEMBLY = {
     "earlier": {"job", "models", "provenance", "store"},
     "pipeline": {"earlier", "engine", "filters", "job", "models", "outputs", "prompts", "provenance", "store"},
     "runs": {"earlier", "engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
+    "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
     "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
 }
 SURFACE = {
     "project": {"job"},
     "doctor": {"models", "engine", "job"},
     "progress": {"pipeline", "report"},
-    "console": {"doctor", "flows", "job", "models", "progress", "provenance", "report",
+    "console": {"batch", "doctor", "flows", "job", "models", "progress", "provenance", "report",
                 "runs", "start"},
-    "cli": {"console", "models", "project", "provenance", "runs", "start"},
+    "cli": {"batch", "console", "models", "project", "provenance", "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},
 }
 
 ROOMS = {
     "torch": {"engine"}, "transformers": {"engine"}, "tokenizers": {"engine"}, "llguidance": {"engine"},
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
-    "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows"},
+    "peft": {"engine"}, "torchao": {"engine"},
+    "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine"},
     "typer": {"cli", "console", "progress"}, "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
-LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "huggingface_hub", "prefect", "openpyxl",
-        "pyarrow", "py3langid", "numpy", "pandas", "rich", "platformdirs"}
+LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
+        "openpyxl", "pyarrow", "py3langid", "numpy", "pandas", "rich", "platformdirs"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 
 

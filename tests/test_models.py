@@ -88,8 +88,8 @@ def test_the_catalogue_goes_from_small_to_large_and_names_are_unique() -> None:
     ("name", "message"),
     [
         ("smolm2-135m-instruct",
-         "model smolm2-135m-instruct: found no such model; expected a name of `aigc models list`, a folder, or a hub id"
-         " org/name. Correct the name. Did you mean 'smollm2-135m-instruct'?"),
+         "model smolm2-135m-instruct: found no such model; expected a name of `aigc models list`, a folder, a GGUF"
+         " file, or org/name of a hub. Correct the name. Did you mean 'smollm2-135m-instruct'?"),
         ("SmolLM2-135M-Instruct", "Did you mean 'smollm2-135m-instruct'?"),
         ("./not-here", "model ./not-here: found no such model"),
         ("a\nb", r"model a\nb: found no such model"),

@@ -22,8 +22,9 @@ from model_folders import write_model
 from aigc.errors import ModelError
 from aigc.hashing import digest_bytes, digest_file
 from aigc.models import CatalogueModel, ModelRef, WheelSource, resolve
+from aigc.models.conversion import locked
 from aigc.models.entries import MANIFEST
-from aigc.models.wheel import locked, make_folder
+from aigc.models.wheel import make_folder
 from aigc.settings import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]

@@ -41,6 +41,13 @@ def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
             from aigc.engine.threads import choose_waiting
 
             choose_waiting()
+            from aigc.engine.quantised import quieten
+
+            quieten()
             from aigc.engine.local import LocalEngine
 
             return LocalEngine(settings, model)
+        case "openai":
+            from aigc.engine.openai import OpenAIEngine
+
+            return OpenAIEngine(settings, model)

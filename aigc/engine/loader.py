@@ -1,20 +1,33 @@
-"""A model and its tokenizer, loaded from safetensors, on the device and in the dtype that the settings name."""
+"""A model and its tokenizer, loaded from safetensors, on the device and in the precision that the settings name.
+
+    config ─▶ checks (quantised, adapter) ─▶ weights ─▶ adapter merged ─▶ quantised ─▶ device
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 
+from aigc.engine.adapters import check_adapter, merge_adapter, own_template, tokenizer_folder
 from aigc.engine.chat import Tokenizer
+from aigc.engine.quantised import (
+    check_quantisation,
+    library_versions,
+    loaded_bytes,
+    loading_config,
+    mixes_rows,
+    quantise,
+    stored_method,
+)
 from aigc.engine.sizing import Sizes
 from aigc.errors import ModelError
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
 def device_for(settings: EngineSettings) -> torch.device:
@@ -32,11 +45,21 @@ def device_for(settings: EngineSettings) -> torch.device:
 
 
 def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
-    """The model in evaluation mode. Only safetensors are read; the folder's code runs only where settings say so."""
+    """The model in evaluation mode, with the adapter merged into it and its weights quantised as settings say.
+
+    Only safetensors are read; the folder's code runs only where settings say so.
+
+    Raises:
+        ModelError: it cannot be loaded, lacks a library or a device, or the adapter does not fit it.
+    """
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    device, config = device_for(settings), load_config(folder, settings)
+    # Weights that come quantised go to their device at once: some ways have no form on the CPU to be moved from.
+    placed = {"device_map": {"": device}} if stored_method(config) else {}
+    given = {"quantization_config": chosen} if (chosen := loading_config(config)) else {}
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
@@ -44,14 +67,31 @@ def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=settings.trust_remote_code,
+            **placed,
+            **given,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as exc:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError, AssertionError) as exc:
         raise _unloadable(folder, "a model", exc) from exc
-    return cast("PreTrainedModel", model.to(device_for(settings)).eval())
+    if settings.adapter:
+        model = merge_adapter(model, len(cast("Sized", load_tokenizer(folder, settings))), settings)
+    if settings.quantize:
+        quantise(model, settings, device)
+    return cast("PreTrainedModel", (model if placed else model.to(device)).eval())
 
 
-def sizes_for(folder: Path, settings: EngineSettings, device: torch.device) -> Sizes:
-    """Slots and context for the model in `folder`, from its config and the size of its weights; nothing is loaded."""
+def load_config(folder: Path, settings: EngineSettings) -> PretrainedConfig:
+    """The model's config, once all that it and the settings need is known to be here. No weight is read.
+
+    Raises:
+        ModelError: it cannot be read, lacks a library or a device, or the adapter does not fit the model.
+    """
+    config = _read_config(folder, settings)
+    check_quantisation(config, str(folder), settings, device_for(settings))
+    check_adapter(config, settings)
+    return config
+
+
+def _read_config(folder: Path, settings: EngineSettings) -> PretrainedConfig:
     import transformers
 
     try:
@@ -60,12 +100,40 @@ def sizes_for(folder: Path, settings: EngineSettings, device: torch.device) -> S
         )
     except (OSError, ValueError, RuntimeError, KeyError) as exc:
         raise _unloadable(folder, "a model", exc) from exc
-    weights_bytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    return Sizes(settings, config, weights_bytes, device)
+    return cast("PretrainedConfig", config)
+
+
+def promises_same_bytes(folder: Path, settings: EngineSettings) -> bool:
+    """Whether the model's own arithmetic keeps the rows of a step apart; all do but LLM.int8()."""
+    return not mixes_rows(_read_config(folder, settings))
+
+
+def versions(folder: Path, settings: EngineSettings) -> dict[str, str]:
+    """Versions of the libraries that make the texts."""
+    return {"torch": str(torch.__version__), **library_versions(_read_config(folder, settings), settings)}
+
+
+def sizes_for(folder: Path, settings: EngineSettings, device: torch.device) -> Sizes:
+    """Slots and context for the model in `folder`, from its config and the size of its weights; nothing is loaded."""
+    config = load_config(folder, settings)
+    file_bytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return Sizes(settings, config, loaded_bytes(file_bytes, config, settings), device)
 
 
 def load_tokenizer(folder: Path, settings: EngineSettings) -> Tokenizer:
+    """The model's tokenizer, or the adapter's where it brings one; the same for the chat template."""
+    source = tokenizer_folder(folder, settings)
+    tokenizer = _read_tokenizer(source, settings)
+    if template := own_template(settings):
+        tokenizer.chat_template = template
+    elif source != folder and not tokenizer.chat_template:
+        tokenizer.chat_template = _read_tokenizer(folder, settings).chat_template
+    return tokenizer
+
+
+def _read_tokenizer(folder: Path, settings: EngineSettings) -> Tokenizer:
     import transformers
+
 
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(

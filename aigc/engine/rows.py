@@ -14,17 +14,53 @@ if TYPE_CHECKING:
 
 
 class Row:
-    """One prompt being answered. `tokens` are those chosen so far; the last is not yet in the cache."""
+    """One prompt being answered. `tokens` are those chosen so far and known to the host."""
 
-    def __init__(self, prompt: Prompt, prompt_tokens: list[int], matcher: LLMatcher | None, started_s: float) -> None:
-        self.prompt, self.matcher = prompt, matcher
+    def __init__(
+        self,
+        prompt: Prompt,
+        prompt_tokens: list[int],
+        matcher: LLMatcher | None,
+        slot: int,
+        read: int,
+        started_s: float,
+    ) -> None:
+        self.prompt, self.matcher, self.slot = prompt, matcher, slot
         self.tokens: list[int] = []
-        self._tokens_in, self._started_s = len(prompt_tokens), started_s
+        self.read = read
+        """Tokens of the prompt that are in the cache, or on their way into it."""
+        self.asked = 0
+        """Tokens that steps under way will give it."""
+        self._prompt_tokens, self._started_s = prompt_tokens, started_s
+        self._tokens_in = len(prompt_tokens)
+
+    @property
+    def unread(self) -> int:
+        """Tokens of the prompt still to be fed."""
+        return self._tokens_in - self.read
+
+    @property
+    def count(self) -> int:
+        """Tokens chosen so far, those under way included."""
+        return len(self.tokens) + self.asked
 
     @property
     def length(self) -> int:
-        """Tokens in the cache: the prompt's and all chosen but the last."""
-        return self._tokens_in + len(self.tokens) - 1
+        """Position of the last token chosen: the prompt's tokens and all chosen before it."""
+        return self._tokens_in + self.count - 1
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether the next token can be chosen before those under way are known. A grammar has to know them."""
+        if self.count >= self.prompt.sampling.max_new_tokens:
+            return False
+        return not (self.asked and self.matcher)
+
+    def read_on(self, most: int) -> list[int]:
+        """The next piece of the prompt, at most `most` tokens."""
+        piece = self._prompt_tokens[self.read : self.read + most]
+        self.read += len(piece)
+        return piece
 
     def take(self, token: int, tokenizer: Tokenizer, end_tokens: Set[int], *, finite: bool) -> Completion | None:
         """Take the next token. Returns the completion where the row ends with it."""

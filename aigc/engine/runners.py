@@ -1,183 +1,245 @@
-"""How a model is stepped: through slots where its attention can be replaced, else row by row through its own cache."""
+"""How a model is stepped: over pages where its attention can be replaced, else row by row through its own cache."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import torch
 
+from aigc.engine.attention import NAME, page_attention
+from aigc.engine.cache import CacheShape, PagedCache, Placement
+from aigc.engine.device import to_device
+from aigc.engine.pages import PAGE, Lease, Pages
+from aigc.engine.plan import PREVIOUS, Plan
 from aigc.engine.sizing import is_out_of_memory
-from aigc.engine.slots import ATTENTION, SlotCache, SlotShape, slot_attention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PROBE_TOKENS = 24
+WIDTHS = sorted({1 << n for n in range(1, 13)} | {3 << n for n in range(1, 12)})
+"""Widths to try: powers of two, and what lies half-way between them. Not 1, which is a kernel of another kind."""
 
 _log = logging.getLogger(__name__)
 
 
+class StepInputs(NamedTuple):
+    """What a forward pass is given: tokens int64 [width], where they stand, and which are asked for, int64."""
+
+    tokens: torch.Tensor
+    placement: Placement
+    sampled: torch.Tensor
+
+
 class Runner(Protocol):
-    """Steps a model. Logits are float32."""
+    """Steps a model. `slots` is how many rows, and how many tokens, a step holds at most."""
 
     slots: int
+    model: PreTrainedModel
     invariant: bool
-    """Whether a row's logits were found the same in every slot and beside any neighbours."""
+    """Whether a token's logits were found the same wherever in a step it stands and whatever else the step holds."""
 
-    def reserve(self, positions: int) -> None:
-        """Make room for rows of this many tokens."""
+    def open(self, row: int, tokens: Sequence[int], total: int) -> int | None:
+        """Give `row` room for a prompt and its answer, `total` tokens. None while there is none.
 
-    def prefill(self, slot: int, tokens: list[int]) -> torch.Tensor:
-        """Read a prompt into `slot`. Returns logits [vocabulary] for its next token."""
+        Returns how many tokens of the prompt need not be fed, since they were computed for another row.
+        """
 
-    def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        """Feed `tokens[slot]` at position `lengths[slot]` of the first slots. Returns logits [slots, vocabulary]."""
+    def close(self, row: int) -> None:
+        """Take the room back."""
 
-    def move(self, source: int, target: int) -> None:
-        """Put the row in slot `source` into slot `target`."""
+    def step(self, plan: Plan) -> torch.Tensor:
+        """Feed the plan's tokens. Returns float32 logits [sampled, vocabulary]."""
+
+    def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
+        """The tokens just chosen for `rows`, which a plan may name as `PREVIOUS`."""
 
 
-class SlotRunner:
-    """The rows in flight in one forward pass, at one of a few widths.
+class PagedRunner:
+    """All tokens of a step in one forward pass, padded to one of a few widths.
 
-    A width below `slots` is used only if `find_widths` saw it compute bit for bit what the full width computes.
+    A width is used only if `find_widths` saw it compute bit for bit what the full width computes.
     """
 
-    def __init__(self, model: PreTrainedModel, slots: int) -> None:
-        self.slots, self.invariant = slots, True
-        self.model = model
+    def __init__(self, model: PreTrainedModel, slots: int, pages: int, context: int) -> None:
+        self.slots, self.invariant, self.model = slots, True, model
+        self.widths = [slots]
         self._device = model.device
-        self._widths = [slots]
-        self._cache = SlotCache(SlotShape(model.config, slots, model.dtype, model.device))
+        self._pages = Pages(pages)
+        self._leases: dict[int, Lease] = {}
+        self._cache = PagedCache(CacheShape(model.config, model.dtype), pages, model.device)
+        # One row more than there are slots: padding belongs to it, and writes to the scratch page.
+        self._last = torch.zeros(slots + 1, dtype=torch.int64, device=model.device)
+        self._table = torch.zeros(slots + 1, -(-context // PAGE), dtype=torch.int32, device=model.device)
 
-    def reserve(self, positions: int) -> None:
-        self._cache.reserve(positions)
+    @property
+    def windows(self) -> set[int]:
+        return self._cache.windows
 
-    def prefill(self, slot: int, tokens: list[int]) -> torch.Tensor:
-        # One prompt at its own length: its arithmetic cannot depend on another's.
-        self._cache.begin_prefill(slot)
-        return self._forward(torch.tensor([tokens]), torch.arange(len(tokens)).unsqueeze(0))[0]
+    def open(self, row: int, tokens: Sequence[int], total: int) -> int | None:
+        lease = self._pages.lease(tokens, total)
+        if lease is None:
+            return None
+        self._leases[row] = lease
+        self._table[row, : len(lease.pages)] = torch.tensor(lease.pages, dtype=torch.int32, device=self._device)
+        return lease.shared
 
-    def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        width = next(width for width in self._widths if width >= len(tokens))
-        return self._decode_at(width, tokens, lengths)[: len(tokens)]
+    def close(self, row: int) -> None:
+        self._pages.release(self._leases.pop(row))
 
-    def move(self, source: int, target: int) -> None:
-        self._cache.move(source, target)
+    def step(self, plan: Plan) -> torch.Tensor:
+        for row, position in zip(plan.rows, plan.positions, strict=True):
+            self._pages.computed(self._leases[row], position + 1)
+        return self._step_at(self._width(len(plan)), plan)
+
+    def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
+        self._last[to_device(rows, self._device)] = tokens
 
     def find_widths(self) -> None:
-        """Try each power of two below `slots`, and the full width with its rows in another order.
+        """Try smaller widths, and the full width with its tokens in another order.
 
-        All slots get the same prompt and each another next token. Reduction order depends on shapes and not on data, so
-        widths that agree bit for bit on every row here agree on all rows.
+        All rows get the same first page and each another next token. Reduction order depends on shapes and not on data,
+        so widths that agree bit for bit on every row here agree on all rows.
         """
-        prompt = probe_tokens(self.model)
-        self.reserve(len(prompt) + 1)
-        self.prefill(0, prompt)
-        for slot in range(1, self.slots):
-            self.move(0, slot)
-        tokens = [(31 * slot + 5) % int(self.model.config.vocab_size) for slot in range(self.slots)]
-        expected = self._decode_at(self.slots, tokens, [len(prompt)] * self.slots)
+        page = probe_tokens(self.model, PAGE)
+        for row in range(self.slots):
+            token = (31 * row + 5) % int(self.model.config.vocab_size)
+            if self.open(row, [*page, token], PAGE + 1) is None:
+                raise MemoryError("a cache too small for its slots")
+            if row == 0:
+                self._read_at_full_width(page)
+        self.widths = self._agreeing()
+        for row in range(self.slots):
+            self.close(row)
+
+    def _read_at_full_width(self, page: list[int]) -> None:
+        for start in range(0, PAGE, self.slots):
+            plan = Plan()
+            plan.feed(0, page[start : start + self.slots], start, sample=True)
+            self._step_at(self.slots, plan)
+        self._pages.computed(self._leases[0], PAGE)
+
+    def _agreeing(self) -> list[int]:
+        def logits(rows: list[int]) -> torch.Tensor:
+            plan = Plan()
+            for row in rows:
+                plan.feed(row, [(31 * row + 5) % int(self.model.config.vocab_size)], PAGE, sample=True)
+            return self._step_at(len(rows), plan)
+
+        expected = logits(list(range(self.slots)))
 
         def agrees(width: int) -> bool:
-            order = [(slot + self.slots // 2 + 1) % self.slots for slot in range(width)]
-            found = self._decode_at(width, [tokens[slot] for slot in order], [len(prompt)] * width)
-            return torch.equal(found, expected[order])
+            order = [(row + self.slots // 2 + 1) % self.slots for row in range(width)]
+            return torch.equal(logits(order), expected[order])
 
         self.invariant = agrees(self.slots)
-        powers = [1 << n for n in range(1, self.slots.bit_length()) if 1 << n < self.slots]
-        self._widths = [width for width in powers if self.invariant and agrees(width)] + [self.slots]
+        tried = [width for width in WIDTHS if width < self.slots]
+        return [width for width in tried if self.invariant and agrees(width)] + [self.slots]
 
-    def _decode_at(self, width: int, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        idle = width - len(tokens)
-        positions = torch.tensor([*lengths, *[0] * idle], device=self._device)
-        self._cache.begin_decode(positions, max(lengths))
-        return self._forward(torch.tensor([*tokens, *[0] * idle]).unsqueeze(1), positions.unsqueeze(1))
+    def _width(self, tokens: int) -> int:
+        return next(width for width in self.widths if width >= tokens)
 
-    def _forward(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _step_at(self, width: int, plan: Plan) -> torch.Tensor:
+        """Logits [sampled, vocabulary] of a plan padded to `width`; what is asked for has widths of its own."""
+        idle, to = width - len(plan), self._device
+        asked = self._width(len(plan.sampled)) if plan.sampled else self.widths[0]
+        rows = to_device(plan.rows + [self.slots] * idle, to, torch.int32)
+        positions = to_device(plan.positions + [0] * idle, to, torch.int32)
+        tokens = to_device(plan.tokens + [0] * idle, to)
+        sampled = to_device(plan.sampled + [0] * (min(asked, width) - len(plan.sampled)), to)
         with torch.inference_mode():
-            output = self.model(
-                input_ids=tokens.to(self._device),
-                position_ids=positions.to(self._device),
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-                slot_cache=self._cache,
-            )
-        return cast("torch.Tensor", output.logits[:, -1].float())
+            tokens = torch.where(tokens == PREVIOUS, self._last[rows.long()], tokens)
+            logits = self._forward(StepInputs(tokens, Placement(rows, positions, self._table), sampled))
+            return logits[: len(plan.sampled)].float()
 
+    def _forward(self, inputs: StepInputs) -> torch.Tensor:
+        self._cache.place(inputs.placement)
+        output = self.model(
+            input_ids=inputs.tokens.unsqueeze(0),
+            position_ids=inputs.placement.positions.long().unsqueeze(0),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=inputs.sampled,
+            page_cache=self._cache,
+        )
+        return cast("torch.Tensor", output.logits[0])
 
 class RowRunner:
     """Each row through the model's own cache: slow, right for every architecture, and as reproducible."""
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
-        self.slots, self.invariant = slots, True
-        self.model = model
-        self._caches: list[object | None] = [None] * slots
+        self.slots, self.invariant, self.model = slots, True, model
+        self._caches: dict[int, object | None] = {}
 
-    def reserve(self, positions: int) -> None:
-        """Nothing to do: the model's own cache grows."""
+    def open(self, row: int, tokens: Sequence[int], total: int) -> int | None:
+        self._caches[row] = None
+        return 0
 
-    def prefill(self, slot: int, tokens: list[int]) -> torch.Tensor:
-        self._caches[slot] = None
-        return self._forward(slot, tokens)
+    def close(self, row: int) -> None:
+        del self._caches[row]
 
-    def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        return torch.stack([self._forward(slot, [token]) for slot, token in enumerate(tokens)])
+    def step(self, plan: Plan) -> torch.Tensor:
+        logits = [(self._forward(row, tokens), sampled) for row, tokens, sampled in plan.pieces()]
+        return torch.stack([found for found, sampled in logits if sampled])
 
-    def move(self, source: int, target: int) -> None:
-        self._caches[target], self._caches[source] = self._caches[source], None
+    def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
+        """Nothing to keep: plans for this runner name every token."""
 
-    def _forward(self, slot: int, tokens: list[int]) -> torch.Tensor:
+    def _forward(self, row: int, tokens: list[int]) -> torch.Tensor:
         with torch.inference_mode():
             output = self.model(
                 input_ids=torch.tensor([tokens], device=self.model.device),
-                past_key_values=self._caches[slot],
+                past_key_values=self._caches[row],
                 use_cache=True,
             )
-        self._caches[slot] = output.past_key_values
+        self._caches[row] = output.past_key_values
         return cast("torch.Tensor", output.logits[0, -1].float())
 
 
-def open_runner(model: PreTrainedModel, slots: int) -> SlotRunner | RowRunner:
-    """A SlotRunner where it computes what the model itself computes, else a RowRunner.
+def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) -> PagedRunner | RowRunner:
+    """A PagedRunner where it computes what the model itself computes, else a RowRunner.
 
     The choice is made by trying: a prompt and a few steps, compared with the model's own attention. A list of names
     would age.
     """
     from transformers import AttentionInterface
 
-    expected = _probe(RowRunner(model, 1))
+    expected = _probe(RowRunner(model, PROBE_TOKENS))
     previous = model.config._attn_implementation
-    AttentionInterface.register(ATTENTION, slot_attention)
+    AttentionInterface.register(NAME, page_attention)
     try:
-        model.set_attn_implementation(ATTENTION)
-        if _reads_whole_context(model) and _close(_probe(SlotRunner(model, 1)), expected):
-            runner = SlotRunner(model, slots)
+        model.set_attn_implementation(NAME)
+        trial = PagedRunner(model, PROBE_TOKENS, 4, 2 * PAGE)
+        if _close(_probe(trial), expected) and _knows_windows(model, trial.windows):
+            del trial
+            runner = PagedRunner(model, slots, pages, context)
             runner.find_widths()
             return runner
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+    except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as exc:
         if is_out_of_memory(exc):
             raise
         # Whatever way the architecture differs, its own cache is right.
-        _log.info("%s does not run in slots (%s)", type(model).__name__, type(exc).__name__)
+        _log.info("%s does not run over pages (%s: %s)", type(model).__name__, type(exc).__name__, exc)
     model.set_attn_implementation(previous)
     return RowRunner(model, slots)
 
 
-def probe_tokens(model: PreTrainedModel) -> list[int]:
-    """A prompt for trials: `PROBE_TOKENS` ids spread over the vocabulary."""
-    return [(7919 * i + 11) % int(model.config.vocab_size) for i in range(PROBE_TOKENS)]
+def probe_tokens(model: PreTrainedModel, count: int) -> list[int]:
+    """A prompt for trials: ids spread over the vocabulary."""
+    return [(7919 * i + 11) % int(model.config.vocab_size) for i in range(count)]
 
 
-def _probe(runner: SlotRunner | RowRunner) -> torch.Tensor:
+def _probe(runner: Runner) -> torch.Tensor:
     """Logits after a prompt and after two further tokens, [3, vocabulary]."""
-    tokens = probe_tokens(runner.model)
-    runner.reserve(len(tokens))
-    steps = [runner.prefill(0, tokens[:-2])]
-    for at in (len(tokens) - 2, len(tokens) - 1):
-        steps.append(runner.decode([tokens[at]], [at])[0])
+    tokens = probe_tokens(runner.model, PROBE_TOKENS)
+    runner.open(0, tokens, len(tokens))
+    steps = []
+    for start, end in ((0, PROBE_TOKENS - 2), (PROBE_TOKENS - 2, PROBE_TOKENS - 1), (PROBE_TOKENS - 1, PROBE_TOKENS)):
+        plan = Plan()
+        plan.feed(0, tokens[start:end], start, sample=True)
+        steps.append(runner.step(plan)[0])
     return torch.stack(steps)
 
 
@@ -187,10 +249,14 @@ def _close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return bool(distance < 0.05)
 
 
-def _reads_whole_context(model: PreTrainedModel) -> bool:
-    """Sliding windows and soft caps are not in `slot_attention`, and a short probe would not notice a window."""
+def _knows_windows(model: PreTrainedModel, seen: set[int]) -> bool:
+    """Whether the windows that the config states are those that attention was asked for.
+
+    A short probe would not notice a window that the model keeps in a mask of its own.
+    """
     config = model.config
-    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
-    capped = getattr(config, "attn_logit_softcapping", None)
-    return layers == {"full_attention"} and not window and not capped
+    kinds = set(getattr(config, "layer_types", None) or [])
+    stated = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    if kinds and "sliding_attention" not in kinds:
+        stated = None
+    return kinds <= {"full_attention", "sliding_attention"} and seen == ({int(stated)} if stated else set())

@@ -10,105 +10,143 @@ from collections.abc import Sequence
 
 import torch
 
+from aigc.engine.likeliest import likeliest
 from aigc.records import Sampling
 
-WIDTH = 128
+WIDTHS = (64, 128)
 """Candidates weighed for a row that keeps at most as many (`top_k`)."""
 NUCLEUS_WIDTH = 1024
 """Candidates weighed first for a row that `top_p` alone limits; all of them where these do not hold its share."""
+HISTORY_BLOCK = 256
+"""Tokens by which the record of what rows have said grows."""
 
 
 class Sampler:
-    """Sampling parameters of the rows of a step.
+    """Sampling parameters and tokens so far of every slot.
 
     Rows are computed apart by how many candidates they weigh, so that a row takes the same way whatever its neighbours
     ask for.
     """
 
-    def __init__(self, samplings: Sequence[Sampling], seeds: Sequence[int], device: torch.device) -> None:
-        by_width: dict[int, list[int]] = {}
-        for row, sampling in enumerate(samplings):
-            by_width.setdefault(_width(sampling), []).append(row)
-        self._groups = [
-            _Group([samplings[row] for row in rows], [seeds[row] for row in rows], rows, width, device)
-            for width, rows in by_width.items()
-        ]
-        self._rows = len(samplings)
-        self._penalty = torch.tensor([s.repetition_penalty for s in samplings], device=device).unsqueeze(1)
-        self.penalises = any(s.repetition_penalty != 1.0 for s in samplings)
+    def __init__(self, slots: int, device: torch.device) -> None:
+        self._device = device
+        self._numbers = torch.zeros(4, slots, dtype=torch.float64, device=device)  # temperature, top_p, min_p, penalty
+        self._integers = torch.zeros(2, slots, dtype=torch.int64, device=device)  # seed, top_k
+        self._width, self._penalises = [0] * slots, [False] * slots
+        self._said = [0] * slots
+        self._history = torch.zeros(slots, HISTORY_BLOCK, dtype=torch.int64, device=device)
+
+    def open(self, slot: int, sampling: Sampling, seed: int, prompt: Sequence[int]) -> None:
+        """Take a row in. `prompt` is what its repetition penalty meets besides what it says itself."""
+        numbers = [max(sampling.temperature, 1e-6), sampling.top_p, sampling.min_p, sampling.repetition_penalty]
+        greedy = sampling.temperature == 0
+        self._numbers[:, slot] = torch.tensor(numbers, dtype=torch.float64, device=self._device)
+        top_k = 1 if greedy else sampling.top_k or NUCLEUS_WIDTH**3
+        self._integers[:, slot] = torch.tensor([seed, top_k], device=self._device)
+        self._width[slot] = _width(sampling)
+        self._penalises[slot] = sampling.repetition_penalty != 1.0
+        if self._penalises[slot]:
+            self._reserve(len(prompt) + 1)
+            self._history[slot] = prompt[0]  # what is not yet said repeats the first: penalised once all the same
+            self._history[slot, : len(prompt)] = torch.tensor(list(prompt), device=self._device)
+        self._said[slot] = len(prompt)
 
     def choose(
-        self, logits: torch.Tensor, positions: torch.Tensor, seen: torch.Tensor | None, allowed: torch.Tensor | None
+        self, logits: torch.Tensor, slots: list[int], positions: list[int], allowed: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids, int64 [rows], and whether each row had a finite choice, bool [rows].
 
         Args:
             logits: float32 [rows, vocabulary]; changed in place.
-            positions: int64 [rows], how many tokens each row has so far; the noise's counter.
-            seen: bool [rows, vocabulary], tokens that the repetition penalty meets.
+            slots: whose they are.
+            positions: how many tokens each row has so far; the noise's counter.
             allowed: bool [rows, vocabulary], tokens that the grammar allows; all where None.
         """
-        if seen is not None and self.penalises:
-            # CTRL's repetition penalty (Keskar et al. 2019): seen logits are divided, or multiplied below zero.
-            punished = torch.where(logits > 0, logits / self._penalty, logits * self._penalty)
-            logits = torch.where(seen, punished, logits)
+        self._penalise(logits, slots)
         if allowed is not None:
-            logits = logits.masked_fill(~allowed, float("-inf"))
-        if len(self._groups) == 1:
-            return self._groups[0].choose(logits, positions)
-        tokens = torch.empty(self._rows, dtype=torch.int64, device=logits.device)
-        finite = torch.empty(self._rows, dtype=torch.bool, device=logits.device)
-        for group in self._groups:
-            tokens[group.rows], finite[group.rows] = group.choose(logits[group.rows], positions[group.rows])
+            logits = logits.masked_fill_(~allowed, float("-inf"))
+        where, at = (torch.tensor(values, device=self._device) for values in (slots, positions))
+        tokens = torch.empty(len(slots), dtype=torch.int64, device=self._device)
+        finite = torch.empty(len(slots), dtype=torch.bool, device=self._device)
+        widths = [self._width[slot] for slot in slots]
+        for width in set(widths):
+            rows = torch.tensor([row for row, own in enumerate(widths) if own == width], device=self._device)
+            group = _Group(self._numbers[:3, where[rows]], self._integers[:, where[rows]], at[rows], width)
+            mine = logits if len(rows) == len(slots) else logits[rows]
+            tokens[rows], finite[rows] = group.choose(mine)
+        self._remember(tokens, slots)
         return tokens, finite
+
+    def _penalise(self, logits: torch.Tensor, slots: list[int]) -> None:
+        """CTRL's repetition penalty (Keskar et al. 2019): seen logits are divided, or multiplied below zero."""
+        held = [row for row, slot in enumerate(slots) if self._penalises[slot]]
+        if not held:
+            return
+        rows = torch.tensor(held, device=self._device).unsqueeze(1)
+        where = torch.tensor([slots[row] for row in held], device=self._device)
+        seen = self._history[where, : max(self._said[slots[row]] for row in held)]
+        penalty = self._numbers[3, where].float().unsqueeze(1)
+        found = logits[rows, seen]
+        logits[rows, seen] = torch.where(found > 0, found / penalty, found * penalty)
+
+    def _remember(self, tokens: torch.Tensor, slots: list[int]) -> None:
+        for slot in slots:
+            self._said[slot] += 1
+        held = [row for row, slot in enumerate(slots) if self._penalises[slot]]
+        if not held:
+            return
+        self._reserve(max(self._said[slots[row]] for row in held))
+        where = torch.tensor([slots[row] for row in held], device=self._device)
+        at = torch.tensor([self._said[slots[row]] - 1 for row in held], device=self._device)
+        self._history[where, at] = tokens[torch.tensor(held, device=self._device)]
+
+    def _reserve(self, tokens: int) -> None:
+        if (short := tokens - self._history.shape[1]) > 0:
+            more = -(-short // HISTORY_BLOCK) * HISTORY_BLOCK
+            self._history = torch.cat([self._history, self._history[:, :1].expand(-1, more)], dim=1)
 
 
 def _width(sampling: Sampling) -> int:
     """Candidates to weigh for a row, likeliest first; 0 for all, in the vocabulary's order, without sorting them."""
-    if sampling.temperature == 0 or 0 < sampling.top_k <= WIDTH:
-        return WIDTH
-    if 0 < sampling.top_k <= NUCLEUS_WIDTH or sampling.top_p < 1.0:
+    if sampling.temperature == 0:
+        return WIDTHS[0]
+    for width in (*WIDTHS, NUCLEUS_WIDTH):
+        if 0 < sampling.top_k <= width:
+            return width
+    if sampling.top_p < 1.0:
         return NUCLEUS_WIDTH
-    return 0 if sampling.top_k == 0 else sampling.top_k
+    return sampling.top_k
 
 
 class _Group:
-    """Rows that weigh one number of candidates."""
+    """Rows of a step that weigh one number of candidates."""
 
-    def __init__(
-        self, samplings: Sequence[Sampling], seeds: Sequence[int], rows: list[int], width: int, device: torch.device
-    ) -> None:
-        def column(values: Sequence[float | int], dtype: torch.dtype) -> torch.Tensor:
-            return torch.tensor(values, dtype=dtype, device=device).unsqueeze(1)
+    def __init__(self, numbers: torch.Tensor, integers: torch.Tensor, positions: torch.Tensor, width: int) -> None:
+        self._numbers, self._integers, self._width = numbers, integers, width
+        self._temperature = numbers[0].float().unsqueeze(1)
+        self._top_p, self._min_p = numbers[1].unsqueeze(1), numbers[2].unsqueeze(1)
+        self._seeds, self._top_k = integers[0].unsqueeze(1), integers[1].unsqueeze(1)
+        self._positions = positions.unsqueeze(1)
 
-        self.rows = torch.tensor(rows, device=device)
-        self._samplings, self._given, self._width = samplings, seeds, width
-        self._temperature = column([max(s.temperature, 1e-6) for s in samplings], torch.float32)
-        self._greedy = torch.tensor([s.temperature == 0 for s in samplings], device=device)
-        self._top_p = column([s.top_p for s in samplings], torch.float64)
-        self._top_k = column([s.top_k or NUCLEUS_WIDTH**3 for s in samplings], torch.int64)
-        self._min_p = column([s.min_p for s in samplings], torch.float64)
-        self._seeds = column(list(seeds), torch.int64)
-
-    def choose(self, logits: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def choose(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and whether they are a choice at all, each [rows of the group]."""
-        positions = positions.unsqueeze(1)
         if self._width == 0:
-            return self._choose_of_all(logits, positions)
-        values, tokens = logits.topk(min(self._width, logits.shape[1]), dim=-1)
-        chosen, enough = self._choose(values, tokens, positions, self._whole(logits, values))
-        for row in (~enough).nonzero().flatten().tolist():  # rare: a flat distribution under a high top_p
-            one = slice(row, row + 1)
-            every = logits[one].sort(dim=-1, descending=True, stable=True)
-            alone = _Group([self._samplings[row]], [self._given[row]], [0], len(every.indices[0]), logits.device)
-            chosen[one], _ = alone._choose(every.values, every.indices, positions[one], None)
+            return self._choose_of_all(logits)
+        values, tokens = likeliest(logits, self._width)
+        chosen, enough = self._choose(values, tokens, self._whole(logits, values))
+        if self._width == NUCLEUS_WIDTH:
+            for row in (~enough).nonzero().flatten().tolist():  # rare: a flat distribution under a high top_p
+                one = slice(row, row + 1)
+                every = likeliest(logits[one], logits.shape[1])
+                alone = _Group(self._numbers[:, one], self._integers[:, one], self._positions[one, 0], -1)
+                chosen[one], _ = alone._choose(*every, None)
         return chosen, values[:, 0].isfinite()
 
-    def _choose_of_all(self, logits: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _choose_of_all(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         best = logits.amax(-1, keepdim=True)
         scaled = (logits - best) / self._temperature
         scaled = scaled.masked_fill(scaled.double().exp() < self._min_p, float("-inf"))
-        noise = gumbel(self._seeds, positions, torch.arange(logits.shape[1], device=logits.device).unsqueeze(0))
+        noise = gumbel(self._seeds, self._positions, torch.arange(logits.shape[1], device=logits.device).unsqueeze(0))
         return (scaled + noise).argmax(-1), best.squeeze(1).isfinite()
 
     def _whole(self, logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor | None:
@@ -118,7 +156,7 @@ class _Group:
         return ((logits - values[:, :1]) / self._temperature).double().exp().sum(-1, keepdim=True)
 
     def _choose(
-        self, values: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor, whole: torch.Tensor | None
+        self, values: torch.Tensor, tokens: torch.Tensor, whole: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids, and whether the candidates were enough to know what top-p keeps. `values`: likeliest first.
 
@@ -137,12 +175,9 @@ class _Group:
         cut |= upto - weight >= self._top_p * total
         cut[:, 0] = False  # the likeliest token always stays
         reached = torch.where(self._min_p > 0, ended, kept >= self._top_p * total)
-        enough = (reached | ~beyond).squeeze(1) | self._greedy | (whole is None)
-        noise = gumbel(self._seeds, positions, tokens)
-        sampled = tokens.gather(1, (scaled + noise).masked_fill(cut, float("-inf")).argmax(-1, keepdim=True)).squeeze(1)
-        # bf16 logits tie often: the lowest id of the likeliest, on every device.
-        likeliest = tokens.masked_fill(values < values[:, :1], torch.iinfo(tokens.dtype).max).amin(-1)
-        return torch.where(self._greedy, likeliest.clamp(max=tokens.amax(-1)), sampled), enough
+        noise = gumbel(self._seeds, self._positions, tokens)
+        best = (scaled + noise).masked_fill(cut, float("-inf")).argmax(-1, keepdim=True)
+        return tokens.gather(1, best).squeeze(1), (reached | ~beyond).squeeze(1)
 
 
 def gumbel(seeds: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

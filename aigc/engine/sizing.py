@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from aigc.engine.slots import BLOCK, SlotShape
+from aigc.engine.cache import CacheShape
+from aigc.engine.pages import PAGE
 from aigc.memory import total_memory_bytes
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-CPU_SLOTS = 64
-"""Rows at a time on a CPU: beyond it a wider step gains little there."""
-CUDA_SLOTS = 256
-ROW_TOKENS = 2048
-"""Tokens that a row may want, prompt and answer; with less room for each, there are fewer slots."""
+CPU_SLOTS = 256
+"""Tokens in a step on a CPU: its matrix products are as fast as they get there."""
+CUDA_SLOTS = 1024
+ROW_TOKENS = 512
+"""Tokens that a row may want, prompt and answer; where the memory has less room for each, there are fewer slots."""
 MEMORY_SHARE = 0.6
 """Share of the memory beside the weights that keys and values may take."""
 UNBOUNDED_CONTEXT = 32_768
@@ -25,7 +26,7 @@ UNBOUNDED_CONTEXT = 32_768
 
 
 class Sizes:
-    """Slots, and tokens a row may have in all, for one model on one machine.
+    """Slots, pages, and tokens a row may have in all, for one model on one machine.
 
     They follow from the machine's memory as a whole, not from what happens to be free: the slot count is part of what
     makes a text, and a run that is gone on with should have the same.
@@ -34,23 +35,26 @@ class Sizes:
     def __init__(
         self, settings: EngineSettings, config: PretrainedConfig, weights_bytes: int, device: torch.device
     ) -> None:
-        self._config, self._device, self._dtype = config, device, getattr(torch, settings.dtype)
-        self._budget_bytes = max(0, int((memory_bytes(device) - weights_bytes) * MEMORY_SHARE))
-        self._limit = settings.max_context or UNBOUNDED_CONTEXT
-        self._stated = int(getattr(config, "max_position_embeddings", 0) or UNBOUNDED_CONTEXT)
-        self.slots = settings.slots or self._fitting(CUDA_SLOTS if device.type == "cuda" else CPU_SLOTS)
+        shape = CacheShape(config, getattr(torch, settings.dtype))
+        self.weights_bytes, self.bytes_per_token = weights_bytes, shape.bytes_per_page // PAGE
+        self.memory_bytes = memory_bytes(device)
+        held = max(0, int((self.memory_bytes - weights_bytes) * MEMORY_SHARE)) // shape.bytes_per_page
+        stated = int(getattr(config, "max_position_embeddings", 0) or UNBOUNDED_CONTEXT)
+        wanted = min(stated, settings.max_context or UNBOUNDED_CONTEXT)
+        most = settings.slots or (CUDA_SLOTS if device.type == "cuda" else CPU_SLOTS)
+        # Never more pages than all slots could fill; never fewer than the trial of the widths takes.
+        self.pages = max(min(held, most * -(-wanted // PAGE)), 4) + 1
+        self.context = min(wanted, (self.pages - 1) * PAGE)
+        self.slots = settings.slots or self._fitting(most)
 
-    def context(self, slots: int) -> int:
-        """Tokens of a row with `slots` of them: what the model allows, the settings allow and the memory holds."""
-        shape = SlotShape(self._config, slots, self._dtype, self._device)
-        held = max(1, self._budget_bytes // shape.bytes_per_block) * BLOCK
-        return min(self._stated, self._limit, held)
+    def pages_for(self, slots: int) -> int:
+        """Pages with `slots` of them: where memory ran out at the full count, fewer slots also take less."""
+        return max(self.pages * slots // self.slots, slots + 3)
 
     def _fitting(self, most: int) -> int:
         """The largest halving of `most` at which every row has the room it may want."""
-        wanted = min(ROW_TOKENS, self._stated, self._limit)
-        slots = most
-        while slots > 1 and self.context(slots) < wanted:
+        wanted, slots = min(ROW_TOKENS, self.context), most
+        while slots > 1 and self.pages * PAGE // slots < wanted:
             slots //= 2
         return slots
 

@@ -3,6 +3,7 @@
     aigc models pull NAME ─▶ pull ─▶ <cache>/models/NAME/  ┐
     a folder                                               ├─▶ resolve ─▶ ModelRef
     org/name, org/name@revision ─▶ the hub's own cache     ┘
+    a GGUF file ─▶ converted ─▶ <cache>/models/gguf-…/     ┘
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import TypeAlias
 
 from aigc.content import base_language
 from aigc.errors import ModelError, ascii_controls, nearest
+from aigc.hashing import digest
 from aigc.models import wheel
+from aigc.models.adapter import AdapterRef, find_adapter
+from aigc.models.conversion import converted, gguf_at, locked
 from aigc.models.entries import (
     CatalogueModel,
     HubSource,
@@ -30,8 +34,8 @@ from aigc.models.weights import ModelFolder, decisive_files, file_digests, has_c
 from aigc.records import Value
 
 __all__ = [
-    "CatalogueModel", "HubSource", "InstalledModel", "ModelRef", "WheelSource", "cache_folder", "catalogue",
-    "check_languages", "installed", "pull", "resolve",
+    "AdapterRef", "CatalogueModel", "HubSource", "InstalledModel", "ModelRef", "WheelSource", "cache_folder",
+    "catalogue", "check_languages", "installed", "pull", "resolve",
 ]
 
 Report: TypeAlias = Callable[[str], None]
@@ -40,8 +44,8 @@ Report: TypeAlias = Callable[[str], None]
 class ModelRef(Value, frozen=True):
     """A model that is here, whole and safe to load. `languages` None and `licence` "" mean unknown.
 
-    `digest` covers weights, config, tokenizer, chat template and generation config. `path` is None only for an engine
-    that needs no files; `resolve` always gives a folder.
+    `digest` covers weights, config, tokenizer, chat template and generation config, and the adapter's files where there
+    is one. `path` is None only for an engine that needs no files; `resolve` always gives a folder.
     """
 
     ref: str
@@ -50,6 +54,7 @@ class ModelRef(Value, frozen=True):
     licence: str = ""
     digest: str = ""
     chat_template: bool = False
+    adapter: AdapterRef | None = None
 
     def folder(self) -> Path:
         """The folder with the files.
@@ -75,8 +80,12 @@ def _silent(_: str) -> None:
     pass
 
 
-def resolve(model: str, *, trust_remote_code: bool, fetch: bool = True, report: Report = _silent) -> ModelRef:
-    """The model that `model` names: of the catalogue, a folder, or a hub id, which is fetched unless `fetch` is False.
+def resolve(
+    model: str, *, trust_remote_code: bool, adapter: str = "", fetch: bool = True, report: Report = _silent
+) -> ModelRef:
+    """The model that `model` names: of the catalogue, a folder, a GGUF file, or a hub id; with the adapter, if given.
+
+    A hub id is fetched and a GGUF file converted where that was not done yet, unless `fetch` is False.
 
     Raises:
         ModelError: unknown, not here, half-downloaded, altered, or unsafe to load.
@@ -90,8 +99,11 @@ def resolve(model: str, *, trust_remote_code: bool, fetch: bool = True, report: 
     if manifest:
         check_digests(folder, manifest, digests)
     known = manifest or (None if Path(model).is_dir() else catalogue().get(model.partition("@")[0]))
+    base = model_digest(digests, folder.path)
+    added = find_adapter(adapter, model, base) if adapter else None
     return ModelRef(
-        ref=model, path=folder.path, digest=model_digest(digests, folder.path), chat_template=has_chat_template(folder),
+        ref=model, path=folder.path, digest=digest([base, added.digest]) if added else base, adapter=added,
+        chat_template=has_chat_template(folder) or bool(added and added.chat_template),
         languages=known.languages if known else None, licence=known.licence if known else "",
     )
 
@@ -111,7 +123,7 @@ def pull(name: str, *, report: Report) -> Path:
     try:
         if not _usable(name):  # a whole model in a cache that is only readable needs no lock
             models.mkdir(parents=True, exist_ok=True)
-            with wheel.locked(models / f".{name}.lock", f"another process is fetching {name}; waiting for it", report):
+            with locked(models / f".{name}.lock", f"another process is fetching {name}; waiting for it", report):
                 if not _usable(name):
                     wheel.make_folder(model, model.source, models, report)
     except OSError as exc:
@@ -154,17 +166,19 @@ def _locate(model: str, *, trust_remote_code: bool, fetch: bool, report: Report)
                              f"Fetch it: aigc models pull {model}")
         return ModelFolder(place=place, path=path, remedy=f"Fetch it again: aigc models pull {model}")
     path = Path(model).expanduser()
+    if model and (gguf := gguf_at(path, place)):
+        return converted(gguf, place, fetch=fetch, report=report)
     if model and path.is_dir():
         return ModelFolder(place=place, path=path, remedy="Copy the folder again from where it came from.")
     if model.startswith((".", "/", "~")) or not HUB_ID.fullmatch(model):
-        raise ModelError(place, "no such model", "a name of `aigc models list`, a folder, or a hub id org/name",
-                         f"Correct the name.{nearest(model, list(catalogue()))}")
+        expected = "a name of `aigc models list`, a folder, a GGUF file, or org/name of a hub"
+        raise ModelError(place, "no such model", expected, f"Correct the name.{nearest(model, list(catalogue()))}")
     return hub_folder(model, trust_remote_code=trust_remote_code, fetch=fetch, report=report)
 
 
 def _pull_hub(name: str, report: Report) -> Path:
     folder = _locate(name, trust_remote_code=False, fetch=True, report=report)
-    if _not_whole(folder) and not Path(name).is_dir():
+    if _not_whole(folder) and not Path(name).expanduser().exists():
         folder = hub_folder(name, trust_remote_code=False, fetch=True, report=report, again=True)
     decisive_files(folder, trust_remote_code=False)
     return folder.path

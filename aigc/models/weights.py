@@ -149,7 +149,7 @@ def file_digests(paths: Iterable[Path], cache_file: Path) -> dict[Path, str]:
 def _no_config(folder: ModelFolder) -> ModelError:
     if (folder.path / "adapter_config.json").is_file():
         return folder.problem("", "an adapter without its base model", "config.json and *.safetensors of a whole model",
-                              "Merge it into its base model first (`merge_and_unload` of peft), and save that.")
+                              "Name its base model as --model, and this folder as --adapter.")
     return folder.problem("", "no config.json", "a folder with config.json, *.safetensors and a tokenizer")
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aigc.engine.local import LocalEngine
-from aigc.engine.runners import SlotRunner
+from aigc.engine.runners import PagedRunner
 from aigc.models import ModelRef
 from aigc.records import Completion, Message, Prompt
 
@@ -154,14 +154,14 @@ def test_out_of_memory_goes_on_with_half_the_slots(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    decode = SlotRunner.decode
+    decode = PagedRunner.decode
 
-    def scarce(self: SlotRunner, tokens: list[int], lengths: list[int]) -> torch.Tensor:
+    def scarce(self: PagedRunner, tokens: list[int], lengths: list[int]) -> torch.Tensor:
         if len(tokens) > 2:
             raise torch.OutOfMemoryError("played")
         return decode(self, tokens, lengths)
 
-    monkeypatch.setattr(SlotRunner, "decode", scarce)
+    monkeypatch.setattr(PagedRunner, "decode", scarce)
     engine = tiny.engine(llama)
     with caplog.at_level(logging.WARNING, "aigc"):
         found = tiny.texts(list(engine.generate(PROMPTS)))
@@ -171,14 +171,14 @@ def test_out_of_memory_goes_on_with_half_the_slots(
 
 
 def test_a_prompt_that_never_fits_fails_alone(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
-    prefill = SlotRunner.prefill
+    prefill = PagedRunner.prefill
 
-    def scarce(self: SlotRunner, slot: int, tokens: list[int]) -> torch.Tensor:
+    def scarce(self: PagedRunner, slot: int, tokens: list[int]) -> torch.Tensor:
         if len(tokens) > 100:
             raise torch.OutOfMemoryError("played")
         return prefill(self, slot, tokens)
 
-    monkeypatch.setattr(SlotRunner, "prefill", scarce)
+    monkeypatch.setattr(PagedRunner, "prefill", scarce)
     found = {
         made.request_id: made
         for made in tiny.engine(llama).generate([PROMPTS[0], tiny.prompt("big", "y" * 200), PROMPTS[3]])

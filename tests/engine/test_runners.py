@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aigc.engine.runners import RowRunner, SlotRunner, open_runner
+from aigc.engine.runners import PagedRunner, RowRunner, open_runner
 
 from . import tiny
 
 
-def greedy(runner: SlotRunner | RowRunner, prompts: list[list[int]], steps: int) -> list[list[int]]:
+def greedy(runner: PagedRunner | RowRunner, prompts: list[list[int]], steps: int) -> list[list[int]]:
     """Greedy continuations of prompts that share the runner's slots."""
     runner.reserve(max(map(len, prompts)) + steps)
     tokens = [[int(runner.prefill(slot, prompt).argmax())] for slot, prompt in enumerate(prompts)]
@@ -26,12 +26,12 @@ PROMPTS = [[5, 9, 200, 31], [40] * 17, [7, 8, 9]]
 @pytest.mark.parametrize(
     ("kind", "runner"),
     [
-        ("Llama", SlotRunner),
-        ("Qwen2", SlotRunner),
-        ("Qwen3", SlotRunner),
-        ("Mistral", SlotRunner),
-        ("Phi3", SlotRunner),
-        ("GPT2", SlotRunner),
+        ("Llama", PagedRunner),
+        ("Qwen2", PagedRunner),
+        ("Qwen3", PagedRunner),
+        ("Mistral", PagedRunner),
+        ("Phi3", PagedRunner),
+        ("GPT2", PagedRunner),
         ("Gemma2", RowRunner),
         ("GPTNeo", RowRunner),
     ],
@@ -57,7 +57,7 @@ def test_a_model_with_a_sliding_window_is_not_run_in_slots() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_narrow_steps_are_used_only_where_they_compute_the_same_bits(dtype: torch.dtype) -> None:
     runner = open_runner(tiny.model("Llama", dtype=dtype), 8)
-    assert isinstance(runner, SlotRunner)
+    assert isinstance(runner, PagedRunner)
     runner.reserve(40)
     for slot in range(8):
         runner.prefill(slot, [slot + 3] * 20)

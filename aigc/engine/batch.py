@@ -1,0 +1,141 @@
+"""The rows in flight, and the steps that move them all by one token.
+
+A step holds at most as many tokens as there are slots: one of each row that is answering, and in the room that is left
+the next piece of prompts that are still being read. So a step is always full while there is work, and a long prompt
+never holds the others up.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import torch
+
+from aigc.engine.chat import PromptFault
+from aigc.engine.device import to_device
+from aigc.engine.loaded import Loaded
+from aigc.engine.plan import PREVIOUS, Plan
+from aigc.engine.rows import Row, failed
+from aigc.engine.runners import Runner
+from aigc.engine.sampler import Sampler
+from aigc.records import Completion, Prompt
+
+
+class Step(NamedTuple):
+    """A step that was sent to the device: rows that were asked for a token, their tokens, and which are a choice."""
+
+    rows: list[Row]
+    tokens: torch.Tensor
+    finite: torch.Tensor
+
+
+class Batch:
+    """Up to `runner.slots` rows. A step is launched, then collected; other steps may be launched in between."""
+
+    def __init__(self, loaded: Loaded, runner: Runner, context: int) -> None:
+        self.rows: dict[int, Row] = {}
+        self._loaded, self._runner, self._context = loaded, runner, context
+        self._free = list(range(runner.slots - 1, -1, -1))
+        self._device = loaded.model.device
+        self._sampler = Sampler(runner.slots, self._device)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next step can hold tokens of another row."""
+        if not self._free:
+            return False
+        return sum(max(1, row.unread) for row in self.rows.values()) < self._runner.slots
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """Prompts in flight, the oldest first."""
+        return [row.prompt for row in self.rows.values()]
+
+    def admit(self, prompt: Prompt) -> Completion | None:
+        """Take a prompt in. Returns its completion where it fails at once.
+
+        Raises:
+            NoRoom: it has to wait until other rows end.
+        """
+        loaded = self._loaded
+        try:
+            tokens = loaded.chat.encode(prompt, self._context - prompt.sampling.max_new_tokens)
+            matcher = loaded.grammars.matcher(prompt.json_schema) if prompt.json_schema else None
+        except PromptFault as exc:
+            return failed(prompt, exc.fault)
+        slot = self._free[-1]
+        read = self._runner.open(slot, tokens, len(tokens) + prompt.sampling.max_new_tokens)
+        if read is None:
+            raise NoRoom
+        self._free.pop()
+        self.rows[slot] = Row(prompt, tokens, matcher, slot, read, time.perf_counter())
+        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens)
+        return None
+
+    @torch.inference_mode()
+    def launch(self) -> Step | None:
+        """Send a step to the device. None where every row waits for what is already there."""
+        plan, asked = self._plan()
+        if not len(plan):
+            return None
+        logits = self._runner.step(plan)
+        slots, positions = [row.slot for row in asked], [row.count for row in asked]
+        if not asked:
+            return Step([], torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.bool))
+        tokens, finite = self._sampler.choose(logits, slots, positions, self._allowed(asked))
+        self._runner.remember(slots, tokens)
+        for row in asked:
+            row.asked += 1
+        return Step(asked, tokens, finite)
+
+    def collect(self, step: Step) -> list[Completion]:
+        """Wait for a step. Returns the completions of rows that end with it."""
+        answers: list[Completion] = []
+        for row, token, finite in zip(step.rows, step.tokens.tolist(), step.finite.tolist(), strict=True):
+            row.asked -= 1
+            if self.rows.get(row.slot) is not row:
+                continue  # it ended with the step before, when this one was already under way
+            if completion := row.take(token, self._loaded.tokenizer, self._loaded.end_tokens, finite=finite):
+                answers.append(completion)
+                self._close(row)
+        return answers
+
+    def _plan(self) -> tuple[Plan, list[Row]]:
+        plan, asked, reading = Plan(), list[Row](), list[Row]()
+        for row in self.rows.values():
+            if row.unread:
+                reading.append(row)
+            elif row.can_be_asked:
+                token = PREVIOUS if row.asked else row.tokens[-1]
+                plan.feed(row.slot, [token], row.length, sample=True)
+                asked.append(row)
+        for row in reading:
+            if (room := self._runner.slots - len(plan)) <= 0:
+                break
+            piece = row.read_on(room)
+            plan.feed(row.slot, piece, row.read - len(piece), sample=not row.unread)
+            if not row.unread:
+                asked.append(row)
+        return plan, asked
+
+    def _close(self, row: Row) -> None:
+        del self.rows[row.slot]
+        self._runner.close(row.slot)
+        self._free.append(row.slot)
+
+    def _allowed(self, rows: list[Row]) -> torch.Tensor | None:
+        """Tokens that the rows' grammars allow, bool [rows, vocabulary]; None where no row has a grammar."""
+        held = [(index, row.matcher) for index, row in enumerate(rows) if row.matcher]
+        if not held:
+            return None
+        masks = torch.from_numpy(self._loaded.grammars.masks([matcher for _, matcher in held])).to(self._device)
+        if len(held) == len(rows):
+            return masks
+        allowed = torch.ones(len(rows), self._loaded.vocabulary, dtype=torch.bool, device=self._device)
+        allowed[to_device([index for index, _ in held], self._device)] = masks
+        return allowed
+
+
+class NoRoom(Exception):
+    """The cache has too few free pages for a prompt; rows in flight will give theirs back."""
