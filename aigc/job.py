@@ -160,7 +160,7 @@ class Fingerprints:
                     __version__,
                     name,
                     pack.type.digest,
-                    settings.sampling_for(name, pack.type.sampling),
+                    settings.sampling_for(name, pack.type.sampling).identity,
                     job.text_key(model),
                     job.describe_form,
                     run.seed,

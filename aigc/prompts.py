@@ -57,7 +57,7 @@ def make_prompt(
     """A request for one attempt at one variant. `model` names weights and dtype, as far as they decide the text."""
     schema = _schema(packs[brief.content_type], brief.language)
     seed = seed_of(run_seed, brief.id, variant, attempt)
-    identity = [[(m.role, m.content) for m in messages], model, sampling, str(seed), variant, attempt, schema]
+    identity = [[(m.role, m.content) for m in messages], model, sampling.identity, str(seed), variant, attempt, schema]
     return Prompt(
         request_id=digest(identity),
         messages=messages,

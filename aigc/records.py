@@ -101,7 +101,20 @@ class Sampling(Value, frozen=True):
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     max_new_tokens: int = 512
+    min_new_tokens: int = 0
+    """Tokens before which no end token may come. A JSON schema decides by itself when its answer is complete."""
     stop: list[str] = []
+
+    @property
+    def identity(self) -> msgspec.Struct:
+        """What ids are made of. A field younger than they are counts only where it is set: older ids stay the same."""
+        return self if self.min_new_tokens else msgspec.convert(self, _FirstSampling, from_attributes=True)
+
+
+_FirstSampling = msgspec.defstruct(
+    "_FirstSampling",
+    [(field.name, field.type) for field in msgspec.structs.fields(Sampling) if field.name != "min_new_tokens"],
+)
 
 
 class Prompt(Value, frozen=True):

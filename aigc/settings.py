@@ -112,6 +112,7 @@ class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
     min_p: float | UnsetType = UNSET
     repetition_penalty: float | UnsetType = UNSET
     max_new_tokens: int | UnsetType = UNSET
+    min_new_tokens: int | UnsetType = UNSET
     stop: list[str] | UnsetType = UNSET
 
     def over(self, sampling: Sampling) -> Sampling:
@@ -281,11 +282,11 @@ def check_sampling(sampling: Sampling, place: str) -> None:
         ("min_p", sampling.min_p, 0.0, 1.0),
         ("repetition_penalty", sampling.repetition_penalty, 0.1, 10.0),
         ("max_new_tokens", sampling.max_new_tokens, 1, 1_000_000),
+        ("min_new_tokens", sampling.min_new_tokens, 0, 1_000_000),
     ):
         if not low <= number <= high:
-            raise SettingsError(
-                f"{place}, key {key}", shown(number), f"a number from {low:g} to {high:g}", "Correct it."
-            )
+            expected = f"a number from {low:g} to {high:g}"
+            raise SettingsError(f"{place}, key {key}", shown(number), expected, "Correct it.")
     if len(sampling.stop) > MOST_STOPS:
         raise SettingsError(
             f"{place}, key stop", f"{len(sampling.stop)} texts", f"at most {MOST_STOPS}", "Remove some of them."

@@ -50,6 +50,7 @@ def asked(**body: Any) -> ChatRequest:
     ({"stop": ["x", "y"]}, Sampling(temperature=1.0, stop=["x", "y"])),
     ({"top_k": -1, "min_p": 0.1, "repetition_penalty": 1.2},
      Sampling(temperature=1.0, top_k=0, min_p=0.1, repetition_penalty=1.2)),
+    ({"min_tokens": 5}, Sampling(temperature=1.0, min_new_tokens=5)),
     ({"temperature": None, "stop": None, "n": None}, Sampling(temperature=1.0)),
 ])
 def test_parameters_become_sampling(body: dict[str, Any], expected: Sampling) -> None:

@@ -180,6 +180,7 @@ def with_fields(**changes: object) -> Brief:
         lambda: prompt(run_seed=1),
         lambda: prompt(model="sha256:m float16"),
         lambda: prompt(sampling=Sampling(temperature=0.71)),
+        lambda: prompt(sampling=Sampling(min_new_tokens=1)),
         lambda: prompt(replace(BRIEF, tone="warm")),
     ],
 )

@@ -115,7 +115,7 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
         (
             "[types.ad_copy.sampling]\ntop_q = 1",
             "{file}, key types.ad_copy.sampling.top_q: found an unknown key; expected one "
-            "of max_new_tokens, min_p, repetition_penalty, stop, temperature, top_k, top_p. "
+            "of max_new_tokens, min_new_tokens, min_p, repetition_penalty, stop, temperature, top_k, top_p. "
             "Remove it or correct its name. "
             "Did you mean 'top_p'?",
         ),
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 
 
 def test_every_sampling_value_has_a_range() -> None:
-    for key in ("temperature", "top_p", "min_p", "repetition_penalty", "top_k", "max_new_tokens"):
+    for key in ("temperature", "top_p", "min_p", "repetition_penalty", "top_k", "max_new_tokens", "min_new_tokens"):
         for number in (-1, 2_000_000):
             with pytest.raises(SettingsError, match=rf"here, key {key}: found '{number}'; expected a number from"):
                 check_sampling(SamplingPatch(**{key: number}).over(Sampling()), "here")  # type: ignore[arg-type]

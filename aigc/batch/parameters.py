@@ -44,6 +44,7 @@ class Body(Value, frozen=True):
     repetition_penalty: Annotated[float, Meta(ge=0.1, le=10)] | None = None
     max_tokens: Number = None
     max_completion_tokens: Number = None
+    min_tokens: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     stop: (
         Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
         | Annotated[list[Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]], Meta(max_length=MOST_STOPS)]
@@ -64,7 +65,7 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "stream": (False,), "stream_options": (), "logprobs": (False,), "top_logprobs": (0,), "tools": ([],),
     "tool_choice": ("none", "auto"), "functions": ([],), "function_call": ("none", "auto"), "logit_bias": ({},),
     "presence_penalty": (0,), "frequency_penalty": (0,), "modalities": (["text"],), "audio": (), "prediction": (),
-    "reasoning_effort": ("none",), "verbosity": (), "web_search_options": (), "min_tokens": (0,),
+    "reasoning_effort": ("none",), "verbosity": (), "web_search_options": (),
     "ignore_eos": (False,), "stop_token_ids": ([],), "bad_words": ([],), "prompt_logprobs": (0,), "echo": (False,),
     "use_beam_search": (False,), "skip_special_tokens": (True,), "guided_json": (), "guided_regex": (),
     "guided_choice": (), "guided_grammar": (), "structured_outputs": (), "chat_template": (),
@@ -77,7 +78,8 @@ EXPECTED = {
     "temperature": "a number from 0 to 5", "top_p": "a number above 0 and at most 1",
     "top_k": "a whole number, with 0 or -1 for no limit", "min_p": "a number from 0 to 1",
     "repetition_penalty": "a number from 0.1 to 10", "max_tokens": "a whole number from 1 to 1,000,000",
-    "max_completion_tokens": "a whole number from 1 to 1,000,000", "seed": "a whole number of 64 bits",
+    "max_completion_tokens": "a whole number from 1 to 1,000,000", "min_tokens": "a whole number from 0 to 1,000,000",
+    "seed": "a whole number of 64 bits",
     "stop": f"a text of 1 to {LONGEST_STOP} characters, or at most {MOST_STOPS} of them",
     "n": f"a whole number from 1 to {MOST_CHOICES}", "type": "'text'", "schema": "a JSON schema as an object",
     "response_format": "an object with type 'text', 'json_object' or 'json_schema'",

@@ -44,7 +44,7 @@ class ChatRequest(Value, frozen=True):
         prompts = []
         for choice in range(self.choices):
             seed = seed_of(*own, choice)
-            identity = [self.custom_id, choice, messages, text_key, self.sampling, str(seed), self.json_schema]
+            identity = [self.custom_id, choice, messages, text_key, self.sampling.identity, str(seed), self.json_schema]
             prompts.append(Prompt(request_id=digest(identity), messages=self.messages, sampling=self.sampling,
                                   seed=seed, json_schema=self.json_schema))
         return prompts
@@ -242,6 +242,7 @@ def _sampling(body: Body, defaults: Sampling) -> Sampling:
         "temperature": body.temperature, "top_p": body.top_p, "min_p": body.min_p,
         "top_k": None if body.top_k is None else max(body.top_k, 0), "repetition_penalty": body.repetition_penalty,
         "max_new_tokens": body.max_completion_tokens or body.max_tokens,
+        "min_new_tokens": body.min_tokens,
         "stop": [body.stop] if isinstance(body.stop, str) else body.stop,
     }
     return msgspec.structs.replace(defaults, **{key: value for key, value in given.items() if value is not None})

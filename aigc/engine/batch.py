@@ -38,7 +38,7 @@ class Batch:
         self._loaded, self._runner, self._context = loaded, runner, context
         self._free = list(range(runner.slots - 1, -1, -1))
         self._device = loaded.model.device
-        self._sampler = Sampler(runner.slots, self._device)
+        self._sampler = Sampler(runner.slots, self._device, loaded.end_tokens)
 
     @property
     def has_room(self) -> bool:
@@ -70,7 +70,7 @@ class Batch:
             raise NoRoom
         self._free.pop()
         self.rows[slot] = Row(prompt, tokens, matcher, slot, read, time.perf_counter())
-        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens)
+        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens, may_end=matcher is not None)
         return None
 
     @torch.inference_mode()

@@ -15,8 +15,10 @@ import msgspec
 from aigc.errors import shown
 from aigc.records import Completion, Fault, FinishReason, Prompt, Value
 
-NEUTRAL: dict[str, float] = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+NEUTRAL: dict[str, float] = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "min_tokens": 0}
 """Keys that the protocol does not have and vLLM, SGLang and llama.cpp take: sent only where they say something."""
+_SETTINGS = {"min_tokens": "min_new_tokens"}
+"""Keys that are called otherwise in the settings."""
 FINISHED: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}length|too long", re.I)
 _CODE = re.compile(r"[A-Za-z_]{1,40}")
@@ -39,7 +41,7 @@ def body(prompt: Prompt, model: str) -> bytes:
     }
     if sampling.stop:  # an empty list is an error at some servers
         request["stop"] = sampling.stop
-    request |= {key: getattr(sampling, key) for key in _extras(prompt)}
+    request |= _extras(prompt)
     if prompt.json_schema:
         schema = {"name": "answer", "strict": True, "schema": msgspec.Raw(prompt.json_schema.encode())}
         request["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -110,7 +112,7 @@ def refusal(prompt: Prompt, status: int, answer: bytes) -> Fault:
         code="request_refused",
         found=f"HTTP status {status}" + (f" ({code})" if code else "") + about,
         expected="a request that the server takes",
-        remedy=_remedy(named, _extras(prompt)),
+        remedy=_remedy(named, list(_extras(prompt))),
     )
 
 
@@ -126,14 +128,15 @@ def retry_after_s(header: str | None) -> float:
         return 0.0
 
 
-def _extras(prompt: Prompt) -> list[str]:
-    """The keys beyond the protocol that this prompt sends."""
-    return [key for key, neutral in NEUTRAL.items() if getattr(prompt.sampling, key) != neutral]
+def _extras(prompt: Prompt) -> dict[str, float]:
+    """What this prompt sends beyond the protocol."""
+    values = {key: getattr(prompt.sampling, _SETTINGS.get(key, key)) for key in NEUTRAL}
+    return {key: value for key, value in values.items() if value != NEUTRAL[key]}
 
 
 def _remedy(named: list[str], sent: list[str]) -> str:
     if unknown := [key for key in named if key in NEUTRAL] or ([] if named else sent):
-        unset = ", ".join(f"{key} = {NEUTRAL[key]:g}" for key in unknown)
+        unset = ", ".join(f"{_SETTINGS.get(key, key)} = {NEUTRAL[key]:g}" for key in unknown)
         return f"{'Unset' if named else 'Perhaps the server does not know these: unset'} under [sampling]: {unset}."
     if "response_format" in named:
         return "Take a server that takes JSON schemas, or a content type whose output is text."

@@ -6,7 +6,7 @@ hash of (row seed, position, token id), integer arithmetic, so a row's choice de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -28,22 +28,30 @@ class Sampler:
     ask for.
     """
 
-    def __init__(self, slots: int, device: torch.device) -> None:
+    def __init__(self, slots: int, device: torch.device, end_tokens: Iterable[int] = ()) -> None:
         self._device = device
+        self._ends = torch.tensor(sorted(end_tokens), dtype=torch.int64, device=device)
+        self._least = [0] * slots
         self._numbers = torch.zeros(4, slots, dtype=torch.float64, device=device)  # temperature, top_p, min_p, penalty
         self._integers = torch.zeros(2, slots, dtype=torch.int64, device=device)  # seed, top_k
         self._width, self._penalises = [0] * slots, [False] * slots
         self._said = [0] * slots
         self._history = torch.zeros(slots, HISTORY_BLOCK, dtype=torch.int64, device=device)
 
-    def open(self, slot: int, sampling: Sampling, seed: int, prompt: Sequence[int]) -> None:
-        """Take a row in. `prompt` is what its repetition penalty meets besides what it says itself."""
+    def open(self, slot: int, sampling: Sampling, seed: int, prompt: Sequence[int], *, may_end: bool = False) -> None:
+        """Take a row in.
+
+        Args:
+            prompt: what its repetition penalty meets besides what it says itself.
+            may_end: an end token may be its first, whatever `sampling` says: something else decides when it ends.
+        """
         numbers = [max(sampling.temperature, 1e-6), sampling.top_p, sampling.min_p, sampling.repetition_penalty]
         greedy = sampling.temperature == 0
         self._numbers[:, slot] = torch.tensor(numbers, dtype=torch.float64, device=self._device)
         top_k = 1 if greedy else sampling.top_k or NUCLEUS_WIDTH**3
         self._integers[:, slot] = torch.tensor([seed, top_k], device=self._device)
         self._width[slot] = _width(sampling)
+        self._least[slot] = 0 if may_end else sampling.min_new_tokens
         self._penalises[slot] = sampling.repetition_penalty != 1.0
         if self._penalises[slot]:
             self._reserve(len(prompt) + 1)
@@ -63,6 +71,7 @@ class Sampler:
             allowed: bool [rows, vocabulary], tokens that the grammar allows; all where None.
         """
         self._penalise(logits, slots)
+        self._forbid_ends(logits, slots, positions)
         if allowed is not None:
             logits = logits.masked_fill_(~allowed, float("-inf"))
         where, at = (torch.tensor(values, device=self._device) for values in (slots, positions))
@@ -88,6 +97,11 @@ class Sampler:
         penalty = self._numbers[3, where].float().unsqueeze(1)
         found = logits[rows, seen]
         logits[rows, seen] = torch.where(found > 0, found / penalty, found * penalty)
+
+    def _forbid_ends(self, logits: torch.Tensor, slots: list[int], positions: list[int]) -> None:
+        short = [row for row, slot in enumerate(slots) if positions[row] < self._least[slot]]
+        if short:
+            logits[torch.tensor(short, device=self._device).unsqueeze(1), self._ends] = float("-inf")
 
     def _remember(self, tokens: torch.Tensor, slots: list[int]) -> None:
         for slot in slots:

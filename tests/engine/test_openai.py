@@ -62,10 +62,10 @@ def test_a_request_says_what_the_prompt_says() -> None:
 def test_what_the_protocol_does_not_have_is_sent_only_where_it_says_something() -> None:
     with serving() as server:
         list(OpenAIEngine(settings(server), MODEL).generate([
-            prompt("plain"), prompt("rich", top_k=40, min_p=0.1, repetition_penalty=1.1)]))
-    sent = {call.text: {key for key in call.body if key in ("top_k", "min_p", "repetition_penalty", "stop")}
-            for call in server.calls}
-    assert sent == {"plain": set(), "rich": {"top_k", "min_p", "repetition_penalty"}}
+            prompt("plain"), prompt("rich", top_k=40, min_p=0.1, repetition_penalty=1.1, min_new_tokens=3)]))
+    extras = ("top_k", "min_p", "repetition_penalty", "min_tokens", "stop")
+    sent = {call.text: {key: value for key, value in call.body.items() if key in extras} for call in server.calls}
+    assert sent == {"plain": {}, "rich": {"top_k": 40, "min_p": 0.1, "repetition_penalty": 1.1, "min_tokens": 3}}
 
 
 @pytest.mark.parametrize("reply", [
@@ -133,10 +133,10 @@ def test_a_refused_request_fails_its_row_alone_and_at_once(reply: Reply, code: s
 
 def test_a_refusal_that_names_no_key_points_at_the_unusual_ones_that_were_sent() -> None:
     with serving(lambda _: Reply(400, b"{}")) as server:
-        found = list(OpenAIEngine(settings(server), MODEL).generate([prompt("a", top_k=40, repetition_penalty=1.1)]))
+        found = list(OpenAIEngine(settings(server), MODEL).generate([prompt("a", top_k=40, min_new_tokens=3)]))
     assert found[0].fault
     assert found[0].fault.remedy == (
-        "Perhaps the server does not know these: unset under [sampling]: top_k = 0, repetition_penalty = 1.")
+        "Perhaps the server does not know these: unset under [sampling]: top_k = 0, min_new_tokens = 0.")
 
 
 @pytest.mark.parametrize(("body", "text", "reason"), [
