@@ -37,6 +37,7 @@ def _best(values: torch.Tensor, ids: torch.Tensor, count: int) -> tuple[torch.Te
 
 def _keys(values: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """int64 that order as the values do, and of equal values by the lower id. Ids below 2^32."""
-    bits = values.view(torch.int32)
+    # One NaN and one zero: what inf - inf gives on x86 has its sign set, and -0.0 ties with 0.0.
+    bits = torch.where(values.isnan(), float("nan"), values + 0.0).view(torch.int32)
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # negative floats count down
     return (ordered.long() << 32) | (_LOW - ids)

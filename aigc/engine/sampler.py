@@ -124,12 +124,9 @@ def _width(sampling: Sampling) -> int:
     """Candidates to weigh for a row, likeliest first; 0 for all, in the vocabulary's order, without sorting them."""
     if sampling.temperature == 0:
         return WIDTHS[0]
-    for width in (*WIDTHS, NUCLEUS_WIDTH):
-        if 0 < sampling.top_k <= width:
-            return width
-    if sampling.top_p < 1.0:
-        return NUCLEUS_WIDTH
-    return sampling.top_k
+    if sampling.top_k:  # all that it keeps, whatever their number: top-p's share is of them
+        return next((width for width in (*WIDTHS, NUCLEUS_WIDTH) if sampling.top_k <= width), sampling.top_k)
+    return NUCLEUS_WIDTH if sampling.top_p < 1.0 else 0
 
 
 class _Group:
