@@ -28,7 +28,7 @@ class Loaded:
         self.model: PreTrainedModel = load_model(folder, settings)
         self.chat = ChatEncoder(self.tokenizer)
         self.end_tokens = end_tokens(self.model, self.tokenizer)
-        self.vocabulary = int(self.model.get_output_embeddings().weight.shape[0])
+        self.vocabulary = int(self.model.get_output_embeddings().out_features)
         self._grammars: Grammars | None = None
         self._runner: Runner | None = None
 

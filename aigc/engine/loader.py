@@ -1,6 +1,6 @@
 """A model and its tokenizer, loaded from safetensors, on the device and in the precision that the settings name.
 
-    config ─▶ checks (quantised, adapter) ─▶ weights ─▶ adapter merged ─▶ quantised ─▶ device
+    config ─▶ checks (quantised, adapter) ─▶ weights ─▶ adapter merged ─▶ quantised ─▶ device ─▶ packed for the CPU
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 
 from aigc.engine.adapters import check_adapter, merge_adapter, own_template, tokenizer_folder
 from aigc.engine.chat import Tokenizer
+from aigc.engine.cpu.linear import multiplies_itself, pack_linears
 from aigc.engine.quantised import (
     check_quantisation,
     library_versions,
@@ -76,7 +77,11 @@ def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
         model = merge_adapter(model, len(cast("Sized", load_tokenizer(folder, settings))), settings)
     if settings.quantize:
         quantise(model, settings, device)
-    return cast("PreTrainedModel", (model if placed else model.to(device)).eval())
+    if not placed:
+        model = model.to(device)
+    if device.type == "cpu" and not multiplies_itself(model.dtype):
+        pack_linears(model)
+    return cast("PreTrainedModel", model.eval())
 
 
 def load_config(folder: Path, settings: EngineSettings) -> PretrainedConfig:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
+import torch
 from llvmlite import ir
 
 Value: TypeAlias = ir.Value
@@ -17,7 +18,19 @@ F32, HALF = ir.FloatType(), ir.HalfType()
 POINTER = BYTE.as_pointer()
 FAST = ("nsz", "arcp", "contract", "reassoc")
 """Sums may be reordered when the kernel is compiled, never while it runs; NaN and infinity keep their meaning."""
+_STORAGES: dict[torch.dtype, Storage] = {
+    torch.bfloat16: "bfloat16", torch.float16: "float16", torch.float32: "float32",
+}
 _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+def storage_of(dtype: torch.dtype) -> Storage:
+    """How numbers of `dtype` lie in memory. Raises KeyError where no kernel reads them."""
+    return _STORAGES[dtype]
+
+
+def bytes_of(storage: Storage) -> int:
+    return _BYTES[storage]
 
 
 class Code:
@@ -91,6 +104,10 @@ class Code:
         scale = build.bitcast(build.shl(exponent, ir.Constant(ints, [23] * self.lanes)), self.vector)
         return build.select(tiny, constant(0.0), self.mul(p, scale))
 
+    def least(self, a: Value, b: Value) -> Value:
+        """The smaller of two whole numbers."""
+        return self.build.select(self.build.icmp_signed("<", a, b), a, b)
+
     def _tree(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
         width = self.lanes
         while width > 1:
@@ -121,6 +138,10 @@ class Code:
         """Element `index` of an array of `kind`, as 64 bits."""
         place = self.build.gep(self.build.bitcast(base, kind.as_pointer()), [index])
         return self.build.sext(self.build.load(place), I64) if kind is not I64 else self.build.load(place)
+
+    def load_real(self, base: Value, index: Value) -> Value:
+        """Element `index` of an array of float32."""
+        return self.build.load(self.build.gep(self.build.bitcast(base, F32.as_pointer()), [index]))
 
     def load(self, base: Value, index: Value, storage: Storage) -> Value:
         """`lanes` stored numbers from element `index` on."""
@@ -189,12 +210,18 @@ class Code:
         head, body, after = (function.append_basic_block(name) for name in ("take", "work", "done"))
         build.branch(head)
         build.position_at_end(head)
-        index = build.atomic_rmw("add", build.bitcast(counter, I64.as_pointer()), self.whole(1), "monotonic")
+        index = self.take(counter)
         build.cbranch(build.icmp_signed("<", index, stop), body, after)
         build.position_at_end(body)
         yield index
         build.branch(head)
         build.position_at_end(after)
+
+    def take(self, counter: Value) -> Value:
+        """The next number of a counter that all threads share."""
+        return self.build.atomic_rmw(
+            "add", self.build.bitcast(counter, I64.as_pointer()), self.whole(1), "monotonic"
+        )
 
     def finish(self) -> None:
         self.build.ret_void()
