@@ -58,7 +58,7 @@ def model(kind: str, *, dtype: torch.dtype = torch.float32, **changes: object) -
         del sizes["num_key_value_heads"]
     if kind == "GPTNeo":
         sizes |= {"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}
-    if kind in ("Qwen3", "Gemma2"):
+    if kind in ("Qwen3", "Gemma2", "Gemma3Text"):
         sizes |= {"head_dim": 16}
     config = getattr(transformers, f"{kind}Config")(**(sizes | changes))
     made = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
