@@ -41,12 +41,9 @@ def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
             from aigc.engine.threads import choose_waiting
 
             choose_waiting()
-            from aigc.engine.quantised import quieten
+            from aigc.engine.restart import RestartingEngine, belongs_apart
 
-            quieten()
-            from aigc.engine.local import LocalEngine
-
-            return LocalEngine(settings, model)
+            return RestartingEngine(settings, model, apart=belongs_apart(settings))
         case "openai":
             from aigc.engine.openai import OpenAIEngine
 

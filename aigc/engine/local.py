@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import torch
 
 from aigc.engine.batch import Batch, NoRoom, Step
+from aigc.engine.deaths import EngineDied, first_line, is_deadly
 from aigc.engine.loaded import Loaded
 from aigc.engine.loader import device_for, promises_same_bytes, sizes_for, versions
 from aigc.engine.pages import PAGE
@@ -23,32 +24,51 @@ _log = logging.getLogger(__name__)
 
 
 class LocalEngine:
-    """Runs one model on this machine. The model is loaded at the first prompt."""
+    """Runs one model on this machine. The model is loaded at the first prompt.
 
-    def __init__(self, settings: EngineSettings, model: ModelRef) -> None:
+    `slots`, where not 0, are at most as many as fit: an engine that takes over from another has as many as that had.
+    After EngineDied it is of no use, nor is another one on the same device in this process.
+    """
+
+    def __init__(self, settings: EngineSettings, model: ModelRef, *, slots: int = 0) -> None:
         self._settings, self._ref = settings, model
         self._device = device_for(settings)
         self._sizes = sizes_for(model.folder(), settings, self._device)
-        self._slots = self._sizes.slots
+        self._slots = min(slots or self._sizes.slots, self._sizes.slots)
+        self._device_name = _device_name(self._device)
+        self._versions = versions(model.folder(), settings)
+        self._promises = promises_same_bytes(model.folder(), settings)
         self._invariant = True
+        self._died = False
         self._loaded: Loaded | None = None
         self._ahead = 1 if self._device.type == "cuda" else 0
         """Steps launched before the oldest is collected."""
 
     def info(self) -> EngineInfo:
-        folder = self._ref.folder()
         return EngineInfo(
             engine="local",
             model=self._ref.ref,
             model_digest=self._ref.digest,
             dtype=self._settings.precision,
-            device=_device_name(self._device),
+            device=self._device_name,
             slots=self._slots,
-            batch_invariant=self._invariant and promises_same_bytes(folder, self._settings),
-            versions=versions(folder, self._settings),
+            batch_invariant=self._invariant and self._promises,
+            versions=self._versions,
         )
 
-    def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
+    def prepare(self) -> None:
+        """Load the model and find out how to step it, as `generate` does at the first prompt."""
+        loaded = self._load()
+        try:
+            self._open_batch(loaded)
+            if self._device.type == "cuda":
+                torch.cuda.synchronize()  # what a trial left behind must not be laid at the first row's door
+        except (MemoryError, RuntimeError) as exc:
+            if not is_out_of_memory(exc):
+                raise self._stopped(exc) from exc
+            # `generate` meets it again, and goes on with fewer slots.
+
+    def generate(self, prompts: Iterable[Prompt | None]) -> Generator[Completion, None, None]:
         """See `Engine.generate`. Each turn admits prompts while there is room, then moves every row by a token.
 
         On a GPU a step is launched before the one before is collected, so that the host's work is not waited for.
@@ -103,6 +123,8 @@ class LocalEngine:
                 self._loaded = Loaded(self._settings, self._ref)
             except (MemoryError, RuntimeError) as exc:
                 if not is_out_of_memory(exc):
+                    if is_deadly(exc):
+                        raise self._stopped(exc) from exc
                     raise
                 place, remedy = f"model {self._ref.ref}", "Take a smaller model, or a machine with more memory."
                 raise ModelError(place, "weights that do not fit the memory", "room for them", remedy) from exc
@@ -119,8 +141,7 @@ class LocalEngine:
     ) -> list[Completion]:
         """After out of memory: the rows in flight wait again, before fewer slots; one that has all to itself fails."""
         if not is_out_of_memory(exc):
-            kind, remedy = type(exc).__name__, "Run again; the rows made so far are kept."
-            raise EngineError("engine", f"{kind} in a step of the model", "a step that computes", remedy) from exc
+            raise self._stopped(exc) from exc
         in_flight = batch.prompts if batch else []
         waiting.extendleft(reversed([*in_flight, *([prompt] if prompt else [])]))
         if self._slots == 1:
@@ -131,8 +152,16 @@ class LocalEngine:
             self._loaded.drop_runner()
         return []
 
+    def _stopped(self, exc: Exception) -> EngineError:
+        """What an error that is no lack of memory means: the end of the device's context, or a fault in the code."""
+        if is_deadly(exc):
+            self._died = True
+            return EngineDied(first_line(exc))
+        kind, remedy = type(exc).__name__, "Run again; the rows made so far are kept."
+        return EngineError("engine", f"{kind} in a step of the model", "a step that computes", remedy)
+
     def _release(self) -> None:
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and not self._died:  # a dead context refuses this too
             torch.cuda.empty_cache()
 
 

@@ -67,7 +67,17 @@ def memory_bytes(device: torch.device) -> int:
 
 
 def is_out_of_memory(exc: BaseException) -> bool:
-    """CUDA has an exception of its own; the CPU allocator raises a RuntimeError that says so."""
+    """CUDA has an exception of its own; the CPU allocator, CUDA's libraries and CUDA itself say it in words."""
     if isinstance(exc, torch.OutOfMemoryError | MemoryError):
         return True
-    return "not enough memory" in str(exc) or "can't allocate memory" in str(exc)
+    return any(words in str(exc) for words in _NO_MEMORY)
+
+
+_NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)

@@ -1,0 +1,124 @@
+"""The engine that goes on in a new process when the one that computes is lost.
+
+A CUDA error leaves a context in which nothing can be computed any more, and only the end of its process gives its
+memory back. A process may also be killed, or crash. None of this may sink a run, and no row may do it twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from aigc.engine.child import WORKER, ChildEngine
+from aigc.engine.deaths import EngineDied
+from aigc.engine.ledger import Ledger
+from aigc.engine.worker import ModelEngine, open_local
+from aigc.errors import EngineError
+from aigc.models import ModelRef
+from aigc.records import Completion, EngineInfo, Fault, Prompt
+from aigc.settings import EngineSettings
+
+MOST_DEATHS = 6
+"""Deaths with no text and no narrower suspicion in between, before it is the machine that is taken to be at fault."""
+_GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+"""What the drivers of NVIDIA, of WSL and of AMD show."""
+
+_log = logging.getLogger(__name__)
+
+
+def belongs_apart(settings: EngineSettings) -> bool:
+    """Whether the model is run in a process of its own from the start: where it will be on a GPU.
+
+    What a dead context holds on the device is free again when its process has ended, and the next needs the room. On
+    a CPU there is no context to lose, so the model stays here. Guessed without torch, which takes seconds to import: a
+    wrong guess costs a process too many, or at a death the room.
+    """
+    return settings.device == "cuda" or (settings.device == "auto" and any(file.exists() for file in _GPU_FILES))
+
+
+class RestartingEngine:
+    """A LocalEngine in this process, or `apart` in a process of its own; there in any case once one has died.
+
+    `worker` names the module that such a process serves from.
+    """
+
+    def __init__(
+        self, settings: EngineSettings, model: ModelRef, *, apart: bool = False, worker: str = WORKER
+    ) -> None:
+        self._settings, self._ref, self._worker = settings, model, worker
+        self._info: EngineInfo | None = None
+        """What the engine was when it last gave a text, or told of itself."""
+        self._seat: ModelEngine | ChildEngine | None = self._start() if apart else open_local(settings, model)
+
+    def info(self) -> EngineInfo:
+        deaths = 0
+        while self._info is None or self._seat:
+            try:
+                self._info = self._seated().info()
+                break
+            except EngineDied as exc:
+                deaths += 1
+                self._leave(exc, deaths, 0)
+        return self._info
+
+    def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
+        """See `Engine.generate`. Rows in flight at a death are made again; one that is to blame for deaths fails."""
+        ledger = Ledger(prompts)
+        while ledger.has_work():
+            seat, probing = self._seated(), ledger.probing
+            try:
+                with closing(seat.generate(ledger.pull())) as completions:
+                    for completion in completions:
+                        ledger.take(completion)
+                        self._info = seat.info()
+                        yield completion
+            except EngineDied as exc:
+                in_flight = ledger.in_flight
+                culprit = ledger.bury()
+                self._leave(exc, ledger.fruitless, in_flight)
+                if culprit:
+                    yield _failed(culprit, exc.cause)
+                continue
+            ledger.end_round()
+            if not probing:
+                return
+
+    def close(self) -> None:
+        if self._seat:
+            self._seat.close()
+
+    def _seated(self) -> ModelEngine | ChildEngine:
+        """Where the model is, or is going to be."""
+        if self._seat is None or (isinstance(self._seat, ChildEngine) and self._seat.ended):
+            self._seat = self._start()
+        return self._seat
+
+    def _start(self) -> ChildEngine:
+        slots = self._info.slots if self._info else 0
+        return ChildEngine(self._settings, self._ref, worker=self._worker, slots=slots)
+
+    def _leave(self, death: EngineDied, fruitless: int, in_flight: int) -> None:
+        """Give up what has died. Raises EngineError where a new process is not going to fare better."""
+        self.close()
+        self._seat = None
+        if fruitless >= MOST_DEATHS:
+            raise EngineError(
+                f"model {self._ref.ref}",
+                f"{death.cause}, and {fruitless} deaths without a text in between",
+                "an engine that lives until a text is made",
+                "Run `aigc doctor`, and ask the system's log (`dmesg`) what ended it; lower engine.slots where memory "
+                "is short. Then run again; the rows made so far are kept.",
+            ) from death
+        _log.warning("the engine died with %d in flight (%s): going on in a new process", in_flight, death.cause)
+
+
+def _failed(prompt: Prompt, cause: str) -> Completion:
+    fault = Fault(
+        code="engine_died",
+        found=f"the end of the engine each time this row was in it, at last with no other ({cause})",
+        expected="an engine that lives through it",
+        remedy="Run again: failed rows are made again. If it stays, change the row, or report it with the model.",
+    )
+    return Completion(request_id=prompt.request_id, text="", finish_reason="error", fault=fault)

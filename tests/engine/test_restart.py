@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aigc.engine import open_engine
+from aigc.engine.batch import Batch
+from aigc.engine.child import ChildEngine
+from aigc.engine.deaths import EngineDied, is_deadly
+from aigc.engine.ledger import Ledger
+from aigc.engine.restart import MOST_DEATHS, RestartingEngine, belongs_apart
+from aigc.engine.scripted import answer
+from aigc.engine.sizing import is_out_of_memory
+from aigc.errors import EngineError, ModelError
+from aigc.models import ModelRef
+from aigc.records import Completion, Prompt
+from aigc.settings import EngineSettings
+
+from . import dying, tiny
+
+SCRIPTED = ModelRef(ref="played")
+REAL = [tiny.prompt(name, f"Line {name}", max_new_tokens=n) for name, n in {"a": 6, "b": 24, "c": 12, "d": 18}.items()]
+LOCAL = EngineSettings(device="cpu", dtype="float32", slots=96)
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which every start of a model's process leaves a line."""
+    monkeypatch.setenv("DYING_NOTES", str(tmp_path / "notes"))
+    return tmp_path / "notes"
+
+
+@pytest.fixture
+def played(notes: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[RestartingEngine]:
+    """An engine in a process of its own that dies in the way that the test's parameter names."""
+    monkeypatch.setenv("DYING_HOW", request.param)
+    engine = RestartingEngine(EngineSettings(), SCRIPTED, apart=True, worker=dying.__name__)
+    yield engine
+    engine.close()
+
+
+def by(*ways: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("played", ways, indirect=True)
+
+
+def rows(count: int, poisonous: tuple[int, ...] = ()) -> list[Prompt]:
+    return [tiny.prompt(f"r{i}", dying.POISON if i in poisonous else f"row {i}", seed=97 * i) for i in range(count)]
+
+
+def of(engine: RestartingEngine) -> ChildEngine:
+    """The process that the engine runs its model in."""
+    assert isinstance(engine._seat, ChildEngine)
+    return engine._seat
+
+
+# With a real model ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def undisturbed(llama: ModelRef) -> dict[str, tuple[str, str]]:
+    return tiny.texts(list(tiny.engine(llama, slots=96).generate(REAL)))
+
+
+def test_a_lost_context_is_gone_on_from_in_a_new_process_and_retries_join_there(
+    llama: ModelRef,
+    undisturbed: dict[str, tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def lose(_batch: Batch) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors ...")
+
+    monkeypatch.setattr(Batch, "launch", lose)
+    engine = RestartingEngine(LOCAL, llama)
+    before, made = engine.info(), list[Completion]()
+
+    def prompts() -> Iterator[Prompt | None]:
+        yield from REAL[:3]
+        while not made:
+            yield None
+        yield REAL[3]
+
+    try:
+        for completion in engine.generate(prompts()):
+            made.append(completion)
+            assert engine.info() == before
+    finally:
+        engine.close()
+    assert tiny.texts(made) == undisturbed
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert lines == [
+        "the engine died with 3 in flight (CUDA error: an illegal memory access was encountered): "
+        "going on in a new process"
+    ]
+    assert dying.is_gone(of(engine).pid)
+
+
+def test_a_killed_process_is_replaced_and_no_text_changes(
+    llama: ModelRef, undisturbed: dict[str, tuple[str, str]]
+) -> None:
+    engine, made, killed = RestartingEngine(LOCAL, llama, apart=True), list[Completion](), list[int]()
+    try:
+        for completion in engine.generate(REAL):
+            made.append(completion)
+            if not killed:
+                killed.append(of(engine).pid)
+                os.kill(killed[0], signal.SIGKILL)
+        assert killed != [of(engine).pid]
+    finally:
+        engine.close()
+    assert Counter(c.request_id for c in made) == Counter("abcd")
+    assert tiny.texts(made) == undisturbed
+
+
+def test_a_row_on_which_every_context_dies_fails_alone(
+    llama: ModelRef, undisturbed: dict[str, tuple[str, str]], notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYING_HOW", "local")
+    dying.poison_steps(monkeypatch.setattr)
+    engine = RestartingEngine(LOCAL, llama, worker=dying.__name__)
+    try:
+        made = {c.request_id: c for c in engine.generate([REAL[0], tiny.prompt("bad", dying.POISON)])}
+    finally:
+        engine.close()
+    fault = made.pop("bad").fault
+    assert fault is not None
+    assert fault.code == "engine_died"
+    assert "CUDA error: device-side assert triggered" in fault.found
+    assert "failed rows are made again" in fault.remedy
+    assert tiny.texts(list(made.values())) == {"a": undisturbed["a"]}
+    assert len(dying.started(notes)) == 2
+
+
+def test_a_fault_in_the_code_is_no_death(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_batch: Batch) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Batch, "launch", fail)
+    with pytest.raises(EngineError, match="RuntimeError in a step of the model") as caught:
+        list(open_engine(LOCAL, llama).generate(REAL))
+    assert not isinstance(caught.value, EngineDied)
+
+
+# With a played one ---------------------------------------------------------------------------------------------------
+
+
+@by("be_killed", "lose_context")
+@pytest.mark.parametrize("poisonous", [(3,), (0, 1, 14)], ids=str)
+def test_poisonous_rows_fail_alone_and_the_others_are_as_ever(
+    played: RestartingEngine, poisonous: tuple[int, ...]
+) -> None:
+    prompts = rows(16, poisonous)
+    made = list(played.generate(prompts))
+    assert Counter(c.request_id for c in made) == Counter(p.request_id for p in prompts)
+    failed = {c.request_id: c.fault.code for c in made if c.fault}
+    assert failed == {f"r{i}": "engine_died" for i in poisonous}
+    assert {c.request_id: c.text for c in made if not c.fault} == {
+        p.request_id: answer(p) for i, p in enumerate(prompts) if i not in poisonous
+    }
+
+
+@by("end_at_once")
+def test_an_engine_that_never_lives_stops_the_run(
+    played: RestartingEngine, notes: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(EngineError) as caught:
+        list(played.generate(rows(3)))
+    assert str(caught.value) == (
+        "model played: found a model's process that ended by exit status 3, and 6 deaths without a text in between; "
+        "expected an engine that lives until a text is made. Run `aigc doctor`, and ask the system's log (`dmesg`) "
+        "what ended it; lower engine.slots where memory is short. Then run again; the rows made so far are kept."
+    )
+    assert len(dying.started(notes)) == MOST_DEATHS
+    assert len(caplog.records) == MOST_DEATHS - 1
+    with pytest.raises(EngineError, match="6 deaths without a text"):
+        played.info()
+
+
+@by("be_killed")
+def test_rows_that_all_end_the_process_stop_the_run(played: RestartingEngine) -> None:
+    made = list[Completion]()
+    with pytest.raises(EngineError, match="SIGKILL, and 6 deaths without a text in between"):
+        made.extend(played.generate(rows(12, tuple(range(12)))))
+    assert 0 < len(made) < MOST_DEATHS
+
+
+@by("be_killed")
+def test_none_means_later_in_another_process_too(played: RestartingEngine) -> None:
+    done = list[str]()
+
+    def prompts() -> Iterator[Prompt | None]:
+        yield from rows(3)
+        while len(done) < 2:
+            yield None
+        yield tiny.prompt("retry")
+
+    for made in played.generate(prompts()):
+        done.append(made.request_id)
+    assert sorted(done) == ["r0", "r1", "r2", "retry"]
+    assert [c.request_id for c in played.generate([tiny.prompt("next round")])] == ["next round"]
+    assert list(played.generate([None, tiny.prompt("after the end")])) == []
+
+
+@by("be_killed")
+def test_what_the_owner_of_the_prompts_raises_is_the_owners(played: RestartingEngine, notes: Path) -> None:
+    def prompts() -> Iterator[Prompt]:
+        yield tiny.prompt("a")
+        raise MemoryError("of the sheet")
+
+    with pytest.raises(MemoryError, match="of the sheet"):
+        list(played.generate(prompts()))
+    (left,) = dying.started(notes)
+    assert dying.is_gone(left)
+    assert len(list(played.generate(rows(3)))) == 3
+
+
+@by("be_killed")
+def test_a_round_that_is_given_up_ends_the_process(played: RestartingEngine, notes: Path) -> None:
+    completions = played.generate(rows(9))
+    next(completions)
+    completions.close()  # type: ignore[attr-defined]
+    (left,) = dying.started(notes)
+    assert dying.is_gone(left)
+
+
+@by("be_killed")
+def test_a_prompt_that_is_no_valid_unicode_gets_to_the_model(played: RestartingEngine) -> None:
+    (made,) = played.generate([tiny.prompt("a", "a\ud800b")])
+    assert made.fault is None
+
+
+@by("shrink")
+def test_fewer_slots_are_told_and_stay_fewer_in_the_next_process(
+    played: RestartingEngine, notes: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert played.info() == dying.info_of(6)
+    slots = Counter[int]()
+    for made in played.generate(rows(8, (5,))):
+        slots[played.info().slots] += 1
+        assert (made.fault is not None) == (made.request_id == "r5")
+    assert slots == {3: 8}
+    assert len(dying.started(notes)) > 1
+    said = [record for record in caplog.records if "played" in record.getMessage()]
+    assert [(record.name, record.getMessage()) for record in said] == [("aigc.engine.local", "played: 3 slots")]
+
+
+@pytest.mark.parametrize(
+    ("played", "kind", "message"),
+    [
+        ("refuse", ModelError, "model played: found played weights; expected real ones. Play no more."),
+        ("fail_by_bug", EngineError, "engine: found LookupError in the model's process; expected a step that"),
+    ],
+    indirect=["played"],
+)
+def test_what_another_process_would_meet_too_is_no_reason_for_one(
+    played: RestartingEngine, notes: Path, kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        list(played.generate(rows(2)))
+    assert str(caught.value).startswith(message)
+    assert len(dying.started(notes)) == 1
+
+
+@by("take_long")
+def test_closing_ends_a_process_in_the_middle_of_a_step(played: RestartingEngine, notes: Path) -> None:
+    assert played.info().engine == "scripted"
+    played.close()
+    played.close()
+    (left,) = dying.started(notes)
+    assert dying.is_gone(left)
+
+
+DRIVER = """
+import sys
+from aigc.engine.restart import RestartingEngine
+from aigc.models import ModelRef
+from aigc.settings import EngineSettings
+from engine.dying import Prompt
+from aigc.records import Message, Sampling
+prompt = Prompt(request_id="a", messages=[Message(role="user", content="a")], sampling=Sampling(), seed=1)
+engine = RestartingEngine(EngineSettings(), ModelRef(ref="played"), apart=True, worker="engine.dying")
+engine.info()
+def prompts():
+    yield prompt
+    sys.stdout.write("torch" if "torch" in sys.modules else "ready")
+    sys.stdout.flush()
+list(engine.generate(prompts()))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
+def test_the_models_process_ends_with_the_one_that_drives_it(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+) -> None:
+    """Ctrl-C reaches both, in a group of their own as at a terminal. A model apart costs the driver no torch."""
+    monkeypatch.setenv("DYING_HOW", "take_long")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+    ) as driver:
+        assert driver.stdout
+        assert driver.stdout.read(5) == b"ready"
+        if ending == signal.SIGINT:
+            os.killpg(driver.pid, ending)
+        else:
+            driver.send_signal(ending)
+        _, said = driver.communicate(timeout=20)
+    assert driver.returncode == -ending
+    assert said.decode().count("Traceback") == (ending == signal.SIGINT)
+    assert "Warning" not in said.decode()
+    (left,) = dying.started(notes)
+    assert dying.is_gone(left)
+
+
+# The parts -----------------------------------------------------------------------------------------------------------
+
+
+@given(
+    count=st.integers(1, 40),
+    poisonous=st.sets(st.integers(0, 39), max_size=3),
+    slots=st.integers(1, 12),
+    misfortunes=st.sets(st.integers(0, 200), max_size=4),
+)
+def test_every_row_is_done_once_and_only_those_to_blame_are_blamed(
+    count: int, poisonous: set[int], slots: int, misfortunes: set[int]
+) -> None:
+    """Against a machine that dies in every step with a poisonous row, and now and then for no row's reason."""
+    prompts = rows(count, tuple(poisonous))
+    ledger, done, blamed, steps, deaths = Ledger(prompts), Counter[str](), Counter[str](), 0, 0
+
+    def run_round() -> bool:
+        """Whether the machine lives through a round of the ledger."""
+        nonlocal steps
+        source, held = ledger.pull(), list[Prompt]()
+        while True:
+            while len(held) < slots and (prompt := next(source, None)):
+                held.append(prompt)
+            if not held:
+                return True
+            steps += 1
+            if any(map(dying.is_poisonous, held)) or (steps in misfortunes and len(held) > 1):
+                return False
+            done[held[0].request_id] += 1
+            ledger.take(Completion(request_id=held.pop(0).request_id, text="", finish_reason="stop"))
+
+    while ledger.has_work():
+        if run_round():
+            ledger.end_round()
+            continue
+        deaths += 1
+        if culprit := ledger.bury():
+            blamed[culprit.request_id] += 1
+    assert blamed == Counter(f"r{i}" for i in poisonous if i < count)
+    assert done == Counter(f"r{i}" for i in range(count) if i not in poisonous)
+    assert ledger.in_flight == 0
+    assert deaths <= len(misfortunes) + len(blamed) * (3 + slots.bit_length() * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "deadly", "memory"),
+    [
+        ("CUDA error: device-side assert triggered\nCUDA kernel errors might be", True, False),
+        ("CUDA error: an illegal memory access was encountered", True, False),
+        ("CUDA error: unspecified launch failure", True, False),
+        ("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`", True, False),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True, False),
+        ("Triton Error [CUDA]: an illegal memory access was encountered", True, False),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True, True),
+        ("CUDA error: out of memory", True, True),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB", False, False),
+        ("mat1 and mat2 shapes cannot be multiplied (4x64 and 96x64)", False, False),
+        ("Expected all tensors to be on the same device, but found cuda:0 and cpu!", False, False),
+    ],
+)
+def test_what_a_context_dies_of_and_what_is_only_a_lack_of_memory(text: str, deadly: bool, memory: bool) -> None:
+    assert is_deadly(RuntimeError(text)) is deadly
+    assert is_out_of_memory(RuntimeError(text)) is memory
+    assert is_out_of_memory(torch.OutOfMemoryError(text))
+
+
+@pytest.mark.parametrize(
+    ("device", "driver", "apart"),
+    [("cpu", True, False), ("auto", True, True), ("auto", False, False), ("cuda", False, True)],
+)
+def test_a_model_on_a_gpu_has_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, driver: bool, apart: bool
+) -> None:
+    monkeypatch.setattr("aigc.engine.restart._GPU_FILES", (tmp_path if driver else tmp_path / "none",))
+    assert belongs_apart(EngineSettings(device=device)) is apart  # type: ignore[arg-type]
