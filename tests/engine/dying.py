@@ -20,7 +20,7 @@ from aigc.engine.deaths import EngineDied
 from aigc.engine.scripted import ScriptedEngine, answer
 from aigc.errors import ModelError
 from aigc.models import ModelRef
-from aigc.records import EngineInfo, Prompt
+from aigc.records import EngineInfo, Message, Prompt, Sampling
 from aigc.settings import EngineSettings
 
 POISON = "poison"
@@ -44,6 +44,15 @@ class Shrinking(Played):
         if self._slots == SLOTS:
             logging.getLogger("aigc.engine.local").warning("played: %d slots", SLOTS // 2)
             self._slots = SLOTS // 2
+
+
+def rows(count: int, poisonous: tuple[int, ...] = ()) -> list[Prompt]:
+    """Prompts r0, r1, …"""
+    texts = [POISON if i in poisonous else f"row {i}" for i in range(count)]
+    return [
+        Prompt(request_id=f"r{i}", messages=[Message(role="user", content=text)], sampling=Sampling(), seed=97 * i)
+        for i, text in enumerate(texts)
+    ]
 
 
 def is_poisonous(prompt: Prompt) -> bool:

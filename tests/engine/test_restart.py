@@ -11,17 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aigc.engine import open_engine
 from aigc.engine.batch import Batch
 from aigc.engine.child import ChildEngine
-from aigc.engine.deaths import EngineDied, is_deadly
-from aigc.engine.ledger import Ledger
+from aigc.engine.deaths import EngineDied
 from aigc.engine.restart import MOST_DEATHS, RestartingEngine, belongs_apart
 from aigc.engine.scripted import answer
-from aigc.engine.sizing import is_out_of_memory
 from aigc.errors import EngineError, ModelError
 from aigc.models import ModelRef
 from aigc.records import Completion, Prompt
@@ -52,10 +48,6 @@ def played(notes: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
 
 def by(*ways: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("played", ways, indirect=True)
-
-
-def rows(count: int, poisonous: tuple[int, ...] = ()) -> list[Prompt]:
-    return [tiny.prompt(f"r{i}", dying.POISON if i in poisonous else f"row {i}", seed=97 * i) for i in range(count)]
 
 
 def of(engine: RestartingEngine) -> ChildEngine:
@@ -160,7 +152,7 @@ def test_a_fault_in_the_code_is_no_death(llama: ModelRef, monkeypatch: pytest.Mo
 def test_poisonous_rows_fail_alone_and_the_others_are_as_ever(
     played: RestartingEngine, poisonous: tuple[int, ...]
 ) -> None:
-    prompts = rows(16, poisonous)
+    prompts = dying.rows(16, poisonous)
     made = list(played.generate(prompts))
     assert Counter(c.request_id for c in made) == Counter(p.request_id for p in prompts)
     failed = {c.request_id: c.fault.code for c in made if c.fault}
@@ -175,7 +167,7 @@ def test_an_engine_that_never_lives_stops_the_run(
     played: RestartingEngine, notes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(EngineError) as caught:
-        list(played.generate(rows(3)))
+        list(played.generate(dying.rows(3)))
     assert str(caught.value) == (
         "model played: found a model's process that ended by exit status 3, and 6 deaths without a text in between; "
         "expected an engine that lives until a text is made. Run `aigc doctor`, and ask the system's log (`dmesg`) "
@@ -191,7 +183,7 @@ def test_an_engine_that_never_lives_stops_the_run(
 def test_rows_that_all_end_the_process_stop_the_run(played: RestartingEngine) -> None:
     made = list[Completion]()
     with pytest.raises(EngineError, match="SIGKILL, and 6 deaths without a text in between"):
-        made.extend(played.generate(rows(12, tuple(range(12)))))
+        made.extend(played.generate(dying.rows(12, tuple(range(12)))))
     assert 0 < len(made) < MOST_DEATHS
 
 
@@ -200,7 +192,7 @@ def test_none_means_later_in_another_process_too(played: RestartingEngine) -> No
     done = list[str]()
 
     def prompts() -> Iterator[Prompt | None]:
-        yield from rows(3)
+        yield from dying.rows(3)
         while len(done) < 2:
             yield None
         yield tiny.prompt("retry")
@@ -213,6 +205,14 @@ def test_none_means_later_in_another_process_too(played: RestartingEngine) -> No
 
 
 @by("be_killed")
+def test_a_process_that_ends_between_two_rounds_is_replaced(played: RestartingEngine, notes: Path) -> None:
+    assert len(list(played.generate(dying.rows(2)))) == 2
+    os.kill(of(played).pid, signal.SIGKILL)
+    assert not [made.fault for made in played.generate(dying.rows(3)) if made.fault]
+    assert len(dying.started(notes)) == 2
+
+
+@by("be_killed")
 def test_what_the_owner_of_the_prompts_raises_is_the_owners(played: RestartingEngine, notes: Path) -> None:
     def prompts() -> Iterator[Prompt]:
         yield tiny.prompt("a")
@@ -222,12 +222,12 @@ def test_what_the_owner_of_the_prompts_raises_is_the_owners(played: RestartingEn
         list(played.generate(prompts()))
     (left,) = dying.started(notes)
     assert dying.is_gone(left)
-    assert len(list(played.generate(rows(3)))) == 3
+    assert len(list(played.generate(dying.rows(3)))) == 3
 
 
 @by("be_killed")
 def test_a_round_that_is_given_up_ends_the_process(played: RestartingEngine, notes: Path) -> None:
-    completions = played.generate(rows(9))
+    completions = played.generate(dying.rows(9))
     next(completions)
     completions.close()  # type: ignore[attr-defined]
     (left,) = dying.started(notes)
@@ -246,7 +246,7 @@ def test_fewer_slots_are_told_and_stay_fewer_in_the_next_process(
 ) -> None:
     assert played.info() == dying.info_of(6)
     slots = Counter[int]()
-    for made in played.generate(rows(8, (5,))):
+    for made in played.generate(dying.rows(8, (5,))):
         slots[played.info().slots] += 1
         assert (made.fault is not None) == (made.request_id == "r5")
     assert slots == {3: 8}
@@ -267,7 +267,7 @@ def test_what_another_process_would_meet_too_is_no_reason_for_one(
     played: RestartingEngine, notes: Path, kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        list(played.generate(rows(2)))
+        list(played.generate(dying.rows(2)))
     assert str(caught.value).startswith(message)
     assert len(dying.started(notes)) == 1
 
@@ -321,72 +321,6 @@ def test_the_models_process_ends_with_the_one_that_drives_it(
     assert "Warning" not in said.decode()
     (left,) = dying.started(notes)
     assert dying.is_gone(left)
-
-
-# The parts -----------------------------------------------------------------------------------------------------------
-
-
-@given(
-    count=st.integers(1, 40),
-    poisonous=st.sets(st.integers(0, 39), max_size=3),
-    slots=st.integers(1, 12),
-    misfortunes=st.sets(st.integers(0, 200), max_size=4),
-)
-def test_every_row_is_done_once_and_only_those_to_blame_are_blamed(
-    count: int, poisonous: set[int], slots: int, misfortunes: set[int]
-) -> None:
-    """Against a machine that dies in every step with a poisonous row, and now and then for no row's reason."""
-    prompts = rows(count, tuple(poisonous))
-    ledger, done, blamed, steps, deaths = Ledger(prompts), Counter[str](), Counter[str](), 0, 0
-
-    def run_round() -> bool:
-        """Whether the machine lives through a round of the ledger."""
-        nonlocal steps
-        source, held = ledger.pull(), list[Prompt]()
-        while True:
-            while len(held) < slots and (prompt := next(source, None)):
-                held.append(prompt)
-            if not held:
-                return True
-            steps += 1
-            if any(map(dying.is_poisonous, held)) or (steps in misfortunes and len(held) > 1):
-                return False
-            done[held[0].request_id] += 1
-            ledger.take(Completion(request_id=held.pop(0).request_id, text="", finish_reason="stop"))
-
-    while ledger.has_work():
-        if run_round():
-            ledger.end_round()
-            continue
-        deaths += 1
-        if culprit := ledger.bury():
-            blamed[culprit.request_id] += 1
-    assert blamed == Counter(f"r{i}" for i in poisonous if i < count)
-    assert done == Counter(f"r{i}" for i in range(count) if i not in poisonous)
-    assert ledger.in_flight == 0
-    assert deaths <= len(misfortunes) + len(blamed) * (3 + slots.bit_length() * 2)
-
-
-@pytest.mark.parametrize(
-    ("text", "deadly", "memory"),
-    [
-        ("CUDA error: device-side assert triggered\nCUDA kernel errors might be", True, False),
-        ("CUDA error: an illegal memory access was encountered", True, False),
-        ("CUDA error: unspecified launch failure", True, False),
-        ("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`", True, False),
-        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True, False),
-        ("Triton Error [CUDA]: an illegal memory access was encountered", True, False),
-        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True, True),
-        ("CUDA error: out of memory", True, True),
-        ("CUDA out of memory. Tried to allocate 2.00 GiB", False, False),
-        ("mat1 and mat2 shapes cannot be multiplied (4x64 and 96x64)", False, False),
-        ("Expected all tensors to be on the same device, but found cuda:0 and cpu!", False, False),
-    ],
-)
-def test_what_a_context_dies_of_and_what_is_only_a_lack_of_memory(text: str, deadly: bool, memory: bool) -> None:
-    assert is_deadly(RuntimeError(text)) is deadly
-    assert is_out_of_memory(RuntimeError(text)) is memory
-    assert is_out_of_memory(torch.OutOfMemoryError(text))
 
 
 @pytest.mark.parametrize(
