@@ -114,11 +114,8 @@ def _no_gpu(seen: Hardware, driver: str, settings: EngineSettings) -> Finding:
     if settings.device == "cuda":
         return Finding(name="gpu", status="problem", found="none, and the settings ask for cuda",
                        remedy='Set device = "auto" under [engine], or run where there is a GPU.')
-    found = "none: the CPU does the work, many times slower"
-    if not seen.cpu_bf16:
-        found += "; it has no bfloat16 in hardware"
-    remedy = "" if seen.cpu_bf16 or settings.dtype == "float32" else 'Try dtype = "float32" under [engine].'
-    return Finding(name="gpu", status="warn", found=found, remedy=remedy)
+    how = "multiplies bfloat16" if seen.cpu_bf16 else "has no bfloat16, for which kernels of the engine stand in"
+    return Finding(name="gpu", status="warn", found=f"none: the CPU does the work, many times slower; it {how}")
 
 
 def driver_gpus() -> str:
@@ -165,10 +162,11 @@ def _model(settings: Settings, hardware: Hardware | None, memory_bytes: int | No
         return [Finding(name="model", status="problem", found=f"{name}: {exc.found}", remedy=exc.remedy)]
     speaks = ", ".join(ref.languages) if ref.languages else "unknown languages"
     found = f"{name}: whole, {ref.licence or 'unknown licence'}, {speaks}"
+    first = Finding(name="model", status="ok", found=found)
     if not ref.chat_template:
-        return [Finding(name="model", status="warn", found=f"{found}; without a chat template",
-                        remedy="Take an instruct model: a base model continues texts rather than follow instructions.")]
-    return [Finding(name="model", status="ok", found=found), *_fits(ref, hardware, memory_bytes)]
+        remedy = "Take an instruct model: a base model continues texts rather than follow instructions."
+        first = Finding(name="model", status="warn", found=f"{found}; without a chat template", remedy=remedy)
+    return [first, *_fits(ref, hardware, memory_bytes), *_sizes(ref, settings, hardware)]
 
 
 def _server(settings: Settings) -> Finding:
@@ -200,6 +198,20 @@ def _fits(ref: ModelRef, hardware: Hardware | None, memory_bytes: int | None) ->
     return [Finding(name="model memory", status="warn",
                     found=f"{room / GIB:.1f} GiB free of the {known.min_memory_gib:.0f} GiB that {ref.ref} should have",
                     remedy=f"Free memory, or take a smaller model, for example --model {DEFAULT_MODEL}.")]
+
+
+def _sizes(ref: ModelRef, settings: Settings, hardware: Hardware | None) -> list[Finding]:
+    """How many rows the engine will take at a time, and why. That torch is missing is told elsewhere."""
+    if hardware is None or settings.engine.name != "local":
+        return []
+    from aigc.engine.loader import device_for, sizes_for
+
+    try:
+        device = device_for(settings.engine)
+        sizes = sizes_for(ref.folder(), settings.engine, device)
+    except ModelError as exc:
+        return [Finding(name="engine", status="problem", found=f"{exc.place}: {exc.found}", remedy=exc.remedy)]
+    return [Finding(name="engine", status="ok", found=sizes.told(device.type))]
 
 
 def _hub() -> Finding:

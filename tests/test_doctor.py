@@ -74,6 +74,19 @@ def test_a_whole_model_is_fine_and_a_cut_one_a_problem(home: Path) -> None:
     assert (finding.status, finding.remedy) == ("problem", "Copy the folder again from where it came from.")
 
 
+def test_the_choice_of_slots_and_context_is_explained(home: Path) -> None:
+    config = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4,
+              "num_key_value_heads": 2, "max_position_embeddings": 2048, "vocab_size": 99}
+    write_model(home / "ours")
+    (home / "ours" / "config.json").write_text(json.dumps(config))
+    settings = Settings(run=RunSettings(model="./ours"), engine=EngineSettings(device="cpu", slots=7))
+    found = named("engine", settings)
+    assert found.status == "ok"
+    assert found.found.startswith("7 slots on cpu, of up to 2,048 tokens: of ")
+    # 2 layers of keys and values, 2 heads of 16 numbers, 2 bytes each: 256 bytes a token; 7 rows of 2,048 tokens.
+    assert found.found.endswith("(14,336 tokens of 0.2 KiB, shared by the rows as each needs)")
+
+
 def test_a_base_model_is_warned_of(home: Path) -> None:
     finding = named("model", run(model=str(write_model(home / "mine"))))
     assert finding.status == "warn"

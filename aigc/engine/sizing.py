@@ -14,6 +14,7 @@ from aigc.settings import EngineSettings
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+GIB = 1 << 30
 CPU_SLOTS = 256
 """Tokens in a step on a CPU: its matrix products are as fast as they get there."""
 CUDA_SLOTS = 1024
@@ -46,6 +47,16 @@ class Sizes:
         self.pages = max(min(held, most * -(-wanted // PAGE)), 4) + 1
         self.context = min(wanted, (self.pages - 1) * PAGE)
         self.slots = settings.slots or self._fitting(most)
+
+    def told(self, device: str) -> str:
+        """The sizes and what they come from, in a line for people."""
+        room = (self.pages - 1) * PAGE
+        cache_gib, row_kib = room * self.bytes_per_token / GIB, self.bytes_per_token / 1024
+        return (
+            f"{self.slots} slots on {device}, of up to {self.context:,} tokens: of {self.memory_bytes / GIB:.1f} GiB "
+            f"the weights take {self.weights_bytes / GIB:.1f}, keys and values at most {cache_gib:.1f} "
+            f"({room:,} tokens of {row_kib:.1f} KiB, shared by the rows as each needs)"
+        )
 
     def pages_for(self, slots: int) -> int:
         """Pages with `slots` of them: where memory ran out at the full count, fewer slots also take less."""

@@ -22,10 +22,11 @@ VECTORS = 2
 """Vectors of a panel's width."""
 DIRECT_TILES = 2
 """Up to as many tiles a panel is widened as it is used; for more it is widened once, into scratch."""
-WIDE = 64
-"""Panels a thread from which several are taken together, so that a row's outputs are written in whole lines."""
 SCRATCH_BYTES = 1 << 18
-"""Of panels taken together: half of a small second-level cache."""
+"""Of panels that are taken together, so that a tile's inputs are read and its outputs written in long runs: half of a
+small second-level cache."""
+ITEMS = 4
+"""Shares of the work a thread takes at least, so that one that is held up holds nobody up."""
 UNROLL = 4
 Range: TypeAlias = tuple[Value, Value]
 
@@ -66,12 +67,13 @@ class Product:
         wide[: len(rows)] = rows
         wide[len(rows) :] = 0.0
         out = torch.empty(tiles * self.tile, panels * self.panel, dtype=packed.dtype)
-        together = self._together if panels >= WIDE * threads else 1
+        rounds = -(-panels // (threads * self._together))
+        together = -(-panels // (threads * rounds))
         scratch = torch.empty(threads * together * self.inputs * self.panel, dtype=torch.float32)
         counters = (ctypes.c_int64 * 2)()
         place = ctypes.addressof(counters)
         pointers = [tensor.data_ptr() for tensor in (wide, packed, bias, out, scratch)]
-        blocks = max(1, min(tiles // 4, -(-4 * threads // panels)))
+        blocks = max(1, min(tiles // 4, -(-ITEMS * threads // -(-panels // together))))
         self._kernel.run(_Arguments(*pointers, place, place + 8, panels, tiles, blocks, together))
         return out
 
