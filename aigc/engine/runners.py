@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 
 from aigc.engine.attention import NAME, page_attention
 from aigc.engine.cache import CacheShape, PagedCache, Placement
-from aigc.engine.device import to_device
+from aigc.engine.device import fill, to_device
+from aigc.engine.graphs import Capturer, CudaGraphs, Eager, Shape, StepInputs, Steps
 from aigc.engine.pages import PAGE, Lease, Pages
 from aigc.engine.plan import PREVIOUS, Plan
 from aigc.engine.sizing import is_out_of_memory
@@ -21,16 +22,12 @@ if TYPE_CHECKING:
 PROBE_TOKENS = 24
 WIDTHS = sorted({1 << n for n in range(1, 13)} | {3 << n for n in range(1, 12)})
 """Widths to try: powers of two, and what lies half-way between them. Not 1, which is a kernel of another kind."""
+LEAST_CUDA_WIDTH = 8
+"""Below it a GPU takes no less time, and every width is a graph more."""
+CUDA_ASKED_EVERY = 4
+"""On a GPU logits are computed for every fourth width below a step's own, a quarter each: fewer graphs, too."""
 
 _log = logging.getLogger(__name__)
-
-
-class StepInputs(NamedTuple):
-    """What a forward pass is given: tokens int64 [width], where they stand, and which are asked for, int64."""
-
-    tokens: torch.Tensor
-    placement: Placement
-    sampled: torch.Tensor
 
 
 class Runner(Protocol):
@@ -51,10 +48,39 @@ class Runner(Protocol):
         """Take the room back."""
 
     def step(self, plan: Plan) -> torch.Tensor:
-        """Feed the plan's tokens. Returns float32 logits [sampled, vocabulary]."""
+        """Feed the plan's tokens. Returns float32 logits [sampled, vocabulary].
+
+        They may be changed in place, and are to be used before the next step is made, which may take their memory.
+        """
 
     def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
         """The tokens just chosen for `rows`, which a plan may name as `PREVIOUS`."""
+
+
+class FlatPass:
+    """The model over one sequence of all tokens of a step, whosever they are. Steps read the page table and the tokens
+    chosen last where they lie at the time, so that a captured one stays right."""
+
+    def __init__(self, model: PreTrainedModel, slots: int, pages: int, context: int) -> None:
+        self.cache = PagedCache(CacheShape(model.config, model.dtype), pages, model.device)
+        # One row more than there are slots: padding belongs to it, and writes to the scratch page.
+        self.last = torch.zeros(slots + 1, dtype=torch.int64, device=model.device)
+        self.table = torch.zeros(slots + 1, -(-context // PAGE), dtype=torch.int32, device=model.device)
+        self._model = model
+
+    def __call__(self, inputs: StepInputs) -> torch.Tensor:
+        """Logits [asked, vocabulary] in the model's type."""
+        self.cache.place(Placement(inputs.rows, inputs.positions, self.table))
+        tokens = torch.where(inputs.tokens == PREVIOUS, self.last[inputs.rows.long()], inputs.tokens.long())
+        output = self._model(
+            input_ids=tokens.unsqueeze(0),
+            position_ids=inputs.positions.long().unsqueeze(0),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=inputs.sampled.long(),
+            page_cache=self.cache,
+        )
+        return cast("torch.Tensor", output.logits[0])
 
 
 class PagedRunner:
@@ -63,50 +89,53 @@ class PagedRunner:
     A width is used only if `find_widths` saw it compute bit for bit what the full width computes.
     """
 
-    def __init__(self, model: PreTrainedModel, slots: int, pages: int, context: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, slots: int, pages: int, context: int, capturer: Capturer | None = None
+    ) -> None:
         self.slots, self.invariant, self.model = slots, True, model
         self.widths = [slots]
         self._device = model.device
         self._pages = Pages(pages)
         self._leases: dict[int, Lease] = {}
-        self._cache = PagedCache(CacheShape(model.config, model.dtype), pages, model.device)
-        # One row more than there are slots: padding belongs to it, and writes to the scratch page.
-        self._last = torch.zeros(slots + 1, dtype=torch.int64, device=model.device)
-        self._table = torch.zeros(slots + 1, -(-context // PAGE), dtype=torch.int32, device=model.device)
+        self._reading: dict[int, int] = {}
+        """Rows whose prompt is not yet all in the cache, and its length."""
+        self._pass = FlatPass(model, slots, pages, context)
+        self._steps = Steps(self._pass, slots, model.device, capturer or Eager())
 
     @property
     def windows(self) -> set[int]:
-        return self._cache.windows
+        return self._pass.cache.windows
 
     def open(self, row: int, tokens: Sequence[int], total: int) -> int | None:
         lease = self._pages.lease(tokens, total)
         if lease is None:
             return None
-        self._leases[row] = lease
-        self._table[row, : len(lease.pages)] = torch.tensor(lease.pages, dtype=torch.int32, device=self._device)
+        self._leases[row], self._reading[row] = lease, len(tokens)
+        fill(self._pass.table[row, : len(lease.pages)], lease.pages)
         return lease.shared
 
     def close(self, row: int) -> None:
         self._pages.release(self._leases.pop(row))
+        self._reading.pop(row, None)
 
     def step(self, plan: Plan) -> torch.Tensor:
-        for row, position in zip(plan.rows, plan.positions, strict=True):
-            self._pages.computed(self._leases[row], position + 1)
-        return self._step_at(self._width(len(plan)), plan)
+        if self._reading:
+            self._note_computed(plan)
+        return self._steps.run(plan, self._shape(plan))
 
     def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
-        self._last[to_device(rows, self._device)] = tokens
+        self._pass.last[to_device(rows, self._device, torch.int64)] = tokens
 
     def find_widths(self) -> None:
         """Try smaller widths, and the full width with its tokens in another order.
 
         All rows get the same first page and each another next token. Reduction order depends on shapes and not on data,
-        so widths that agree bit for bit on every row here agree on all rows.
+        so widths that agree bit for bit on every row here agree on all rows. The same holds for the logits of a part of
+        a step's tokens, whose number is one of the widths. A graph is compared when it is captured.
         """
         page = probe_tokens(self.model, PAGE)
         for row in range(self.slots):
-            token = (31 * row + 5) % int(self.model.config.vocab_size)
-            if self.open(row, [*page, token], PAGE + 1) is None:
+            if self.open(row, [*page, self._probe_token(row)], PAGE + 1) is None:
                 raise MemoryError("a cache too small for its slots")
             if row == 0:
                 self._read_at_full_width(page)
@@ -114,57 +143,48 @@ class PagedRunner:
         for row in range(self.slots):
             self.close(row)
 
+    def _probe_token(self, row: int) -> int:
+        return (31 * row + 5) % int(self.model.config.vocab_size)
+
     def _read_at_full_width(self, page: list[int]) -> None:
         for start in range(0, PAGE, self.slots):
             plan = Plan()
             plan.feed(0, page[start : start + self.slots], start, sample=True)
-            self._step_at(self.slots, plan)
-        self._pages.computed(self._leases[0], PAGE)
+            self.step(plan)
 
     def _agreeing(self) -> list[int]:
         def logits(rows: list[int]) -> torch.Tensor:
             plan = Plan()
             for row in rows:
-                plan.feed(row, [(31 * row + 5) % int(self.model.config.vocab_size)], PAGE, sample=True)
-            return self._step_at(len(rows), plan)
+                plan.feed(row, [self._probe_token(row)], PAGE, sample=True)
+            return self._steps.run(plan, Shape(len(rows), len(rows)))
 
-        expected = logits(list(range(self.slots)))
+        expected = logits(list(range(self.slots))).clone()
 
         def agrees(width: int) -> bool:
             order = [(row + self.slots // 2 + 1) % self.slots for row in range(width)]
-            return torch.equal(logits(order), expected[order])
+            return torch.equal(logits(order), expected[to_device(order, self._device, torch.int64)])
 
         self.invariant = agrees(self.slots)
-        tried = [width for width in WIDTHS if width < self.slots]
+        least = LEAST_CUDA_WIDTH if self._device.type == "cuda" else 2
+        tried = [width for width in WIDTHS if least <= width < self.slots]
         return [width for width in tried if self.invariant and agrees(width)] + [self.slots]
 
-    def _width(self, tokens: int) -> int:
-        return next(width for width in self.widths if width >= tokens)
+    def _shape(self, plan: Plan) -> Shape:
+        """The least width that holds the plan, and of it and the widths below, the least that holds what is asked."""
+        width = next(width for width in self.widths if width >= len(plan))
+        below = [each for each in reversed(self.widths) if each <= width]
+        if self._device.type == "cuda":
+            below = below[::CUDA_ASKED_EVERY]
+        return Shape(width, min(each for each in below if each >= len(plan.sampled)))
 
-    def _step_at(self, width: int, plan: Plan) -> torch.Tensor:
-        """Logits [sampled, vocabulary] of a plan padded to `width`; what is asked for has widths of its own."""
-        idle, to = width - len(plan), self._device
-        asked = self._width(len(plan.sampled)) if plan.sampled else self.widths[0]
-        rows = to_device(plan.rows + [self.slots] * idle, to, torch.int32)
-        positions = to_device(plan.positions + [0] * idle, to, torch.int32)
-        tokens = to_device(plan.tokens + [0] * idle, to)
-        sampled = to_device(plan.sampled + [0] * (min(asked, width) - len(plan.sampled)), to)
-        with torch.inference_mode():
-            tokens = torch.where(tokens == PREVIOUS, self._last[rows.long()], tokens)
-            logits = self._forward(StepInputs(tokens, Placement(rows, positions, self._table), sampled))
-            return logits[: len(plan.sampled)].float()
+    def _note_computed(self, plan: Plan) -> None:
+        last = dict(zip(plan.rows, plan.positions, strict=True))
+        for row in self._reading.keys() & last.keys():
+            self._pages.computed(self._leases[row], last[row] + 1)
+            if last[row] + 1 >= self._reading[row]:
+                del self._reading[row]
 
-    def _forward(self, inputs: StepInputs) -> torch.Tensor:
-        self._cache.place(inputs.placement)
-        output = self.model(
-            input_ids=inputs.tokens.unsqueeze(0),
-            position_ids=inputs.placement.positions.long().unsqueeze(0),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=inputs.sampled,
-            page_cache=self._cache,
-        )
-        return cast("torch.Tensor", output.logits[0])
 
 class RowRunner:
     """Each row through the model's own cache: slow, right for every architecture, and as reproducible."""
@@ -181,8 +201,9 @@ class RowRunner:
         del self._caches[row]
 
     def step(self, plan: Plan) -> torch.Tensor:
-        logits = [(self._forward(row, tokens), sampled) for row, tokens, sampled in plan.pieces()]
-        return torch.stack([found for found, sampled in logits if sampled])
+        pieces = plan.pieces()
+        logits = torch.stack([self._forward(row, tokens) for row, tokens, _ in pieces])
+        return logits[[at for at, (_, _, sampled) in enumerate(pieces) if sampled]]
 
     def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
         """Nothing to keep: plans for this runner name every token."""
@@ -214,13 +235,16 @@ def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) ->
         trial = PagedRunner(model, PROBE_TOKENS, 4, 2 * PAGE)
         if _close(_probe(trial), expected) and _knows_windows(model, trial.windows):
             del trial
-            runner = PagedRunner(model, slots, pages, context)
+            on_gpu = model.device.type == "cuda"
+            runner = PagedRunner(model, slots, pages, context, CudaGraphs(model.device) if on_gpu else Eager())
             runner.find_widths()
+            runner.invariant &= not _mixes_positions(model, context)
             return runner
-    except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+    except (AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError) as exc:
         if is_out_of_memory(exc):
             raise
-        # Whatever way the architecture differs, its own cache is right.
+        # Whatever way the architecture differs, its own cache is right. On a GPU it may also be Triton, or the C
+        # compiler it needs, that is missing: the message says so.
         _log.info("%s does not run over pages (%s: %s)", type(model).__name__, type(exc).__name__, exc)
     model.set_attn_implementation(previous)
     return RowRunner(model, slots)
@@ -239,7 +263,7 @@ def _probe(runner: Runner) -> torch.Tensor:
     for start, end in ((0, PROBE_TOKENS - 2), (PROBE_TOKENS - 2, PROBE_TOKENS - 1), (PROBE_TOKENS - 1, PROBE_TOKENS)):
         plan = Plan()
         plan.feed(0, tokens[start:end], start, sample=True)
-        steps.append(runner.step(plan)[0])
+        steps.append(runner.step(plan)[0].clone())
     return torch.stack(steps)
 
 
@@ -260,3 +284,14 @@ def _knows_windows(model: PreTrainedModel, seen: set[int]) -> bool:
     if kinds and "sliding_attention" not in kinds:
         stated = None
     return kinds <= {"full_attention", "sliding_attention"} and seen == ({int(stated)} if stated else set())
+
+
+def _mixes_positions(model: PreTrainedModel, context: int) -> bool:
+    """Whether how far one row has come may change how the positions of all rows in its step are encoded.
+
+    LongRoPE (Phi-3 and later) has frequencies for short texts and others for long ones, and takes those of the longest.
+    """
+    stated = getattr(model.config, "rope_parameters", None) or {}
+    each = [stated, *(kind for kind in stated.values() if isinstance(kind, dict))]  # some have them by kind of layer
+    lengths = [kind.get("original_max_position_embeddings") for kind in each if kind.get("rope_type") == "longrope"]
+    return any(context > length for length in lengths if length)
