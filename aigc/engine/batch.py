@@ -68,9 +68,10 @@ class Batch:
         read = self._runner.open(slot, tokens, len(tokens) + prompt.sampling.max_new_tokens)
         if read is None:
             raise NoRoom
+        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens, may_end=matcher is not None)
+        # Last, when nothing can fail any more: a prompt that was not taken in is still its caller's.
         self._free.pop()
         self.rows[slot] = Row(prompt, tokens, matcher, slot, read, time.perf_counter())
-        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens, may_end=matcher is not None)
         return None
 
     @torch.inference_mode()

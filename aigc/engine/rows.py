@@ -82,8 +82,8 @@ class Row:
 
     def _complete(self, tokenizer: Tokenizer, reason: FinishReason) -> Completion:
         text = _text(tokenizer, self.tokens)
-        for stop in self.prompt.sampling.stop:
-            text = text.split(stop, 1)[0]
+        found = [at for stop in self.prompt.sampling.stop if (at := text.find(stop)) >= 0]
+        text = text[: min(found, default=None)]  # all of them in the whole text: one may end inside another
         return Completion(
             request_id=self.prompt.request_id,
             text=text,

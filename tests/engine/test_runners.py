@@ -104,10 +104,7 @@ def test_an_architecture_that_pages_cannot_carry_runs_row_by_row(caplog: pytest.
     assert greedy(runner, PROMPTS, 60) == expected
 
 
-@pytest.mark.parametrize("kind", [
-    "Llama",
-    pytest.param("GPTNeo", marks=pytest.mark.xfail(reason="RowRunner stacks no logits", strict=False)),
-])
+@pytest.mark.parametrize("kind", ["Llama", "GPTNeo"])
 def test_a_step_may_ask_for_no_token_and_a_prompt_be_read_in_pieces(kind: str) -> None:
     expected = generated(tiny.model(kind), PROMPTS[3:4])
     runner = open_runner(tiny.model(kind), 8, 64, 128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import transformers
@@ -19,6 +20,14 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+class Made(NamedTuple):
+    """What has to be the same of two completions of one prompt."""
+
+    text: str
+    finish_reason: str
+    tokens_out: int
 
 
 def tokenizer(*, chat: bool = True) -> PreTrainedTokenizerFast:
@@ -100,6 +109,6 @@ def prompt(
     )
 
 
-def texts(completions: list[Completion]) -> dict[str, tuple[str, str]]:
-    """Text and finish reason by request."""
-    return {c.request_id: (c.text, c.finish_reason) for c in completions}
+def texts(completions: list[Completion]) -> dict[str, Made]:
+    """What was made, by request."""
+    return {made.request_id: Made(made.text, made.finish_reason, made.tokens_out) for made in completions}
