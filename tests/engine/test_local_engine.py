@@ -1,21 +1,26 @@
+"""The engine as its callers see it: texts that depend on nothing but their prompt, and rows that fail alone."""
+
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.engine.local import LocalEngine
+from aigc.engine.pages import PAGE
+from aigc.engine.plan import Plan
 from aigc.engine.runners import PagedRunner
 from aigc.models import ModelRef
 from aigc.records import Completion, Message, Prompt
 
 from . import tiny
+from .tiny import Made, texts
 
 SCHEMA = json.dumps(
     {
@@ -33,46 +38,96 @@ SCHEMA = json.dumps(
         },
     }
 )
+SHARED = "The house style, which every prompt of a type begins with, is longer than three pages. "
 PROMPTS = [
     tiny.prompt("a"),
     tiny.prompt("b", "x " * 60, temperature=0.0, top_k=0),
     tiny.prompt("c", schema=SCHEMA, max_new_tokens=200),
     tiny.prompt("d", "short", top_p=0.8, repetition_penalty=1.2),
-    tiny.prompt("e", "中文也行", max_new_tokens=40),
-    tiny.prompt("f", top_k=0, top_p=0.9),
+    tiny.prompt("e", "中文也行", max_new_tokens=40, stop=["7", "q"]),
+    tiny.prompt("f", top_k=0, top_p=0.9, temperature=2.0, min_new_tokens=12),
     tiny.prompt("g", schema=SCHEMA, temperature=0.0, max_new_tokens=200),
+    tiny.prompt("h", SHARED + "One."),
+    tiny.prompt("i", SHARED + "Two.", repetition_penalty=1.1),
+    tiny.prompt("j", SHARED + "One.", max_new_tokens=1),
 ]
+assert len(SHARED) > 3 * PAGE
+
+
+class Case:
+    """An engine, and what it makes of each prompt by itself."""
+
+    def __init__(self, ref: ModelRef, slots: int, dtype: str) -> None:
+        self.engine = tiny.engine(ref, slots=slots, dtype=dtype)
+        self.alone: dict[str, Made] = {}
+        for prompt in PROMPTS:
+            self.alone |= texts(list(self.engine.generate([prompt])))
+
+    def expected(self, prompts: list[Prompt]) -> dict[str, Made]:
+        return {prompt.request_id: self.alone[prompt.request_id] for prompt in prompts}
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def case(llama: ModelRef, request: pytest.FixtureRequest) -> Case:
+    return Case(llama, {"float32": 4, "bfloat16": 8}[request.param], request.param)
 
 
 @pytest.fixture(scope="module")
-def engine(llama: ModelRef) -> LocalEngine:
-    return tiny.engine(llama)
+def plain(llama: ModelRef) -> Case:
+    return Case(llama, 4, "float32")
 
 
 @pytest.fixture(scope="module")
-def alone(engine: LocalEngine) -> dict[str, tuple[str, str]]:
-    """What each prompt gives by itself."""
-    made: list[Completion] = []
-    for prompt in PROMPTS:
-        made += engine.generate([prompt])
-    return tiny.texts(made)
+def engine(plain: Case) -> LocalEngine:
+    return plain.engine
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(order=st.permutations(PROMPTS), size=st.integers(2, len(PROMPTS)))
-def test_a_rows_text_is_the_same_alone_and_in_any_batch(
-    engine: LocalEngine, alone: dict[str, tuple[str, str]], order: list[Prompt], size: int
-) -> None:
-    found = tiny.texts(list(engine.generate(order[:size])))
-    assert found == {prompt.request_id: alone[prompt.request_id] for prompt in order[:size]}
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_a_rows_text_is_the_same_alone_and_in_any_batch(case: Case, data: st.DataObject) -> None:
+    """Any order and neighbours; prompts that wait, prompts that come as retries do; a step ahead as on a GPU."""
+    chosen = data.draw(st.permutations(PROMPTS))[: data.draw(st.integers(2, len(PROMPTS)))]
+    retries = data.draw(st.integers(0, len(chosen) - 1))
+    waits = data.draw(st.lists(st.integers(0, 6), min_size=len(chosen), max_size=len(chosen)))
+    case.engine._ahead = data.draw(st.integers(0, 1))
+    done: list[Completion] = []
+
+    def prompts() -> Iterator[Prompt | None]:
+        for taken, prompt in enumerate(chosen):
+            for _ in range(waits[taken]):
+                if len(done) < taken:  # something is in flight
+                    yield None
+            while len(done) < taken - (len(chosen) - retries) + 1:  # the first retry joins when a text is made
+                yield None
+            yield prompt
+
+    for made in case.engine.generate(prompts()):
+        done.append(made)
+    assert texts(done) == case.expected(chosen)
 
 
-def test_a_rows_text_is_the_same_in_bfloat16(llama: ModelRef) -> None:
-    engine = tiny.engine(llama, slots=8, dtype="bfloat16")
-    together = tiny.texts(list(engine.generate(PROMPTS)))
-    reverse = tiny.texts(list(engine.generate(PROMPTS[::-1])))
-    single = {k: v for prompt in PROMPTS for k, v in tiny.texts(list(engine.generate([prompt]))).items()}
-    assert together == reverse == single
+def test_a_text_does_not_depend_on_how_its_prompt_was_read(llama: ModelRef) -> None:
+    """In pieces of a few tokens, or whole: steps of one width where `slots` are the same for all."""
+    made = tiny.engine(llama, slots=8, dtype="bfloat16")
+    first = texts(list(made.generate(PROMPTS)))
+    again = texts(list(made.generate(PROMPTS[::-1])))  # pages of the first time are shared now
+    fresh = texts(list(tiny.engine(llama, slots=8, dtype="bfloat16").generate(PROMPTS[::-1])))
+    assert first == again == fresh
+
+
+def test_what_rows_share_is_read_once(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, read = PagedRunner.step, 0
+
+    def counted(self: PagedRunner, plan: Plan) -> torch.Tensor:
+        nonlocal read
+        read += len(plan)
+        return step(self, plan)
+
+    engine = tiny.engine(llama)
+    list(engine.generate([PROMPTS[7]]))
+    monkeypatch.setattr(PagedRunner, "step", counted)
+    (made,) = engine.generate([PROMPTS[7]])
+    assert read == made.tokens_in % PAGE + made.tokens_out - 1
 
 
 def test_another_seed_gives_another_text(engine: LocalEngine) -> None:
@@ -81,7 +136,7 @@ def test_another_seed_gives_another_text(engine: LocalEngine) -> None:
 
 
 def test_every_structured_output_that_ended_by_itself_parses(engine: LocalEngine) -> None:
-    prompts = [tiny.prompt(f"p{seed}", schema=SCHEMA, seed=seed, max_new_tokens=400) for seed in range(24)]
+    prompts = [tiny.prompt(f"p{seed}", schema=SCHEMA, seed=seed, max_new_tokens=400) for seed in range(12)]
     for made in engine.generate(prompts):
         assert made.finish_reason == "stop", made
         found = json.loads(made.text)
@@ -104,6 +159,23 @@ def test_a_stop_string_ends_the_text_before_it(engine: LocalEngine) -> None:
     assert made.text == whole.text.split(stop, 1)[0]
 
 
+def test_a_text_that_would_end_early_goes_on_until_it_has_its_least_tokens(engine: LocalEngine) -> None:
+    """Up to where it would have ended it is the same; a form is complete when it is complete."""
+    def asked(**sampling: object) -> list[Completion]:
+        prompts = [tiny.prompt(f"{seed}", seed=seed, temperature=5.0, top_k=0, **sampling) for seed in range(12)]
+        return sorted(engine.generate(prompts), key=lambda made: int(made.request_id))
+
+    free, held = asked(), asked(min_new_tokens=20)
+    assert min(made.tokens_out for made in free) < 10
+    assert all(made.tokens_out >= 20 for made in held)
+    assert all(long.text.startswith(short.text) for short, long in zip(free, held, strict=True)
+               if short.finish_reason == "stop")
+    form = {"schema": SCHEMA, "max_new_tokens": 200}
+    (plain,), (longer,) = (engine.generate([tiny.prompt("c", **form, min_new_tokens=least)]) for least in (0, 199))  # type: ignore[arg-type]
+    assert plain.finish_reason == "stop"
+    assert (longer.text, longer.tokens_out) == (plain.text, plain.tokens_out)
+
+
 BAD = {
     "empty": (tiny.prompt("empty", "  "), "empty_prompt", "some text"),
     "long": (tiny.prompt("long", "x" * 600), "prompt_too_long", "at most 488"),
@@ -114,18 +186,40 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_prompt_fails_alone_with_its_reason(
-    engine: LocalEngine, alone: dict[str, tuple[str, str]], name: str
-) -> None:
+def test_a_bad_prompt_fails_alone_with_its_reason(plain: Case, name: str) -> None:
     prompt, code, expected = BAD[name]
-    found = {made.request_id: made for made in engine.generate([PROMPTS[0], prompt, PROMPTS[1]])}
-    fault = found[name].fault
-    assert fault is not None
-    assert (fault.code, found[name].finish_reason, found[name].text) == (code, "error", "")
-    assert expected in fault.expected
-    assert fault.remedy
-    for other in ("a", "b"):
-        assert (found[other].text, found[other].finish_reason) == alone[other]
+    found = {made.request_id: made for made in plain.engine.generate([PROMPTS[0], prompt, *PROMPTS[1:4]])}
+    bad = found.pop(name)
+    assert bad.fault is not None
+    assert (bad.fault.code, bad.finish_reason, bad.text) == (code, "error", "")
+    assert expected in bad.fault.expected
+    assert bad.fault.remedy
+    assert texts(list(found.values())) == plain.expected(PROMPTS[:4])
+
+
+def test_a_row_whose_logits_are_not_numbers_fails_alone(plain: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, step, broken = PagedRunner.open, PagedRunner.step, set[int]()
+
+    def marked(self: PagedRunner, row: int, tokens: list[int], total: int) -> int | None:
+        broken.add(row) if total == len(tokens) + 77 else broken.discard(row)
+        return opened(self, row, tokens, total)
+
+    def poisoned(self: PagedRunner, plan: Plan) -> torch.Tensor:
+        logits = step(self, plan)
+        for at, index in enumerate(plan.sampled):
+            if plan.rows[index] in broken and plan.positions[index] > 50:
+                logits[at, 5] = torch.nan
+        return logits
+
+    monkeypatch.setattr(PagedRunner, "open", marked)
+    monkeypatch.setattr(PagedRunner, "step", poisoned)
+    bad = tiny.prompt("bad", max_new_tokens=77)
+    found = {made.request_id: made for made in plain.engine.generate([*PROMPTS[:2], bad, *PROMPTS[2:]])}
+    made = found.pop("bad")
+    assert made.fault
+    assert (made.fault.code, made.finish_reason, made.text) == ("no_token", "error", "")
+    assert 0 < made.tokens_out < 20
+    assert texts(list(found.values())) == plain.expected(PROMPTS)
 
 
 def test_none_means_later_and_a_retry_joins_the_running_batch(engine: LocalEngine) -> None:
@@ -148,55 +242,26 @@ def test_none_means_later_and_a_retry_joins_the_running_batch(engine: LocalEngin
     assert done[-1] == "long"
 
 
-def test_out_of_memory_goes_on_with_half_the_slots(
-    llama: ModelRef,
-    alone: dict[str, tuple[str, str]],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    decode = PagedRunner.decode
+def test_five_thousand_prompts_are_taken_no_faster_than_there_are_slots(llama: ModelRef) -> None:
+    slots, taken, done = 128, 0, 0
 
-    def scarce(self: PagedRunner, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        if len(tokens) > 2:
-            raise torch.OutOfMemoryError("played")
-        return decode(self, tokens, lengths)
+    def prompts() -> Iterator[Prompt]:
+        nonlocal taken
+        for number in range(5000):
+            assert taken - done <= slots
+            taken += 1
+            yield tiny.prompt(str(number), f"{number}", max_new_tokens=1 + number % 2)
 
-    monkeypatch.setattr(PagedRunner, "decode", scarce)
-    engine = tiny.engine(llama)
-    with caplog.at_level(logging.WARNING, "aigc"):
-        found = tiny.texts(list(engine.generate(PROMPTS)))
-    assert sorted(found) == sorted(alone)
-    assert engine.info().slots == 2
-    assert "out of memory at 4 slots: going on with 2" in caplog.text
+    for _ in tiny.engine(llama, slots=slots).generate(prompts()):
+        assert taken - done <= slots + 1
+        done += 1
+    assert done == 5000
 
 
-def test_a_prompt_that_never_fits_fails_alone(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
-    prefill = PagedRunner.prefill
-
-    def scarce(self: PagedRunner, slot: int, tokens: list[int]) -> torch.Tensor:
-        if len(tokens) > 100:
-            raise torch.OutOfMemoryError("played")
-        return prefill(self, slot, tokens)
-
-    monkeypatch.setattr(PagedRunner, "prefill", scarce)
-    found = {
-        made.request_id: made
-        for made in tiny.engine(llama).generate([PROMPTS[0], tiny.prompt("big", "y" * 200), PROMPTS[3]])
-    }
-    assert found["big"].fault
-    assert found["big"].fault.code == "out_of_memory"
-    assert found["a"].fault is None
-    assert found["d"].fault is None
-
-
-def test_a_model_without_a_chat_template_gets_a_plain_layout(tmp_path_factory: pytest.TempPathFactory) -> None:
-    ref = tiny.saved(tmp_path_factory.mktemp("gpt2"), "GPT2", chat=False)
-    engine = tiny.engine(ref)
-    prompt = msgspec.structs.replace(
-        tiny.prompt("a", max_new_tokens=4),
-        messages=[Message(role="system", content="Be brief."), Message(role="user", content="Hi")],
-    )
-    (made,) = engine.generate([prompt])
+def test_a_model_without_a_chat_template_gets_a_plain_layout(tmp_path: Path) -> None:
+    engine = tiny.engine(tiny.saved(tmp_path, "GPT2", chat=False))
+    messages = [Message(role="system", content="Be brief."), Message(role="user", content="Hi")]
+    (made,) = engine.generate([msgspec.structs.replace(tiny.prompt("a", max_new_tokens=4), messages=messages)])
     assert made.fault is None
     assert made.tokens_in == len("Be brief.\n\nHi\n\nAnswer:\n")
 
@@ -204,32 +269,21 @@ def test_a_model_without_a_chat_template_gets_a_plain_layout(tmp_path_factory: p
 def test_info_is_known_before_the_weights_are_loaded(llama: ModelRef) -> None:
     engine = tiny.engine(llama, slots=3)
     info = engine.info()
-    assert (info.engine, info.model_digest, info.dtype, info.device, info.slots) == (
-        "local",
-        "sha256:tiny",
-        "float32",
-        "cpu",
-        3,
-    )
+    found = (info.engine, info.model_digest, info.dtype, info.device, info.slots)
+    assert found == ("local", "sha256:tiny", "float32", "cpu", 3)
     assert info.versions["torch"] == torch.__version__
     assert engine._loaded is None
 
 
-def test_a_chat_template_without_a_system_role_gets_the_instructions_in_the_users_turn(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder = tmp_path_factory.mktemp("gemma-like")
-    ref = tiny.saved(folder)
+def test_a_chat_template_without_a_system_role_gets_the_instructions_in_the_users_turn(tmp_path: Path) -> None:
+    ref = tiny.saved(tmp_path)
     tokenizer = tiny.tokenizer()
-    tokenizer.chat_template = (
-        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-        + tiny.CHATML
-    )
-    tokenizer.save_pretrained(folder)
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    tokenizer.chat_template = refusal + tiny.CHATML
+    tokenizer.save_pretrained(tmp_path)
     messages = [Message(role="system", content="Be brief."), Message(role="user", content="Hi")]
-    (made,) = tiny.engine(ref).generate(
-        [msgspec.structs.replace(tiny.prompt("a", max_new_tokens=3), messages=messages)]
-    )
+    prompt = msgspec.structs.replace(tiny.prompt("a", max_new_tokens=3), messages=messages)
+    (made,) = tiny.engine(ref).generate([prompt])
     assert made.fault is None
     assert made.tokens_in == 3 + len("user\nBe brief.\n\nHi\nassistant\n")
 
@@ -241,10 +295,3 @@ def test_what_the_owner_of_the_prompts_raises_is_not_taken_for_the_models(engine
 
     with pytest.raises(MemoryError, match="of the sheet"):
         list(engine.generate(prompts()))
-
-
-def test_fewer_slots_where_rows_would_not_have_room(monkeypatch: pytest.MonkeyPatch, llama: ModelRef) -> None:
-    monkeypatch.setattr("aigc.engine.sizing.memory_bytes", lambda _device: 12_000_000)
-    sizes = tiny.engine(llama, slots=0).info()
-    assert 1 <= sizes.slots < 64
-    assert sizes.slots.bit_count() == 1
