@@ -52,6 +52,7 @@ class Batch:
         """Prompts in flight, the oldest first."""
         return [row.prompt for row in self.rows.values()]
 
+    @torch.inference_mode()
     def admit(self, prompt: Prompt) -> Completion | None:
         """Take a prompt in. Returns its completion where it fails at once.
 
