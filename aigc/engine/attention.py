@@ -81,7 +81,7 @@ def reference(
     window: int = 0,
     soft_cap: float = 0.0,
 ) -> torch.Tensor:
-    """What the kernels compute, plainly, in float32: [tokens, heads, head_dim] for `query` [heads, tokens, head_dim]."""
+    """What the kernels compute, plainly, in float32: [tokens, heads, head_dim] of `query` [heads, tokens, head_dim]."""
     heads, tokens, dim = query.shape
     attended = torch.empty(tokens, heads, dim, dtype=query.dtype, device=query.device)
     group = heads // keys.shape[2]

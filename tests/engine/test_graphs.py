@@ -14,7 +14,7 @@ from aigc.engine.attention import NAME, page_attention
 from aigc.engine.device import fill, to_device
 from aigc.engine.graphs import MOST_GRAPHS, Eager, NotCapturedError, Output, Run, Shape, StepInputs, Steps
 from aigc.engine.plan import PREVIOUS, Plan
-from aigc.engine.runners import FlatPass, PagedRunner
+from aigc.engine.runners import FlatPass, PagedRunner, open_runner
 
 from . import tiny
 
@@ -246,3 +246,19 @@ def test_a_part_of_a_tensor_is_filled() -> None:
     fill(target[1, :3], [7, 8, 9])
     fill(target[0, :0], [])
     assert target.tolist() == [[0] * 4, [7, 8, 9, 0]]
+
+
+@pytest.mark.parametrize(("context", "invariant"), [(32, True), (64, False)])
+def test_rows_whose_encoding_follows_the_longest_are_not_said_to_be_the_same_in_any_step(
+    context: int, invariant: bool
+) -> None:
+    rope = {
+        "rope_type": "longrope",
+        "rope_theta": 10_000.0,
+        "short_factor": [1.0] * 8,
+        "long_factor": [4.0] * 8,
+    }
+    model = tiny.model("Phi3", rope_parameters=rope, original_max_position_embeddings=32, sliding_window=None)
+    runner = open_runner(model, 4, 30, context)
+    assert isinstance(runner, PagedRunner)
+    assert runner.invariant is invariant
