@@ -12,20 +12,37 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
+class LayerShape(NamedTuple):
+    """Key/value heads of one layer, and numbers in each."""
+
+    kv_heads: int
+    head_dim: int
+
+
 class CacheShape:
-    """Sizes of one model's keys and values."""
+    """Sizes of one model's keys and values: of each layer that has its own."""
 
     def __init__(self, config: PretrainedConfig, dtype: torch.dtype) -> None:
-        self.layers = int(config.num_hidden_layers)
-        self.heads = int(config.num_attention_heads)
-        self.kv_heads = int(getattr(config, "num_key_value_heads", None) or self.heads)
-        self.head_dim = int(getattr(config, "head_dim", None) or config.hidden_size // self.heads)
         self.dtype = dtype
+        if hasattr(config, "get_text_config"):  # a model that also sees or hears has a config for each
+            config = config.get_text_config()
+        # Gemma 4: layers differ, and the last ones read what an earlier one has written.
+        own = int(config.num_hidden_layers) - int(getattr(config, "num_kv_shared_layers", None) or 0)
+        each = getattr(config, "per_layer_config", None) or [config] * own
+        self.layers = [_layer_shape(each[at]) for at in range(own)]
 
     @property
     def bytes_per_page(self) -> int:
         """Memory of one page in all layers, keys and values."""
-        return 2 * self.layers * PAGE * self.kv_heads * self.head_dim * self.dtype.itemsize
+        return 2 * PAGE * sum(layer.kv_heads * layer.head_dim for layer in self.layers) * self.dtype.itemsize
+
+
+def _layer_shape(config: PretrainedConfig) -> LayerShape:
+    heads = int(config.num_attention_heads)
+    return LayerShape(
+        int(getattr(config, "num_key_value_heads", None) or heads),
+        int(getattr(config, "head_dim", None) or config.hidden_size // heads),
+    )
 
 
 class Placement(NamedTuple):
@@ -42,7 +59,7 @@ class Placement(NamedTuple):
 
 
 class PagedCache:
-    """`keys` and `values` of each layer: [pages, PAGE, kv_heads, head_dim].
+    """`keys` and `values` of each layer that has its own: [pages, PAGE, kv_heads, head_dim].
 
     Before a forward pass `place` says where its tokens stand. The pass is over one sequence of all tokens of the step,
     whosever they are: `update` writes them all, then attention lets each see its own row.
@@ -52,10 +69,10 @@ class PagedCache:
 
     def __init__(self, shape: CacheShape, pages: int, device: torch.device) -> None:
         self.shape = shape
-        size = (pages, PAGE, shape.kv_heads, shape.head_dim)
+        sizes = [(pages, PAGE, *layer) for layer in shape.layers]
         # Uninitialised: attention reads no position that was not written, and a CPU's memory is taken page by page.
-        self.keys = [torch.empty(size, dtype=shape.dtype, device=device) for _ in range(shape.layers)]
-        self.values = [torch.empty(size, dtype=shape.dtype, device=device) for _ in range(shape.layers)]
+        self.keys = [torch.empty(size, dtype=shape.dtype, device=device) for size in sizes]
+        self.values = [torch.empty(size, dtype=shape.dtype, device=device) for size in sizes]
         self.placement: Placement | None = None
         self.windows: set[int] = set()
         """Sliding windows that the model's layers asked attention for."""
