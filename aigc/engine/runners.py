@@ -35,6 +35,8 @@ class Runner(Protocol):
 
     slots: int
     model: PreTrainedModel
+    knows_previous: bool
+    """Whether a plan may say PREVIOUS, so that a step can be launched before the one before is collected."""
     invariant: bool
     """Whether a token's logits were found the same wherever in a step it stands and whatever else the step holds."""
 
@@ -93,6 +95,7 @@ class PagedRunner:
         self, model: PreTrainedModel, slots: int, pages: int, context: int, capturer: Capturer | None = None
     ) -> None:
         self.slots, self.invariant, self.model = slots, True, model
+        self.knows_previous = True
         self.widths = [slots]
         self._device = model.device
         self._pages = Pages(pages)
@@ -190,20 +193,26 @@ class RowRunner:
     """Each row through the model's own cache: slow, right for every architecture, and as reproducible."""
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
-        self.slots, self.invariant, self.model = slots, True, model
+        self.slots, self.knows_previous, self.invariant, self.model = slots, False, True, model
         self._caches: dict[int, object | None] = {}
+        self._unread: dict[int, list[int]] = {}
+        """Pieces of prompts. They are read whole: how they were cut depends on other rows."""
 
     def open(self, row: int, tokens: Sequence[int], total: int) -> int | None:
-        self._caches[row] = None
+        self._caches[row], self._unread[row] = None, []
         return 0
 
     def close(self, row: int) -> None:
-        del self._caches[row]
+        del self._caches[row], self._unread[row]
 
     def step(self, plan: Plan) -> torch.Tensor:
-        pieces = plan.pieces()
-        logits = torch.stack([self._forward(row, tokens) for row, tokens, _ in pieces])
-        return logits[[at for at, (_, _, sampled) in enumerate(pieces) if sampled]]
+        logits = []
+        for row, tokens, sampled in plan.pieces():
+            self._unread[row] += tokens
+            if sampled:
+                logits.append(self._forward(row, self._unread[row]))
+                self._unread[row] = []
+        return torch.stack(logits) if logits else torch.empty(0)
 
     def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
         """Nothing to keep: plans for this runner name every token."""
@@ -220,34 +229,42 @@ class RowRunner:
 
 
 def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) -> PagedRunner | RowRunner:
-    """A PagedRunner where it computes what the model itself computes, else a RowRunner.
+    """A PagedRunner where it computes what the model itself computes, else a RowRunner."""
+    if not _runs_over_pages(model):
+        return RowRunner(model, slots)
+    capturer = CudaGraphs(model.device) if model.device.type == "cuda" else Eager()
+    runner = PagedRunner(model, slots, pages, context, capturer)
+    runner.find_widths()
+    runner.invariant &= not _mixes_positions(model, context)
+    return runner
 
-    The choice is made by trying: a prompt and a few steps, compared with the model's own attention. A list of names
-    would age.
+
+def _runs_over_pages(model: PreTrainedModel) -> bool:
+    """Found by trying a prompt and a few steps against the model's own attention: a list of names would age.
+
+    A model that does is left with this attention, and is not tried again when a runner of another size is opened.
     """
     from transformers import AttentionInterface
 
+    own = model.config._attn_implementation
+    if own == NAME:
+        return True
     expected = _probe(RowRunner(model, PROBE_TOKENS))
-    previous = model.config._attn_implementation
     AttentionInterface.register(NAME, page_attention)
     try:
         model.set_attn_implementation(NAME)
         trial = PagedRunner(model, PROBE_TOKENS, 4, 2 * PAGE)
         if _close(_probe(trial), expected) and _knows_windows(model, trial.windows):
-            del trial
-            on_gpu = model.device.type == "cuda"
-            runner = PagedRunner(model, slots, pages, context, CudaGraphs(model.device) if on_gpu else Eager())
-            runner.find_widths()
-            runner.invariant &= not _mixes_positions(model, context)
-            return runner
+            return True
     except (AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError) as exc:
         if is_out_of_memory(exc):
+            model.set_attn_implementation(own)
             raise
         # Whatever way the architecture differs, its own cache is right. On a GPU it may also be Triton, or the C
         # compiler it needs, that is missing: the message says so.
         _log.info("%s does not run over pages (%s: %s)", type(model).__name__, type(exc).__name__, exc)
-    model.set_attn_implementation(previous)
-    return RowRunner(model, slots)
+    model.set_attn_implementation(own)
+    return False
 
 
 def probe_tokens(model: PreTrainedModel, count: int) -> list[int]:

@@ -262,3 +262,27 @@ def test_rows_whose_encoding_follows_the_longest_are_not_said_to_be_the_same_in_
     runner = open_runner(model, 4, 30, context)
     assert isinstance(runner, PagedRunner)
     assert runner.invariant is invariant
+
+
+def test_a_runner_of_another_size_is_opened_for_the_same_model() -> None:
+    model = tiny.model("Llama")
+    wide, narrow = (open_runner(model, slots, 40, 64) for slots in (8, 4))
+    assert isinstance(wide, PagedRunner)
+    assert isinstance(narrow, PagedRunner)
+    assert torch.allclose(run_rows(wide), run_rows(open_runner(model, 8, 40, 64)))  # type: ignore[arg-type]
+    assert narrow.slots == 4
+
+
+def test_memory_that_runs_out_in_the_trial_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.model("Llama")
+    own = model.config._attn_implementation
+
+    def full(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no room")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(FlatPass, "__call__", full)
+        with pytest.raises(torch.OutOfMemoryError):
+            open_runner(model, 4, 40, 64)
+    assert model.config._attn_implementation == own
+    assert isinstance(open_runner(model, 4, 40, 64), PagedRunner)
