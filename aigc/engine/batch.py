@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from aigc.engine.chat import PromptFault
-from aigc.engine.device import to_device
+from aigc.engine.device import Arriving, to_device
 from aigc.engine.loaded import Loaded
 from aigc.engine.plan import PREVIOUS, Plan
 from aigc.engine.rows import Row, failed
@@ -21,13 +21,15 @@ from aigc.engine.runners import Runner
 from aigc.engine.sampler import Sampler
 from aigc.records import Completion, Prompt
 
+NO_CHOICE = -1
+"""In place of a token where no allowed one had a finite probability."""
+
 
 class Step(NamedTuple):
-    """A step that was sent to the device: rows that were asked for a token, their tokens, and which are a choice."""
+    """A step that was sent to the device: rows that were asked for a token, and their tokens."""
 
     rows: list[Row]
-    tokens: torch.Tensor
-    finite: torch.Tensor
+    tokens: Arriving
 
 
 class Batch:
@@ -38,12 +40,19 @@ class Batch:
         self._loaded, self._runner, self._context = loaded, runner, context
         self._free = list(range(runner.slots - 1, -1, -1))
         self._device = loaded.model.device
+        self._waits_for_pages = False
+        """A prompt had too few: there is no use in asking again before a row ends."""
         self._sampler = Sampler(runner.slots, self._device, loaded.end_tokens)
 
     @property
+    def can_run_ahead(self) -> bool:
+        """Whether a step can be launched before the one before is collected."""
+        return self._runner.knows_previous
+
+    @property
     def has_room(self) -> bool:
-        """Whether the next step can hold tokens of another row."""
-        if not self._free:
+        """Whether the next step can hold tokens of another row, and the last that was asked for had its pages."""
+        if not self._free or self._waits_for_pages:
             return False
         return sum(max(1, row.unread) for row in self.rows.values()) < self._runner.slots
 
@@ -68,6 +77,7 @@ class Batch:
         slot = self._free[-1]
         read = self._runner.open(slot, tokens, len(tokens) + prompt.sampling.max_new_tokens)
         if read is None:
+            self._waits_for_pages = True
             raise NoRoom
         self._sampler.open(slot, prompt.sampling, prompt.seed, tokens, may_end=matcher is not None)
         # Last, when nothing can fail any more: a prompt that was not taken in is still its caller's.
@@ -84,21 +94,22 @@ class Batch:
         logits = self._runner.step(plan)
         slots, positions = [row.slot for row in asked], [row.count for row in asked]
         if not asked:
-            return Step([], torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.bool))
+            return Step([], Arriving(torch.empty(0, dtype=torch.int64)))
         tokens, finite = self._sampler.choose(logits, slots, positions, self._allowed(asked))
         self._runner.remember(slots, tokens)
         for row in asked:
             row.asked += 1
-        return Step(asked, tokens, finite)
+        return Step(asked, Arriving(torch.where(finite, tokens, NO_CHOICE)))
 
     def collect(self, step: Step) -> list[Completion]:
         """Wait for a step. Returns the completions of rows that end with it."""
         answers: list[Completion] = []
-        for row, token, finite in zip(step.rows, step.tokens.tolist(), step.finite.tolist(), strict=True):
+        for row, token in zip(step.rows, step.tokens.wait(), strict=True):
             row.asked -= 1
             if self.rows.get(row.slot) is not row:
                 continue  # it ended with the step before, when this one was already under way
-            if completion := row.take(token, self._loaded.tokenizer, self._loaded.end_tokens, finite=finite):
+            finite, ends = token != NO_CHOICE, self._loaded.end_tokens
+            if completion := row.take(token, self._loaded.tokenizer, ends, finite=finite):
                 answers.append(completion)
                 self._close(row)
         return answers
@@ -124,6 +135,7 @@ class Batch:
     def _close(self, row: Row) -> None:
         del self.rows[row.slot]
         self._runner.close(row.slot)
+        self._waits_for_pages = False
         self._free.append(row.slot)
 
     def _allowed(self, rows: list[Row]) -> torch.Tensor | None:
@@ -131,11 +143,11 @@ class Batch:
         held = [(index, row.matcher) for index, row in enumerate(rows) if row.matcher]
         if not held:
             return None
-        masks = torch.from_numpy(self._loaded.grammars.masks([matcher for _, matcher in held])).to(self._device)
+        masks = self._loaded.grammars.allowed([matcher for _, matcher in held], self._device)
         if len(held) == len(rows):
             return masks
         allowed = torch.ones(len(rows), self._loaded.vocabulary, dtype=torch.bool, device=self._device)
-        allowed[to_device([index for index, _ in held], self._device)] = masks
+        allowed[to_device([index for index, _ in held], self._device, torch.int64)] = masks
         return allowed
 
 

@@ -78,7 +78,7 @@ class ChatEncoder:
             raise PromptFault(
                 "prompt_too_long",
                 f"{len(tokens):,} tokens",
-                f"at most {max_tokens:,} beside the answer",
+                f"at most {max(0, max_tokens):,} beside the answer",
                 "Shorten the brief's cells, lower max_new_tokens, or take a model with a longer context.",
             )
         return tokens

@@ -1,9 +1,10 @@
-"""Small numbers from the host to the device, without making the host wait."""
+"""Small numbers from the host to the device and back, without making the host wait longer than it must."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 
@@ -15,7 +16,11 @@ def to_device(
 ) -> torch.Tensor:
     """A tensor of `values`. From pinned memory where the device is a GPU: a copy from other memory waits for all
     that the GPU still has to do."""
-    host = _on_host(values, dtype)
+    return send(_on_host(values, dtype), device)
+
+
+def send(host: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the host's on the device."""
     return _pinned(host).to(device, non_blocking=True) if device.type == "cuda" else host
 
 
@@ -24,6 +29,23 @@ def fill(target: torch.Tensor, values: Sequence[int]) -> None:
     what the device was given to do before still sees the old ones."""
     host = _on_host(values, target.dtype)
     target.copy_(_pinned(host) if target.device.type == "cuda" else host, non_blocking=True)
+
+
+class Arriving:
+    """Integers on their way from the device, since this was made; what it is given to do later is not waited for."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._host, self._done = values, None
+        if values.device.type == "cuda":
+            self._host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._host.copy_(values, non_blocking=True)
+            self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._done.record()
+
+    def wait(self) -> list[int]:
+        if self._done:
+            self._done.synchronize()
+        return cast("list[int]", self._host.tolist())
 
 
 def _pinned(host: torch.Tensor) -> torch.Tensor:

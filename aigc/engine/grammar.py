@@ -12,8 +12,10 @@ import llguidance.hf
 import llguidance.numpy  # not llguidance.torch, whose import compiles for seconds
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from aigc.engine.chat import PromptFault
+from aigc.engine.device import send
 
 _OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """One spelling of white space: free white space is where small models run on for ever."""
@@ -48,10 +50,18 @@ class Grammars:
             self._compiled[json_schema] = matcher
         return self._compiled[json_schema].deep_copy()
 
-    def masks(self, matchers: Sequence[llguidance.LLMatcher]) -> npt.NDArray[np.bool_]:
+    def allowed(self, matchers: Sequence[llguidance.LLMatcher], device: torch.device) -> torch.Tensor:
         """Tokens that each matcher allows at its next step, bool [len(matchers), vocabulary]."""
         words: npt.NDArray[np.int32] = llguidance.numpy.allocate_token_bitmask(len(matchers), self._vocabulary)
         jobs = [(matcher, row) for row, matcher in enumerate(matchers)]
         llguidance.numpy.fill_next_token_bitmask_par(self._executor, jobs, words)
-        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=self._vocabulary)
-        return bits.view(np.bool_)
+        if device.type == "cpu":
+            bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=self._vocabulary)
+            return torch.from_numpy(bits.view(np.bool_))
+        return unpacked(send(torch.from_numpy(words), device), self._vocabulary)
+
+
+def unpacked(words: torch.Tensor, count: int) -> torch.Tensor:
+    """The first `count` bits of each row of int32 words, the lowest first: bool [rows, count]."""
+    bits = words.unsqueeze(-1) >> torch.arange(32, dtype=torch.int32, device=words.device)
+    return (bits & 1).bool().flatten(1)[:, :count]

@@ -42,7 +42,7 @@ class LocalEngine:
         self._died = False
         self._loaded: Loaded | None = None
         self._ahead = 1 if self._device.type == "cuda" else 0
-        """Steps launched before the oldest is collected."""
+        """Steps launched before the oldest is collected, where the runner allows it."""
 
     def info(self) -> EngineInfo:
         return EngineInfo(
@@ -78,38 +78,43 @@ class LocalEngine:
         source, waiting = iter(prompts), deque[Prompt]()
         batch: Batch | None = None
         under_way = deque[Step]()
-        while True:
-            prompt = None
-            if batch is None or batch.has_room:
-                prompt = waiting.popleft() if waiting else next(source, None)
-            if prompt is None and not under_way and (batch is None or not batch.rows):
-                return
-            loaded = self._load()
-            try:
-                batch = batch or self._open_batch(loaded)
-                answers = self._turn(batch, prompt, waiting, under_way)
-            except (MemoryError, RuntimeError) as exc:
-                answers = self._recover(exc, batch, prompt, waiting)
-                batch = None
-                under_way.clear()
-                self._release()
-            yield from answers
+        try:
+            while True:
+                has_room = batch is None or batch.has_room
+                if has_room and not waiting and (prompt := next(source, None)):
+                    waiting.append(prompt)
+                if not waiting and not under_way and (batch is None or not batch.rows):
+                    return
+                loaded = self._load()
+                try:
+                    batch = batch or self._open_batch(loaded)
+                    answers = self._turn(batch, waiting if has_room else deque(), under_way)
+                except (MemoryError, RuntimeError) as exc:
+                    answers = self._recover(exc, batch, waiting)
+                    batch = None
+                    under_way.clear()
+                    self._release()
+                yield from answers
+        finally:
+            if batch and batch.rows and self._loaded:
+                self._loaded.drop_runner()  # the pages of rows that nobody will wait for
 
     def _turn(
-        self, batch: Batch, prompt: Prompt | None, waiting: deque[Prompt], under_way: deque[Step]
+        self, batch: Batch, waiting: deque[Prompt], under_way: deque[Step]
     ) -> list[Completion]:
         """Take a prompt in, else make a step."""
-        if prompt:
+        if waiting:
             try:
-                completion = batch.admit(prompt)
+                completion = batch.admit(waiting[0])
             except NoRoom:
-                waiting.appendleft(prompt)
+                pass
             else:
+                waiting.popleft()
                 return [completion] if completion else []
         step = batch.launch()
         if step:
             under_way.append(step)
-        if under_way and (step is None or len(under_way) > self._ahead):
+        if under_way and (step is None or len(under_way) > (self._ahead if batch.can_run_ahead else 0)):
             return batch.collect(under_way.popleft())
         return []
 
@@ -137,19 +142,18 @@ class LocalEngine:
         return Batch(loaded, runner, min(self._sizes.context, most))
 
     def _recover(
-        self, exc: Exception, batch: Batch | None, prompt: Prompt | None, waiting: deque[Prompt]
+        self, exc: Exception, batch: Batch | None, waiting: deque[Prompt]
     ) -> list[Completion]:
         """After out of memory: the rows in flight wait again, before fewer slots; one that has all to itself fails."""
         if not is_out_of_memory(exc):
             raise self._stopped(exc) from exc
-        in_flight = batch.prompts if batch else []
-        waiting.extendleft(reversed([*in_flight, *([prompt] if prompt else [])]))
+        waiting.extendleft(reversed(batch.prompts if batch else []))
+        if self._loaded:
+            self._loaded.drop_runner()
         if self._slots == 1:
             return [failed(waiting.popleft(), _TOO_LARGE)]
         _log.warning("out of memory at %d slots: going on with %d", self._slots, self._slots // 2)
         self._slots //= 2
-        if self._loaded:
-            self._loaded.drop_runner()
         return []
 
     def _stopped(self, exc: Exception) -> EngineError:

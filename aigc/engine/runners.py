@@ -212,7 +212,7 @@ class RowRunner:
             if sampled:
                 logits.append(self._forward(row, self._unread[row]))
                 self._unread[row] = []
-        return torch.stack(logits) if logits else torch.empty(0)
+        return torch.stack(logits) if logits else torch.empty(0, int(self.model.config.vocab_size))
 
     def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
         """Nothing to keep: plans for this runner name every token."""

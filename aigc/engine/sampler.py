@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from aigc.engine.device import to_device
 from aigc.engine.likeliest import likeliest
 from aigc.records import Sampling
 
@@ -47,16 +48,16 @@ class Sampler:
         """
         numbers = [max(sampling.temperature, 1e-6), sampling.top_p, sampling.min_p, sampling.repetition_penalty]
         greedy = sampling.temperature == 0
-        self._numbers[:, slot] = torch.tensor(numbers, dtype=torch.float64, device=self._device)
+        self._numbers[:, slot] = to_device(numbers, self._device, torch.float64)
         top_k = 1 if greedy else sampling.top_k or NUCLEUS_WIDTH**3
-        self._integers[:, slot] = torch.tensor([seed, top_k], device=self._device)
+        self._integers[:, slot] = self._ids([seed, top_k])
         self._width[slot] = _width(sampling)
         self._least[slot] = 0 if may_end else sampling.min_new_tokens
         self._penalises[slot] = sampling.repetition_penalty != 1.0
         if self._penalises[slot]:
             self._reserve(len(prompt) + 1)
             self._history[slot] = prompt[0]  # what is not yet said repeats the first: penalised once all the same
-            self._history[slot, : len(prompt)] = torch.tensor(list(prompt), device=self._device)
+            self._history[slot, : len(prompt)] = self._ids(prompt)
         self._said[slot] = len(prompt)
 
     def choose(
@@ -74,12 +75,12 @@ class Sampler:
         self._forbid_ends(logits, slots, positions)
         if allowed is not None:
             logits = logits.masked_fill_(~allowed, float("-inf"))
-        where, at = (torch.tensor(values, device=self._device) for values in (slots, positions))
+        where, at = (self._ids(values) for values in (slots, positions))
         tokens = torch.empty(len(slots), dtype=torch.int64, device=self._device)
         finite = torch.empty(len(slots), dtype=torch.bool, device=self._device)
         widths = [self._width[slot] for slot in slots]
         for width in set(widths):
-            rows = torch.tensor([row for row, own in enumerate(widths) if own == width], device=self._device)
+            rows = self._ids([row for row, own in enumerate(widths) if own == width])
             group = _Group(self._numbers[:3, where[rows]], self._integers[:, where[rows]], at[rows], width)
             mine = logits if len(rows) == len(slots) else logits[rows]
             tokens[rows], finite[rows] = group.choose(mine)
@@ -91,8 +92,8 @@ class Sampler:
         held = [row for row, slot in enumerate(slots) if self._penalises[slot]]
         if not held:
             return
-        rows = torch.tensor(held, device=self._device).unsqueeze(1)
-        where = torch.tensor([slots[row] for row in held], device=self._device)
+        rows = self._ids(held).unsqueeze(1)
+        where = self._ids([slots[row] for row in held])
         seen = self._history[where, : max(self._said[slots[row]] for row in held)]
         penalty = self._numbers[3, where].float().unsqueeze(1)
         found = logits[rows, seen]
@@ -101,7 +102,7 @@ class Sampler:
     def _forbid_ends(self, logits: torch.Tensor, slots: list[int], positions: list[int]) -> None:
         short = [row for row, slot in enumerate(slots) if positions[row] < self._least[slot]]
         if short:
-            logits[torch.tensor(short, device=self._device).unsqueeze(1), self._ends] = float("-inf")
+            logits[self._ids(short).unsqueeze(1), self._ends] = float("-inf")
 
     def _remember(self, tokens: torch.Tensor, slots: list[int]) -> None:
         for slot in slots:
@@ -110,9 +111,12 @@ class Sampler:
         if not held:
             return
         self._reserve(max(self._said[slots[row]] for row in held))
-        where = torch.tensor([slots[row] for row in held], device=self._device)
-        at = torch.tensor([self._said[slots[row]] - 1 for row in held], device=self._device)
-        self._history[where, at] = tokens[torch.tensor(held, device=self._device)]
+        where = self._ids([slots[row] for row in held])
+        at = self._ids([self._said[slots[row]] - 1 for row in held])
+        self._history[where, at] = tokens[self._ids(held)]
+
+    def _ids(self, values: Sequence[int]) -> torch.Tensor:
+        return to_device(values, self._device, torch.int64)
 
     def _reserve(self, tokens: int) -> None:
         if (short := tokens - self._history.shape[1]) > 0:

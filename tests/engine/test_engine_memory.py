@@ -34,10 +34,6 @@ PROMPTS = [
     tiny.prompt("e", "中文", max_new_tokens=9),
     tiny.prompt("f", "x " * 40),
 ]
-reopens = pytest.mark.xfail(
-    reason="a model that runs over pages is compared with itself when its runner is opened again", strict=False)
-keeps_room = pytest.mark.xfail(
-    reason="a runner that stays open keeps the pages of rows that failed or that nobody waits for", strict=False)
 Fails = Callable[[PagedRunner, Plan], bool]
 
 
@@ -81,7 +77,6 @@ def alone(engine: LocalEngine, prompts: list[Prompt]) -> dict[str, Made]:
     return {request: made for prompt in prompts for request, made in texts(list(engine.generate([prompt]))).items()}
 
 
-@reopens
 @pytest.mark.parametrize("pages", [0, 18], ids=["room for all", "rows that wait for room"])
 @pytest.mark.parametrize("asked", [0, 1, 2], ids=["as a prompt is read", "as one answers", "as two answer"])
 def test_out_of_memory_goes_on_with_half_the_slots_and_answers_every_row_once(
@@ -99,7 +94,6 @@ def test_out_of_memory_goes_on_with_half_the_slots_and_answers_every_row_once(
     assert texts(list(engine.generate(PROMPTS))) == few, "and stays with them"
 
 
-@reopens
 def test_a_row_that_memory_runs_out_for_as_it_is_taken_in_is_answered_once(
     llama: ModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +110,6 @@ def test_a_row_that_memory_runs_out_for_as_it_is_taken_in_is_answered_once(
     assert [made.fault for made in found] == [None] * 6
 
 
-@reopens
 def test_a_prompt_that_never_fits_fails_alone(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = alone(ready(llama, slots=1), [PROMPTS[0], PROMPTS[1]])
     engine = ready(llama)
@@ -130,7 +123,6 @@ def test_a_prompt_that_never_fits_fails_alone(llama: ModelRef, monkeypatch: pyte
     assert found["a"].fault is None
 
 
-@keeps_room
 def test_a_prompt_that_never_fits_leaves_its_room_to_the_next(
     llama: ModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +135,6 @@ def test_a_prompt_that_never_fits_leaves_its_room_to_the_next(
     assert texts(list(found.values())) == {prompt.request_id: expected[prompt.request_id] for prompt in PROMPTS[1:]}
 
 
-@keeps_room
 def test_pages_of_a_step_that_failed_are_not_shared(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out in the middle of the model: one layer has written its keys, the others have not."""
     again = tiny.prompt("again", LONG)
@@ -162,7 +153,6 @@ def test_pages_of_a_step_that_failed_are_not_shared(llama: ModelRef, monkeypatch
     assert texts([found["again"]]) == expected
 
 
-@keeps_room
 @pytest.mark.parametrize("how", ["dropped", "its prompts raise"])
 def test_a_run_that_is_broken_off_leaves_its_room_to_the_next(llama: ModelRef, how: str) -> None:
     engine = tiny.engine(llama, slots=4, max_context=200)

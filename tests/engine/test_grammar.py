@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 from aigc.content import ContentType
+from aigc.engine.grammar import unpacked
 from aigc.job import shipped
 from aigc.models import ModelRef
 from aigc.packs import load_packs
@@ -26,3 +29,9 @@ def test_a_random_model_held_to_a_shipped_pack_writes_its_form(llama: ModelRef, 
     assert not set("<>[]|`*#") & set(
         made.text.removeprefix("{").replace(": [", "").replace("], ", "").replace("]}", "")
     )
+
+
+def test_masks_are_unpacked_as_numpy_unpacks_them() -> None:
+    words = torch.tensor([[-1, 5], [-(2**31), 0], [0x12345678, 7]], dtype=torch.int32)
+    bits = np.unpackbits(words.numpy().view(np.uint8), axis=1, bitorder="little", count=50)
+    assert torch.equal(unpacked(words, 50), torch.from_numpy(bits.view(np.bool_)))

@@ -113,8 +113,8 @@ def test_an_fp8_model_is_turned_back_into_the_dtype_of_the_settings(tmp_path: Pa
     stored = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
     (folder / "config.json").write_text(json.dumps({**config, "quantization_config": stored}))
     loaded = load_model(folder, settings())
-    name = "model.layers.1.mlp.down_proj.weight"
-    got, expected = loaded.get_parameter(name).detach(), plain.get_parameter(name).detach()
+    name = "model.layers.1.mlp.down_proj"
+    got, expected = loaded.get_submodule(name).weight.detach(), plain.get_submodule(name).weight.detach()
     assert got.dtype == torch.bfloat16
     assert float((got - expected).abs().max() / expected.abs().max()) < 0.05
     assert loaded_bytes(100, load_config(folder, settings()), settings()) == 200

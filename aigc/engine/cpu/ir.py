@@ -89,7 +89,7 @@ class Code:
 
         Range reduction by ln 2 in two parts and the polynomial of Cephes' expf (Moshier).
         """
-        build, constant = self.build, self.constant
+        build, constant, given = self.build, self.constant, x
         tiny = build.fcmp_ordered("<", x, constant(-87.0))
         x = self.larger(x, constant(-87.0))
         n = self._intrinsic("llvm.floor", self.vector, [self.fma(x, constant(1.4426950408889634), constant(0.5))])
@@ -102,7 +102,8 @@ class Code:
         ints = ir.VectorType(I32, self.lanes)
         exponent = build.add(build.fptosi(n, ints), ir.Constant(ints, [127] * self.lanes))
         scale = build.bitcast(build.shl(exponent, ir.Constant(ints, [23] * self.lanes)), self.vector)
-        return build.select(tiny, constant(0.0), self.mul(p, scale))
+        power = build.select(tiny, constant(0.0), self.mul(p, scale))
+        return build.select(build.fcmp_unordered("uno", given, given), given, power)  # larger() has dropped a NaN
 
     def least(self, a: Value, b: Value) -> Value:
         """The smaller of two whole numbers."""
