@@ -14,8 +14,14 @@ import torch
 from llvmlite import ir
 
 from aigc.engine.cpu.compiler import Kernel, lanes
-from aigc.engine.cpu.ir import F32, I64, POINTER, Code, Storage, Value
+from aigc.engine.cpu.ir import F32, I64, POINTER, Code, Storage, Value, bytes_of
 from aigc.engine.pages import PAGE
+
+
+LINE_BYTES = 64
+"""Of a cache."""
+MOST_TOGETHER = 4
+"""Heads that are multiplied with a key while it is in registers, beside their sums."""
 
 
 class Shape(NamedTuple):
@@ -126,8 +132,7 @@ class _Writer:
         self.code, self.shape = code, shape
         self.chunks = shape.head_dim // code.lanes
         group = shape.heads // shape.kv_heads
-        room = 12 if lanes() == 16 else 8  # vectors for the sums, of 32 or 16 registers
-        self.together = max(n for n in range(1, group + 1) if group % n == 0 and (n * self.chunks <= room or n == 1))
+        self.together = max(n for n in range(1, MOST_TOGETHER + 1) if group % n == 0)
         self.shares = shape.heads // self.together
         struct = code.function.args[0]
         self.given = {name: code.field(struct, i, _KINDS[name]) for i, name in enumerate(_FIELDS)}
@@ -158,6 +163,8 @@ class _Writer:
         last = build.add(build.sdiv(position, page), code.whole(1))
         with code.loop(build.sdiv(first, page), last) as block:
             base = build.mul(code.load_int(given["table"], build.add(pages, block)), page)
+            following = code.least(build.add(block, code.whole(1)), build.sub(last, code.whole(1)))
+            self._fetch(build.mul(code.load_int(given["table"], build.add(pages, following)), page), kv_head)
             start = build.mul(block, page)
             low, high = build.sub(first, start), build.add(build.sub(position, start), code.whole(1))
             low = build.select(build.icmp_signed("<", low, code.whole(0)), code.whole(0), low)
@@ -187,48 +194,72 @@ class _Writer:
 
     def _page(self, query: list[list[Value]], base: Value, kv_head: Value, low: Value, high: Value) -> None:
         """Take the positions `low` to `high` of one page in."""
-        code = self.code
-        for one in range(self.together):
-            for at in range(0, PAGE, code.lanes):
-                self._store_scores(one, at, code.constant(float("-inf")))
-        with code.loop(low, high) as at:
-            key = self._vectors("keys", base, at, kv_head)
-            for one in range(self.together):
-                product = code.mul(query[one][0], key[0])
-                for chunk in range(1, self.chunks):
-                    product = code.fma(query[one][chunk], key[chunk], product)
-                code.build.store(self._capped(code.total(product)), self._score_at(one, at))
-        for one in range(self.together):
-            self._weigh(one)
-        with code.loop(low, high) as at:
-            value = self._vectors("values", base, at, kv_head)
-            for one in range(self.together):
+        code, heads = self.code, range(self.together)
+        scores: list[list[Value]] = [[] for _ in heads]
+        for start in range(0, PAGE, code.lanes):
+            seen = code.within(start, low, high)
+            for one, vector in enumerate(self._products(query, base, kv_head, start, code.lanes)):
+                capped = self._capped(vector)
+                scores[one].append(code.build.select(seen, capped, code.constant(float("-inf"))))
+        for one in heads:
+            self._weigh(one, scores[one])
+        for one in heads:  # each with its sums in registers
+            with code.loop(low, high) as at:
                 weight = code.spread(code.build.load(self._score_at(one, at)))
-                for chunk, place in enumerate(self.sums[one]):
-                    code.build.store(code.fma(weight, value[chunk], code.build.load(place)), place)
+                for value, place in zip(self._vectors("values", base, at, kv_head), self.sums[one], strict=True):
+                    code.build.store(code.fma(weight, value, code.build.load(place)), place)
+
+    def _fetch(self, base: Value, kv_head: Value) -> None:
+        """Have a page on its way from memory while the one before it is computed: pages lie anywhere."""
+        size = bytes_of(self.shape.storage)
+        for at in range(PAGE):
+            start = self._start(base, self.code.whole(at), kv_head)
+            for line in range(0, self.shape.head_dim, LINE_BYTES // size):
+                for name in ("keys", "values"):
+                    self.code.prefetch(self.given[name], self.code.build.add(start, self.code.whole(line)), size)
+
+    def _products(
+        self, query: list[list[Value]], base: Value, kv_head: Value, start: int, count: int
+    ) -> list[Value]:
+        """For each head the products with `count` keys from `start` on: their sums in the first `count` lanes' order.
+
+        Sums of two halves are folded into one vector as soon as both are there. Keys that are not seen are read too:
+        their page is there, whatever it holds.
+        """
+        code = self.code
+        if count > 1:
+            half = count // 2
+            left = self._products(query, base, kv_head, start, half)
+            right = self._products(query, base, kv_head, start + half, half)
+            return [code.fold(a, b, half) for a, b in zip(left, right, strict=True)]
+        key = self._vectors("keys", base, code.whole(start), kv_head)
+        found = [code.mul(vectors[0], key[0]) for vectors in query]
+        for chunk in range(1, self.chunks):
+            found = [code.fma(vectors[chunk], key[chunk], sums) for vectors, sums in zip(query, found, strict=True)]
+        return found
 
     def _capped(self, score: Value) -> Value:
         """Gemma 2's soft cap: cap · tanh(score / cap), tanh x being 1 - 2 / (e^2x + 1)."""
         if not self.shape.soft_capped:
             return score
-        code, cap = self.code, self.given["soft_cap"]
-        doubled = code.mul(code.real(2.0), code.build.fdiv(score, cap))
-        held = code.larger(code.smaller(doubled, code.real(40.0)), code.real(-40.0))
-        power = code.build.extract_element(code.exp(code.spread(held)), ir.Constant(ir.IntType(32), 0))
-        share = code.build.fdiv(code.real(2.0), code.add(power, code.real(1.0)))
-        return code.mul(cap, code.sub(code.real(1.0), share))
+        code, cap = self.code, self.code.spread(self.given["soft_cap"])
+        doubled = code.mul(code.constant(2.0), code.build.fdiv(score, cap))
+        held = code.larger(code.smaller(doubled, code.constant(40.0)), code.constant(-40.0))
+        share = code.build.fdiv(code.constant(2.0), code.add(code.exp(held), code.constant(1.0)))
+        capped = code.mul(cap, code.sub(code.constant(1.0), share))
+        # larger() and smaller() have dropped a NaN.
+        return code.build.select(code.build.fcmp_unordered("uno", score, score), score, capped)
 
-    def _weigh(self, one: int) -> None:
+    def _weigh(self, one: int, scores: list[Value]) -> None:
         """Scores to weights relative to the best so far; what was summed before is scaled to it."""
         code, build = self.code, self.code.build
-        vectors = [self._load_scores(one, at) for at in range(0, PAGE, code.lanes)]
         before, best = build.load(self.best[one]), build.load(self.best[one])
-        for vector in vectors:
+        for vector in scores:
             best = code.larger(best, code.largest(vector))
         build.store(best, self.best[one])
         shrunk = code.exp(code.spread(code.sub(before, best)))
         total = code.mul(build.load(self.totals[one]), shrunk)
-        for at, vector in zip(range(0, PAGE, code.lanes), vectors, strict=True):
+        for at, vector in zip(range(0, PAGE, code.lanes), scores, strict=True):
             weights = code.exp(code.sub(vector, code.spread(best)))
             self._store_scores(one, at, weights)
             total = code.add(total, weights)
@@ -246,19 +277,19 @@ class _Writer:
                 at = build.add(start, code.whole(chunk * code.lanes))
                 code.store(build.fdiv(build.load(place), total), self.given["out"], at, self.shape.storage)
 
-    def _vectors(self, name: str, base: Value, at: Value, kv_head: Value) -> list[Value]:
+    def _start(self, base: Value, at: Value, kv_head: Value) -> Value:
+        """Where the numbers of position `at` of the page at `base` begin."""
         code, build = self.code, self.code.build
         row = build.add(build.mul(build.add(base, at), code.whole(self.shape.kv_heads)), kv_head)
-        start = build.mul(row, code.whole(self.shape.head_dim))
-        places = [build.add(start, code.whole(chunk * code.lanes)) for chunk in range(self.chunks)]
+        return build.mul(row, code.whole(self.shape.head_dim))
+
+    def _vectors(self, name: str, base: Value, at: Value, kv_head: Value) -> list[Value]:
+        code, start = self.code, self._start(base, at, kv_head)
+        places = [code.build.add(start, code.whole(chunk * code.lanes)) for chunk in range(self.chunks)]
         return [code.load(self.given[name], place, self.shape.storage) for place in places]
 
     def _score_at(self, one: int, at: Value) -> Value:
         return self.code.build.gep(self.scores[one], [at])
-
-    def _load_scores(self, one: int, at: int) -> Value:
-        place = self._score_at(one, self.code.whole(at))
-        return self.code.build.load(self.code.build.bitcast(place, self.code.vector.as_pointer()), align=4)
 
     def _store_scores(self, one: int, at: int, vector: Value) -> None:
         place = self._score_at(one, self.code.whole(at))

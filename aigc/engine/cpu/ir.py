@@ -84,6 +84,32 @@ class Code:
     def largest(self, vector: Value) -> Value:
         return self._tree(vector, self.larger)
 
+    def fold(self, a: Value, b: Value, count: int) -> Value:
+        """Two vectors that hold partial sums of `count` totals each, in turn, to one that holds those of both.
+
+        Folded log2 lanes times, from 1 total to as many as there are lanes, lane i is the total of the i-th vector.
+        """
+        blocks = [block for start in range(0, self.lanes, 2 * count) for block in (start, start + self.lanes)]
+        low = [block + at for block in blocks for at in range(count)]
+        ints = ir.VectorType(I32, self.lanes)
+        first = self.build.shuffle_vector(a, b, ir.Constant(ints, low))
+        second = self.build.shuffle_vector(a, b, ir.Constant(ints, [at + count for at in low]))
+        return self.add(first, second)
+
+    def within(self, start: int, low: Value, high: Value) -> Value:
+        """For each lane whether `start` plus its number lies in range(low, high)."""
+        ints = ir.VectorType(I32, self.lanes)
+        at = ir.Constant(ints, [start + lane for lane in range(self.lanes)])
+        bounds = [self._spread_int(self.build.trunc(bound, I32)) for bound in (low, high)]
+        return self.build.and_(
+            self.build.icmp_signed(">=", at, bounds[0]), self.build.icmp_signed("<", at, bounds[1])
+        )
+
+    def _spread_int(self, scalar: Value) -> Value:
+        ints = ir.VectorType(I32, self.lanes)
+        one = self.build.insert_element(ir.Constant(ints, ir.Undefined), scalar, ir.Constant(I32, 0))
+        return self.build.shuffle_vector(one, ir.Constant(ints, ir.Undefined), ir.Constant(ints, [0] * self.lanes))
+
     def exp(self, x: Value) -> Value:
         """e^x of a vector of values up to 88, to 2 units in the last place; below -87 it is 0.
 
@@ -155,6 +181,15 @@ class Code:
         ints = ir.VectorType(I32, self.lanes)
         wide = self.build.shl(self.build.zext(raw, ints), ir.Constant(ints, [16] * self.lanes))
         return self.build.bitcast(wide, self.vector)
+
+    def prefetch(self, base: Value, index: Value, size: int) -> None:
+        """Ask for the cache line of element `index`, of `size` bytes, and go on."""
+        name = "llvm.prefetch.p0"
+        declared = self.module.globals.get(name)
+        if declared is None:
+            declared = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32]), name)
+        place = self.build.gep(base, [self.build.mul(index, self.whole(size))])
+        self.build.call(declared, [place, *(ir.Constant(I32, flag) for flag in (0, 3, 1))])  # to read, to keep, data
 
     def store(self, vector: Value, base: Value, index: Value, storage: Storage) -> None:
         """Write a vector, rounded to nearest even. A NaN stays one."""
