@@ -10,6 +10,7 @@ import torch
 
 from aigc.engine.attention import NAME, page_attention
 from aigc.engine.cache import CacheShape, PagedCache, Placement
+from aigc.engine.cpu.linear import TILE, multiplies_rows_apart
 from aigc.engine.device import fill, to_device
 from aigc.engine.graphs import Capturer, CudaGraphs, Eager, Shape, StepInputs, Steps
 from aigc.engine.pages import PAGE, Lease, Pages
@@ -88,7 +89,8 @@ class FlatPass:
 class PagedRunner:
     """All tokens of a step in one forward pass, padded to one of a few widths.
 
-    A width is used only if `find_widths` saw it compute bit for bit what the full width computes.
+    A width is used only if `find_widths` saw it compute bit for bit what the full width computes; where no product of
+    the model's is the library's, and all that were tried agree, those between them too.
     """
 
     def __init__(
@@ -171,7 +173,10 @@ class PagedRunner:
         self.invariant = agrees(self.slots)
         least = LEAST_CUDA_WIDTH if self._device.type == "cuda" else 2
         tried = [width for width in WIDTHS if least <= width < self.slots]
-        return [width for width in tried if self.invariant and agrees(width)] + [self.slots]
+        agreeing = [width for width in tried if self.invariant and agrees(width)]
+        if agreeing == tried and self._device.type == "cpu" and multiplies_rows_apart(self.model):
+            agreeing = sorted({*agreeing, *range(TILE, self.slots, TILE)})
+        return [*agreeing, self.slots]
 
     def _shape(self, plan: Plan) -> Shape:
         """The least width that holds the plan, and of it and the widths below, the least that holds what is asked."""

@@ -7,7 +7,9 @@ import torch
 
 from aigc.engine.cpu.compiler import lanes
 from aigc.engine.cpu.ir import storage_of
-from aigc.engine.cpu.linear import PackedLinear, Product, pack, pack_linears
+from aigc.engine.cpu.linear import PackedLinear, Product, multiplies_rows_apart, pack, pack_linears
+from aigc.engine.plan import Plan
+from aigc.engine.runners import PagedRunner, open_runner
 
 from . import tiny
 
@@ -96,6 +98,33 @@ def test_an_embedding_that_is_also_the_output_stays_an_embedding() -> None:
     assert isinstance(model.get_input_embeddings(), torch.nn.Embedding)
     assert isinstance(model.get_output_embeddings(), PackedLinear)
     assert torch.equal(model.get_output_embeddings().weight, model.get_input_embeddings().weight)
+
+
+def test_rows_are_multiplied_apart_where_no_matrix_is_left_to_the_library() -> None:
+    model = tiny.model("Qwen2")
+    assert not multiplies_rows_apart(model)
+    pack_linears(model)
+    assert multiplies_rows_apart(model)
+    model.register_parameter("router", torch.nn.Parameter(torch.ones(2, 2)))
+    assert not multiplies_rows_apart(model)
+
+
+def test_a_packed_models_steps_are_hardly_padded_and_compute_the_same_bits() -> None:
+    model = tiny.model("Llama", dtype=torch.bfloat16)
+    pack_linears(model)
+    runner = open_runner(model, 40, 64, 128)
+    assert isinstance(runner, PagedRunner)
+    assert runner.invariant
+    assert {18, 30, 36} < set(runner.widths), "multiples of the tile"
+    for row in range(40):
+        runner.open(row, [row + 5], 2)
+    plans = [Plan() for _ in range(2)]
+    for row in range(40):
+        plans[0].feed(row, [row + 5], 0, sample=True)
+    for row in range(29, -1, -1):
+        plans[1].feed(row, [row + 5], 0, sample=True)
+    whole = runner.step(plans[0]).clone()
+    assert torch.equal(runner.step(plans[1]), whole[:30].flip(0))
 
 
 def test_quantised_layers_are_left_as_they_are() -> None:

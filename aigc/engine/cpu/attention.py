@@ -17,7 +17,6 @@ from aigc.engine.cpu.compiler import Kernel, lanes
 from aigc.engine.cpu.ir import F32, I64, POINTER, Code, Storage, Value, bytes_of
 from aigc.engine.pages import PAGE
 
-
 LINE_BYTES = 64
 """Of a cache."""
 MOST_TOGETHER = 4

@@ -18,6 +18,8 @@ from llvmlite import ir
 from aigc.engine.cpu.compiler import Kernel, lanes
 from aigc.engine.cpu.ir import I64, POINTER, Code, Storage, Value, bytes_of, storage_of
 
+TILE = 6
+"""Rows that are multiplied together, on CPUs with vectors of 8."""
 VECTORS = 2
 """Vectors of a panel's width."""
 DIRECT_TILES = 2
@@ -48,7 +50,7 @@ class Product:
 
     def __init__(self, inputs: int, storage: Storage, width: int) -> None:
         self.inputs, self.panel = inputs, VECTORS * width
-        self.tile = 12 if width == 16 else 6  # sums fill 24 of 32 registers, or 12 of 16
+        self.tile = 2 * TILE if width == 16 else TILE  # sums fill 24 of 32 registers, or 12 of 16
         self._together = max(1, min(8, SCRATCH_BYTES // (4 * inputs * self.panel)))
         module = ir.Module(name="product")
         _Writer(Code(module, "multiply", 1, width), self.inputs, self.tile, storage).write()
@@ -123,6 +125,12 @@ def pack_linears(model: torch.nn.Module) -> None:
         bias = getattr(module, "bias", None)
         packed = PackedLinear(matrix, bias.detach() if bias is not None else None)
         setattr(model.get_submodule(parent), own, packed)
+
+
+def multiplies_rows_apart(model: torch.nn.Module) -> bool:
+    """Whether all products are a packed layer's: the model has no matrix left but embeddings, which are read."""
+    embeddings = {id(each.weight) for each in model.modules() if isinstance(each, torch.nn.Embedding)}
+    return all(each.dim() < 2 or id(each) in embeddings for each in model.parameters())
 
 
 def _matrix(module: torch.nn.Module) -> torch.Tensor | None:
