@@ -1,6 +1,6 @@
 """The engine against what users would take instead, in turn and on the same work.
 
-    python benchmarks/engine.py [--json] [--only cpu openvino generate same_bytes grammar gpu peers] [--rows 256]
+    python benchmarks/engine.py [--json] [--only openvino generate same_bytes grammar gpu peers] [--rows 256]
                                 [--openvino-python PYTHON] [--rounds 2]
 
 Every measurement is a process of its own (`engine_work.py`), so that none is warmed or hindered by another's threads.

@@ -103,7 +103,7 @@ class Batch:
 
     def collect(self, step: Step) -> list[Completion]:
         """Wait for a step. Returns the completions of rows that end with it."""
-        answers: list[Completion] = []
+        answers, ended = list[Completion](), list[Row]()
         for row, token in zip(step.rows, step.tokens.wait(), strict=True):
             row.asked -= 1
             if self.rows.get(row.slot) is not row:
@@ -111,7 +111,9 @@ class Batch:
             finite, ends = token != NO_CHOICE, self._loaded.end_tokens
             if completion := row.take(token, self._loaded.tokenizer, ends, finite=finite):
                 answers.append(completion)
-                self._close(row)
+                ended.append(row)
+        for row in ended:  # only now: where memory runs out above, all of them are made again
+            self._close(row)
         return answers
 
     def _plan(self) -> tuple[Plan, list[Row]]:

@@ -26,7 +26,6 @@ class Loaded:
         folder = ref.folder()
         self.tokenizer: Tokenizer = load_tokenizer(folder, settings)
         self.model: PreTrainedModel = load_model(folder, settings)
-        self._own_attention = self.model.config._attn_implementation
         self.chat = ChatEncoder(self.tokenizer)
         self.end_tokens = end_tokens(self.model, self.tokenizer)
         self.vocabulary = int(self.model.get_output_embeddings().out_features)
@@ -43,8 +42,6 @@ class Loaded:
         """The runner for `slots` rows; its cache is kept between batches of the same size."""
         if self._runner is None or self._runner.slots != slots:
             self.drop_runner()
-            if self.model.config._attn_implementation != self._own_attention:  # what a trial is compared with
-                self.model.set_attn_implementation(self._own_attention)
             self._runner = open_runner(self.model, slots, sizes.pages_for(slots), sizes.context)
             if isinstance(self._runner, RowRunner):
                 _log.warning(

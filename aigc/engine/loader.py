@@ -14,6 +14,7 @@ import torch
 from aigc.engine.adapters import check_adapter, merge_adapter, own_template, tokenizer_folder
 from aigc.engine.chat import Tokenizer
 from aigc.engine.cpu.linear import multiplies_itself, pack_linears
+from aigc.engine.deaths import first_line, is_deadly
 from aigc.engine.quantised import (
     check_quantisation,
     library_versions,
@@ -23,7 +24,7 @@ from aigc.engine.quantised import (
     quantise,
     stored_method,
 )
-from aigc.engine.sizing import Sizes
+from aigc.engine.sizing import Sizes, is_out_of_memory
 from aigc.errors import ModelError
 from aigc.settings import EngineSettings
 
@@ -72,6 +73,8 @@ def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
             **given,
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError, AssertionError) as exc:
+        if is_out_of_memory(exc) or is_deadly(exc):
+            raise  # the files are right
         raise _unloadable(folder, "a model", exc) from exc
     if settings.adapter:
         model = merge_adapter(model, len(cast("Sized", load_tokenizer(folder, settings))), settings)
@@ -159,7 +162,7 @@ def end_tokens(model: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
 def _unloadable(folder: Path, what: str, exc: Exception) -> ModelError:
     return ModelError(
         str(folder),
-        f"files that do not load as {what} ({type(exc).__name__}: {str(exc).splitlines()[0][:160]})",
+        f"files that do not load as {what} ({type(exc).__name__}: {first_line(exc)[:160]})",
         "a Hugging Face model folder with safetensors",
         "Fetch it again, or take another model.",
     )

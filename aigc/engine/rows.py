@@ -66,6 +66,8 @@ class Row:
         """Take the next token. Returns the completion where the row ends with it."""
         if not finite:
             return failed(self.prompt, _NO_CHOICE, self._tokens_in, len(self.tokens))
+        if self.matcher and self.matcher.is_error():
+            return failed(self.prompt, _BROKEN_GRAMMAR, self._tokens_in, len(self.tokens))
         if token in end_tokens:
             return self._complete(tokenizer, "stop")
         self.tokens.append(token)

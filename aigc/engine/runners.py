@@ -11,6 +11,7 @@ import torch
 from aigc.engine.attention import NAME, page_attention
 from aigc.engine.cache import CacheShape, PagedCache, Placement
 from aigc.engine.cpu.linear import TILE, multiplies_rows_apart
+from aigc.engine.deaths import is_deadly
 from aigc.engine.device import fill, to_device
 from aigc.engine.graphs import Capturer, CudaGraphs, Eager, Shape, StepInputs, Steps
 from aigc.engine.pages import PAGE, Lease, Pages
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PROBE_TOKENS = 24
 WIDTHS = sorted({1 << n for n in range(1, 13)} | {3 << n for n in range(1, 12)})
 """Widths to try: powers of two, and what lies half-way between them. Not 1, which is a kernel of another kind."""
+TILE_WIDTHS = (2, TILE, 8 * TILE)
+"""Widths to try where products do not depend on them: the rest of a step is to show the same."""
 LEAST_CUDA_WIDTH = 8
 """Below it a GPU takes no less time, and every width is a graph more."""
 CUDA_ASKED_EVERY = 4
@@ -68,7 +71,7 @@ class FlatPass:
         self.cache = PagedCache(CacheShape(model.config, model.dtype), pages, model.device)
         # One row more than there are slots: padding belongs to it, and writes to the scratch page.
         self.last = torch.zeros(slots + 1, dtype=torch.int64, device=model.device)
-        self.table = torch.zeros(slots + 1, -(-context // PAGE), dtype=torch.int32, device=model.device)
+        self.table = torch.zeros(slots + 1, max(2, -(-context // PAGE)), dtype=torch.int32, device=model.device)
         self._model = model
 
     def __call__(self, inputs: StepInputs) -> torch.Tensor:
@@ -149,7 +152,7 @@ class PagedRunner:
             self.close(row)
 
     def _probe_token(self, row: int) -> int:
-        return (31 * row + 5) % int(self.model.config.vocab_size)
+        return (31 * row + 5) % vocabulary(self.model)
 
     def _read_at_full_width(self, page: list[int]) -> None:
         for start in range(0, PAGE, self.slots):
@@ -172,9 +175,10 @@ class PagedRunner:
 
         self.invariant = agrees(self.slots)
         least = LEAST_CUDA_WIDTH if self._device.type == "cuda" else 2
-        tried = [width for width in WIDTHS if least <= width < self.slots]
+        apart = self._device.type == "cpu" and multiplies_rows_apart(self.model)
+        tried = [width for width in (TILE_WIDTHS if apart else WIDTHS) if least <= width < self.slots]
         agreeing = [width for width in tried if self.invariant and agrees(width)]
-        if agreeing == tried and self._device.type == "cpu" and multiplies_rows_apart(self.model):
+        if apart and agreeing == tried:
             agreeing = sorted({*agreeing, *range(TILE, self.slots, TILE)})
         return [*agreeing, self.slots]
 
@@ -217,7 +221,7 @@ class RowRunner:
             if sampled:
                 logits.append(self._forward(row, self._unread[row]))
                 self._unread[row] = []
-        return torch.stack(logits) if logits else torch.empty(0, int(self.model.config.vocab_size))
+        return torch.stack(logits) if logits else torch.empty(0, vocabulary(self.model))
 
     def remember(self, rows: list[int], tokens: torch.Tensor) -> None:
         """Nothing to keep: plans for this runner name every token."""
@@ -240,7 +244,7 @@ def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) ->
     capturer = CudaGraphs(model.device) if model.device.type == "cuda" else Eager()
     runner = PagedRunner(model, slots, pages, context, capturer)
     runner.find_widths()
-    runner.invariant &= not _mixes_positions(model, context)
+    runner.invariant &= not (_mixes_positions(model, context) or _routes_rows(model))
     return runner
 
 
@@ -262,7 +266,7 @@ def _runs_over_pages(model: PreTrainedModel) -> bool:
         if _close(_probe(trial), expected) and _knows_windows(model, trial.windows):
             return True
     except (AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError) as exc:
-        if is_out_of_memory(exc):
+        if is_out_of_memory(exc) or is_deadly(exc):
             model.set_attn_implementation(own)
             raise
         # Whatever way the architecture differs, its own cache is right. On a GPU it may also be Triton, or the C
@@ -274,7 +278,12 @@ def _runs_over_pages(model: PreTrainedModel) -> bool:
 
 def probe_tokens(model: PreTrainedModel, count: int) -> list[int]:
     """A prompt for trials: ids spread over the vocabulary."""
-    return [(7919 * i + 11) % int(model.config.vocab_size) for i in range(count)]
+    return [(7919 * i + 11) % vocabulary(model) for i in range(count)]
+
+
+def vocabulary(model: PreTrainedModel) -> int:
+    """How many tokens the model knows; of one that also sees or hears, its text model."""
+    return int(model.config.get_text_config().vocab_size)
 
 
 def _probe(runner: Runner) -> torch.Tensor:
@@ -300,7 +309,7 @@ def _knows_windows(model: PreTrainedModel, seen: set[int]) -> bool:
 
     A short probe would not notice a window that the model keeps in a mask of its own.
     """
-    config = model.config
+    config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or [])
     stated = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     if kinds and "sliding_attention" not in kinds:
@@ -308,12 +317,19 @@ def _knows_windows(model: PreTrainedModel, seen: set[int]) -> bool:
     return kinds <= {"full_attention", "sliding_attention"} and seen == ({int(stated)} if stated else set())
 
 
+def _routes_rows(model: PreTrainedModel) -> bool:
+    """Whether tokens are sent to experts: how many an expert gets, and with it its product's shape, depends on all rows
+    of a step, which a trial of like rows does not show."""
+    config = model.config.get_text_config()
+    return any(getattr(config, name, None) for name in ("num_experts", "num_local_experts", "n_routed_experts"))
+
+
 def _mixes_positions(model: PreTrainedModel, context: int) -> bool:
     """Whether how far one row has come may change how the positions of all rows in its step are encoded.
 
     LongRoPE (Phi-3 and later) has frequencies for short texts and others for long ones, and takes those of the longest.
     """
-    stated = getattr(model.config, "rope_parameters", None) or {}
+    stated = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     each = [stated, *(kind for kind in stated.values() if isinstance(kind, dict))]  # some have them by kind of layer
     lengths = [kind.get("original_max_position_embeddings") for kind in each if kind.get("rope_type") == "longrope"]
     return any(context > length for length in lengths if length)

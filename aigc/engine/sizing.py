@@ -40,7 +40,7 @@ class Sizes:
         self.weights_bytes, self.bytes_per_token = weights_bytes, shape.bytes_per_page // PAGE
         self.memory_bytes = memory_bytes(device)
         held = max(0, int((self.memory_bytes - weights_bytes) * MEMORY_SHARE)) // shape.bytes_per_page
-        stated = int(getattr(config, "max_position_embeddings", 0) or UNBOUNDED_CONTEXT)
+        stated = int(getattr(config.get_text_config(), "max_position_embeddings", 0) or UNBOUNDED_CONTEXT)
         wanted = min(stated, settings.max_context or UNBOUNDED_CONTEXT)
         most = settings.slots or (CUDA_SLOTS if device.type == "cuda" else CPU_SLOTS)
         # Never more pages than all slots could fill; never fewer than the trial of the widths takes.
@@ -89,6 +89,7 @@ _NO_MEMORY = (
     "can't allocate memory",
     "CUDA error: out of memory",
     "CUDA driver error: out of memory",
+    "Triton Error [CUDA]: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
