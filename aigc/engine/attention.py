@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,10 +12,8 @@ from aigc.engine.pages import PAGE
 if TYPE_CHECKING:
     from aigc.engine.cache import PagedCache, Placement
     from aigc.engine.cpu.attention import PageAttention
-    from aigc.engine.cpu.ir import Storage
 
 NAME = "aigc_pages"
-_STORAGES = {torch.bfloat16: "bfloat16", torch.float16: "float16", torch.float32: "float32"}
 
 
 def page_attention(
@@ -103,6 +101,6 @@ def reference(
 @cache
 def _cpu_kernel(heads: int, kv_heads: int, head_dim: int, dtype: torch.dtype, soft_capped: bool) -> PageAttention:
     from aigc.engine.cpu.attention import PageAttention, Shape
+    from aigc.engine.cpu.ir import storage_of
 
-    storage = cast("Storage", _STORAGES[dtype])
-    return PageAttention(Shape(heads, kv_heads, head_dim, storage, soft_capped))
+    return PageAttention(Shape(heads, kv_heads, head_dim, storage_of(dtype), soft_capped))

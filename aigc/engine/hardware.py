@@ -24,7 +24,7 @@ class Hardware(Value, frozen=True):
     cuda: str
     gpus: list[Gpu]
     cpu_bf16: bool
-    """The CPU multiplies bfloat16 in hardware. Without it bfloat16 works, slowly."""
+    """The CPU multiplies bfloat16 in hardware. Without it kernels of the engine do."""
     problem: str = ""
 
 
@@ -37,15 +37,16 @@ def hardware() -> Hardware:
     """
     import torch
 
+    from aigc.engine.cpu.linear import multiplies_itself
+
     with warnings.catch_warnings(record=True) as caught:  # how torch tells that the driver is too old
         warnings.simplefilter("always")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 and later
     return Hardware(
         torch=str(torch.__version__),
         cuda=torch.version.cuda or "",
         gpus=[_gpu(index) for index in range(count)],
-        cpu_bf16=any(capabilities.get(key) for key in ("avx512_bf16", "amx_bf16", "bf16")),
+        cpu_bf16=multiplies_itself(torch.bfloat16),
         problem="; ".join(str(warning.message).splitlines()[0] for warning in caught) if not count else "",
     )
 
