@@ -13,6 +13,8 @@ import torch
 
 from aigc.engine.adapters import check_adapter, merge_adapter, own_template, tokenizer_folder
 from aigc.engine.chat import Tokenizer
+from aigc.engine.cpu.activation import pack_activations
+from aigc.engine.cpu.gated import pack_gated
 from aigc.engine.cpu.linear import multiplies_itself, pack_linears
 from aigc.engine.deaths import first_line, is_deadly
 from aigc.engine.quantised import (
@@ -82,9 +84,17 @@ def load_model(folder: Path, settings: EngineSettings) -> PreTrainedModel:
         quantise(model, settings, device)
     if not placed:
         model = model.to(device)
-    if device.type == "cpu" and not multiplies_itself(model.dtype):
-        pack_linears(model)
+    if device.type == "cpu":
+        _use_own_kernels(model)
     return cast("PreTrainedModel", model.eval())
+
+
+def _use_own_kernels(model: PreTrainedModel) -> None:
+    """Put the project's kernels in the place of PyTorch's where they are faster, or bits would depend on the batch."""
+    if not multiplies_itself(model.dtype):
+        pack_gated(model)
+        pack_linears(model)
+    pack_activations(model)
 
 
 def load_config(folder: Path, settings: EngineSettings) -> PretrainedConfig:

@@ -10,7 +10,7 @@ import torch
 
 from aigc.engine.attention import NAME, page_attention
 from aigc.engine.cache import CacheShape, PagedCache, Placement
-from aigc.engine.cpu.linear import TILE, multiplies_rows_apart
+from aigc.engine.cpu.linear import TILE, computes_rows_apart
 from aigc.engine.deaths import is_deadly
 from aigc.engine.device import fill, to_device
 from aigc.engine.graphs import Capturer, CudaGraphs, Eager, Shape, StepInputs, Steps
@@ -175,7 +175,7 @@ class PagedRunner:
 
         self.invariant = agrees(self.slots)
         least = LEAST_CUDA_WIDTH if self._device.type == "cuda" else 2
-        apart = self._device.type == "cpu" and multiplies_rows_apart(self.model)
+        apart = self._device.type == "cpu" and computes_rows_apart(self.model)
         tried = [width for width in (TILE_WIDTHS if apart else WIDTHS) if least <= width < self.slots]
         agreeing = [width for width in tried if self.invariant and agrees(width)]
         if apart and agreeing == tried:

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from aigc.engine.cpu.activation import pack_activations
 from aigc.engine.cpu.compiler import lanes
 from aigc.engine.cpu.ir import storage_of
-from aigc.engine.cpu.linear import PackedLinear, Product, multiplies_rows_apart, pack, pack_linears
+from aigc.engine.cpu.linear import PackedLinear, Product, computes_rows_apart, pack, pack_linears
 from aigc.engine.plan import Plan
 from aigc.engine.runners import PagedRunner, open_runner
 
@@ -60,7 +61,7 @@ def test_kernels_of_every_vector_width_agree(width: int) -> None:
     stock = linear(50, 70, torch.bfloat16)
     product = Product(50, storage_of(torch.bfloat16), width)
     packed = pack(stock.weight.detach(), product.panel)
-    found = product(torch.ones(20, 50), packed, torch.zeros(len(packed) * product.panel))
+    found = product(product.widen(torch.ones(20, 50)), packed, torch.zeros(len(packed) * product.panel))
     expected = PackedLinear(stock.weight.detach())(torch.ones(20, 50).bfloat16())
     assert torch.equal(found[:20, :70], expected)
     assert lanes() in (8, 16)
@@ -102,16 +103,19 @@ def test_an_embedding_that_is_also_the_output_stays_an_embedding() -> None:
 
 def test_rows_are_multiplied_apart_where_no_matrix_is_left_to_the_library() -> None:
     model = tiny.model("Qwen2")
-    assert not multiplies_rows_apart(model)
+    assert not computes_rows_apart(model)
     pack_linears(model)
-    assert multiplies_rows_apart(model)
+    assert not computes_rows_apart(model), "activation functions are PyTorch's still"
+    pack_activations(model)
+    assert computes_rows_apart(model)
     model.register_parameter("router", torch.nn.Parameter(torch.ones(2, 2)))
-    assert not multiplies_rows_apart(model)
+    assert not computes_rows_apart(model)
 
 
 def test_a_packed_models_steps_are_hardly_padded_and_compute_the_same_bits() -> None:
     model = tiny.model("Llama", dtype=torch.bfloat16)
     pack_linears(model)
+    pack_activations(model)
     runner = open_runner(model, 40, 64, 128)
     assert isinstance(runner, PagedRunner)
     assert runner.invariant

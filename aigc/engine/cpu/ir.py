@@ -29,6 +29,11 @@ def storage_of(dtype: torch.dtype) -> Storage:
     return _STORAGES[dtype]
 
 
+def dtype_of(storage: Storage) -> torch.dtype:
+    """The type of numbers that lie in memory so."""
+    return next(dtype for dtype, stored in _STORAGES.items() if stored == storage)
+
+
 def bytes_of(storage: Storage) -> int:
     return _BYTES[storage]
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeGuard, cast
 
 import torch
 from llvmlite import ir
 
+from aigc.engine.cpu.activation import Curve, activates_by_place, write_curve
 from aigc.engine.cpu.compiler import Kernel, lanes
-from aigc.engine.cpu.ir import I64, POINTER, Code, Storage, Value, bytes_of, storage_of
+from aigc.engine.cpu.ir import I64, POINTER, Code, Storage, Value, bytes_of, dtype_of, storage_of
 
 TILE = 6
 """Rows that are multiplied together, on CPUs with vectors of 8."""
@@ -46,29 +47,39 @@ _KINDS = {**dict.fromkeys(_FIELDS[:7], POINTER), **dict.fromkeys(_FIELDS[7:], I6
 
 
 class Product:
-    """The compiled kernel for one number of inputs. `tile` rows and `panel` outputs are computed together."""
+    """The compiled kernel for one number of inputs. `tile` rows and `panel` outputs are computed together.
 
-    def __init__(self, inputs: int, storage: Storage, width: int) -> None:
+    With a `curve` a panel's first half are gates and its second what they let through: curve(first) times second
+    comes out, as float32 and half as wide.
+    """
+
+    def __init__(self, inputs: int, storage: Storage, width: int, curve: Curve | None = None) -> None:
         self.inputs, self.panel = inputs, VECTORS * width
+        self.out_panel = width if curve else self.panel
+        self.out_dtype = torch.float32 if curve else dtype_of(storage)
         self.tile = 2 * TILE if width == 16 else TILE  # sums fill 24 of 32 registers, or 12 of 16
         self._together = max(1, min(8, SCRATCH_BYTES // (4 * inputs * self.panel)))
         module = ir.Module(name="product")
-        _Writer(Code(module, "multiply", 1, width), self.inputs, self.tile, storage).write()
+        _Writer(Code(module, "multiply", 1, width), self.inputs, self.tile, storage, curve).write()
         self._kernel = Kernel(module, "multiply")
 
-    def __call__(self, rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Products [tiles * tile, panels * panel]; rows beyond those given, outputs beyond the matrix's are padding.
+    def widen(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows [rows, inputs] of any dtype as float32 [tiles * tile, inputs], padded with zeros."""
+        wide = torch.empty(-(-len(rows) // self.tile) * self.tile, self.inputs, dtype=torch.float32)
+        wide[: len(rows)] = rows
+        wide[len(rows) :] = 0.0
+        return wide
+
+    def __call__(self, wide: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Products [tiles * tile, panels * out_panel]; outputs beyond the matrix's are padding.
 
         Args:
-            rows: [rows, inputs], of any dtype.
+            wide: float32 [tiles * tile, inputs], as `widen` makes it.
             packed: [panels, inputs, panel], as `pack` makes it.
             bias: float32 [panels * panel].
         """
-        tiles, panels, threads = -(-len(rows) // self.tile), len(packed), torch.get_num_threads()
-        wide = torch.empty(tiles * self.tile, self.inputs, dtype=torch.float32)
-        wide[: len(rows)] = rows
-        wide[len(rows) :] = 0.0
-        out = torch.empty(tiles * self.tile, panels * self.panel, dtype=packed.dtype)
+        tiles, panels, threads = len(wide) // self.tile, len(packed), torch.get_num_threads()
+        out = torch.empty(tiles * self.tile, panels * self.out_panel, dtype=self.out_dtype)
         rounds = -(-panels // (threads * self._together))
         together = -(-panels // (threads * rounds))
         scratch = torch.empty(threads * together * self.inputs * self.panel, dtype=torch.float32)
@@ -86,15 +97,16 @@ class PackedLinear(torch.nn.Module):
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         super().__init__()
         self.out_features, self.in_features = weight.shape
-        self._product = _product(self.in_features, storage_of(weight.dtype), lanes())
+        self._product = product(self.in_features, storage_of(weight.dtype), lanes())
         self._packed = pack(weight, self._product.panel)
         self._bias = torch.zeros(len(self._packed) * self._product.panel)
         if bias is not None:
             self._bias[: self.out_features] = bias.float()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """[..., in_features] of any dtype to [..., out_features] of the matrix's."""
         rows = inputs.reshape(-1, self.in_features)
-        out = self._product(rows, self._packed, self._bias)
+        out = self._product(self._product.widen(rows), self._packed, self._bias)
         return out[: len(rows), : self.out_features].reshape(*inputs.shape[:-1], self.out_features)
 
     @property
@@ -127,20 +139,29 @@ def pack_linears(model: torch.nn.Module) -> None:
         setattr(model.get_submodule(parent), own, packed)
 
 
-def multiplies_rows_apart(model: torch.nn.Module) -> bool:
-    """Whether all products are a packed layer's: the model has no matrix left but embeddings, which are read."""
+def computes_rows_apart(model: torch.nn.Module) -> bool:
+    """Whether all products and activation functions are this package's, whose bits depend on their own row alone: the
+    model has no matrix left but embeddings, which are read."""
+    if activates_by_place(model):
+        return False
     embeddings = {id(each.weight) for each in model.modules() if isinstance(each, torch.nn.Embedding)}
     return all(each.dim() < 2 or id(each) in embeddings for each in model.parameters())
 
 
+def is_plain(module: torch.nn.Module) -> TypeGuard[torch.nn.Linear]:
+    """Whether it is a linear layer, and neither quantised nor one that another library has put in its place."""
+    return type(module) is torch.nn.Linear and type(module.weight.data) is torch.Tensor
+
+
 def _matrix(module: torch.nn.Module) -> torch.Tensor | None:
-    """The matrix [outputs, inputs] of a plain linear layer; None of any other, and of one that is quantised."""
-    weight = getattr(module, "weight", None)
-    if not isinstance(weight, torch.nn.Parameter) or type(weight.data) is not torch.Tensor:
+    """The matrix [outputs, inputs] of a plain linear layer; None of any other."""
+    if is_plain(module):
+        return module.weight.detach()
+    if type(module).__name__ != "Conv1D":
         return None
-    if type(module) is torch.nn.Linear:
-        return weight.detach()
-    return weight.detach().T if type(module).__name__ == "Conv1D" else None  # GPT-2's, which keeps it transposed
+    weight = getattr(module, "weight", None)  # GPT-2's, which keeps it transposed
+    plain = isinstance(weight, torch.nn.Parameter) and type(weight.data) is torch.Tensor
+    return cast("torch.Tensor", weight).detach().T if plain else None
 
 
 def multiplies_itself(dtype: torch.dtype) -> bool:
@@ -151,15 +172,16 @@ def multiplies_itself(dtype: torch.dtype) -> bool:
 
 
 @cache
-def _product(inputs: int, storage: Storage, width: int) -> Product:
-    return Product(inputs, storage, width)
+def product(inputs: int, storage: Storage, width: int, curve: Curve | None = None) -> Product:
+    """The kernel for a number of inputs, compiled once."""
+    return Product(inputs, storage, width, curve)
 
 
 class _Writer:
     """Writes the kernel: a thread takes a panel and a block of the rows' tiles, and goes through the tiles."""
 
-    def __init__(self, code: Code, inputs: int, tile: int, storage: Storage) -> None:
-        self.code, self.inputs, self.tile, self.storage = code, inputs, tile, storage
+    def __init__(self, code: Code, inputs: int, tile: int, storage: Storage, curve: Curve | None) -> None:
+        self.code, self.inputs, self.tile, self.storage, self.curve = code, inputs, tile, storage, curve
         self.panel = VECTORS * code.lanes
         struct = code.function.args[0]
         self.given = {name: code.field(struct, at, _KINDS[name]) for at, name in enumerate(_FIELDS)}
@@ -227,12 +249,20 @@ class _Writer:
 
     def _write_out(self, row: Value, panel: Value) -> None:
         code, build = self.code, self.code.build
-        column = build.mul(panel, code.whole(self.panel))
-        width = build.mul(self.given["panels"], code.whole(self.panel))
-        for own, sums in enumerate(self.sums):
+        vectors = 1 if self.curve else VECTORS
+        column = build.mul(panel, code.whole(vectors * code.lanes))
+        width = build.mul(self.given["panels"], code.whole(vectors * code.lanes))
+        for own, places in enumerate(self.sums):
             start = build.add(build.mul(build.add(row, code.whole(own)), width), column)
-            for one, total in enumerate(sums):
-                offset = code.whole(one * code.lanes)
-                bias = code.load(self.given["bias"], build.add(column, offset), "float32")
-                place = build.add(start, offset)
-                code.store(build.fadd(build.load(total), bias), self.given["out"], place, self.storage)
+            sums = [build.fadd(build.load(place), self._bias(panel, at)) for at, place in enumerate(places)]
+            if self.curve:
+                gated = code.mul(write_curve(code, self.curve, sums[0]), sums[1])
+                code.store(gated, self.given["out"], start, "float32")
+                continue
+            for at, total in enumerate(sums):
+                code.store(total, self.given["out"], build.add(start, code.whole(at * code.lanes)), self.storage)
+
+    def _bias(self, panel: Value, vector: int) -> Value:
+        code, build = self.code, self.code.build
+        at = build.add(build.mul(panel, code.whole(self.panel)), code.whole(vector * code.lanes))
+        return code.load(self.given["bias"], at, "float32")
