@@ -24,7 +24,9 @@ class Ledger:
         self._in_flight: dict[str, Prompt] = {}
         self._deaths = Counter[str]()
         self.fruitless = 0
-        """Deaths since the last completion that did not make a group of suspects smaller."""
+        """Deaths since a row was last done or convicted that did not make a group of suspects smaller."""
+        self.convictions = 0
+        """Rows found to be to blame since one was last done."""
 
     @property
     def probing(self) -> bool:
@@ -53,7 +55,7 @@ class Ledger:
 
     def take(self, completion: Completion) -> None:
         """A row is done."""
-        self.fruitless = 0
+        self.fruitless = self.convictions = 0
         self._in_flight.pop(completion.request_id, None)
         self._deaths.pop(completion.request_id, None)
 
@@ -70,10 +72,11 @@ class Ledger:
         suspects = [row for row in rows if self._deaths[row.request_id] > 1]
         if self._probes and not self._probes[0]:
             self._probes.popleft()
-        self.fruitless += len(suspects) < 2
         if len(rows) == len(suspects) == 1:
+            self.fruitless, self.convictions = 0, self.convictions + 1
             del self._deaths[suspects[0].request_id]
             return suspects[0]
+        self.fruitless += len(suspects) < 2
         self._again.extendleft(row for row in reversed(rows) if self._deaths[row.request_id] < 2)
         middle = (len(suspects) + 1) // 2
         self._probes.extendleft(deque(half) for half in (suspects[middle:], suspects[:middle]) if half)

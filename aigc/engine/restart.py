@@ -7,7 +7,7 @@ memory back. A process may also be killed, or crash. None of this may sink a run
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from aigc.settings import EngineSettings
 
 MOST_DEATHS = 6
 """Deaths with no text and no narrower suspicion in between, before it is the machine that is taken to be at fault."""
+MOST_CONVICTIONS = 64
+"""Rows found to be to blame with no text in between, before it is the machine: a sheet may hold many in succession."""
 _GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
 """What the drivers of NVIDIA, of WSL and of AMD show."""
 
@@ -53,33 +55,40 @@ class RestartingEngine:
         self._seat: ModelEngine | ChildEngine | None = self._start() if apart else open_local(settings, model)
 
     def info(self) -> EngineInfo:
+        """See `Engine.info`. Where the model's process has ended, what it last was: no new one is begun to ask it.
+
+        Raises:
+            EngineError: no process lives until it has told.
+        """
         deaths = 0
-        while self._info is None or self._seat:
+        while self._info is None or not self._is_vacant:
             try:
                 self._info = self._seated().info()
                 break
             except EngineDied as exc:
                 deaths += 1
-                self._leave(exc, deaths, 0)
+                self._leave()
+                self._judge(exc, 0, deaths)
         return self._info
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
-        """See `Engine.generate`. Rows in flight at a death are made again; one that is to blame for deaths fails."""
+        """See `Engine.generate`. Rows in flight at a death are made again; one that is to blame for deaths fails.
+
+        Raises:
+            EngineError: the engine dies again and again, or stops for a reason that another process would meet too.
+            ModelError: the model cannot be loaded.
+        """
         ledger = Ledger(prompts)
         while ledger.has_work():
-            seat, probing = self._seated(), ledger.probing
-            try:
-                with closing(seat.generate(ledger.pull())) as completions:
-                    for completion in completions:
-                        ledger.take(completion)
-                        self._info = seat.info()
-                        yield completion
-            except EngineDied as exc:
+            probing = ledger.probing
+            if death := (yield from self._round(ledger)):
                 in_flight = ledger.in_flight
                 culprit = ledger.bury()
-                self._leave(exc, ledger.fruitless, in_flight)
+                self._leave()
                 if culprit:
-                    yield _failed(culprit, exc.cause)
+                    yield _failed(culprit, death.cause)
+                self._judge(death, in_flight, ledger.fruitless, ledger.convictions)
+                del death  # its traceback holds the model that was in this process
                 continue
             ledger.end_round()
             if not probing:
@@ -89,9 +98,27 @@ class RestartingEngine:
         if self._seat:
             self._seat.close()
 
+    def _round(self, ledger: Ledger) -> Generator[Completion, None, EngineDied | None]:
+        """Completions of prompts that `ledger` hands out. Returns the death that they ended with, if any."""
+        seat = self._seated()
+        try:
+            with closing(seat.generate(ledger.pull())) as completions:
+                for completion in completions:
+                    ledger.take(completion)
+                    self._info = seat.info()
+                    yield completion
+        except EngineDied as exc:
+            return exc
+        return None
+
+    @property
+    def _is_vacant(self) -> bool:
+        """Whether there is no engine: it has died, or its process was ended."""
+        return self._seat is None or (isinstance(self._seat, ChildEngine) and self._seat.ended)
+
     def _seated(self) -> ModelEngine | ChildEngine:
         """Where the model is, or is going to be."""
-        if self._seat is None or (isinstance(self._seat, ChildEngine) and self._seat.ended):
+        if self._seat is None or self._is_vacant:
             self._seat = self._start()
         return self._seat
 
@@ -99,14 +126,18 @@ class RestartingEngine:
         slots = self._info.slots if self._info else 0
         return ChildEngine(self._settings, self._ref, worker=self._worker, slots=slots)
 
-    def _leave(self, death: EngineDied, fruitless: int, in_flight: int) -> None:
-        """Give up what has died. Raises EngineError where a new process is not going to fare better."""
+    def _leave(self) -> None:
+        """Give up what has died."""
         self.close()
         self._seat = None
-        if fruitless >= MOST_DEATHS:
+
+    def _judge(self, death: EngineDied, in_flight: int, fruitless: int, convictions: int = 0) -> None:
+        """Go on after a death. Raises EngineError where a new process is not going to fare better."""
+        if fruitless >= MOST_DEATHS or convictions >= MOST_CONVICTIONS:
+            count = f"{fruitless} deaths" if fruitless >= MOST_DEATHS else f"{convictions} rows that it died of"
             raise EngineError(
                 f"model {self._ref.ref}",
-                f"{death.cause}, and {fruitless} deaths without a text in between",
+                f"{death.cause}, and {count} without a text in between",
                 "an engine that lives until a text is made",
                 "Run `aigc doctor`, and ask the system's log (`dmesg`) what ended it; lower engine.slots where memory "
                 "is short. Then run again; the rows made so far are kept.",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +51,21 @@ def test_every_row_is_done_once_and_only_those_to_blame_are_blamed(
     assert done == Counter(f"r{i}" for i in range(count) if i not in poisonous)
     assert ledger.in_flight == 0
     assert deaths <= len(misfortunes) + len(blamed) * (3 + slots.bit_length() * 2)
+
+
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_convictions_are_counted_apart_from_deaths_that_told_nothing(together: int) -> None:
+    """`together` rows at a time, each of which ends the machine."""
+    ledger, convictions, fruitless = Ledger(dying.rows(20)), list[int](), list[int]()
+    while ledger.has_work():
+        source = ledger.pull()
+        for _ in range(together):
+            if next(source, None) is None:
+                break
+        if ledger.bury():
+            convictions.append(ledger.convictions)
+        fruitless.append(ledger.fruitless)
+    assert convictions == list(range(1, 21))
+    assert max(fruitless) == 1
+    ledger.take(Completion(request_id="r0", text="", finish_reason="stop"))
+    assert ledger.convictions == 0

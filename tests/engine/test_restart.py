@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,24 @@ def test_a_lost_context_is_gone_on_from_in_a_new_process_and_retries_join_there(
     assert dying.is_gone(of(engine).pid)
 
 
+def test_a_model_that_died_in_this_process_is_gone_when_the_next_is_at_work(
+    llama: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = list[weakref.ref[Batch]]()
+
+    def lose(batch: Batch) -> None:
+        held.append(weakref.ref(batch))
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Batch, "launch", lose)
+    engine = RestartingEngine(LOCAL, llama)
+    try:
+        for _ in engine.generate(REAL[:1]):
+            assert [batch() for batch in held] == [None]
+    finally:
+        engine.close()
+
+
 def test_a_killed_process_is_replaced_and_no_text_changes(
     llama: ModelRef, undisturbed: dict[str, tuple[str, str]]
 ) -> None:
@@ -180,11 +199,22 @@ def test_an_engine_that_never_lives_stops_the_run(
 
 
 @by("be_killed")
-def test_rows_that_all_end_the_process_stop_the_run(played: RestartingEngine) -> None:
+def test_poisonous_rows_in_succession_fail_alone_and_what_comes_after_them_is_made(played: RestartingEngine) -> None:
+    made = {c.request_id: c.fault for c in played.generate(dying.rows(10, tuple(range(9))))}
+    assert MOST_DEATHS < 9
+    assert made.pop("r9") is None
+    assert [fault and fault.code for fault in made.values()] == ["engine_died"] * 9
+
+
+@by("be_killed")
+def test_rows_that_all_end_the_process_stop_the_run_and_the_last_of_them_is_told(
+    played: RestartingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigc.engine.restart.MOST_CONVICTIONS", 4)
     made = list[Completion]()
-    with pytest.raises(EngineError, match="SIGKILL, and 6 deaths without a text in between"):
+    with pytest.raises(EngineError, match="SIGKILL, and 4 rows that it died of without a text in between; expected"):
         made.extend(played.generate(dying.rows(12, tuple(range(12)))))
-    assert 0 < len(made) < MOST_DEATHS
+    assert [c.fault and c.fault.code for c in made] == ["engine_died"] * 4
 
 
 @by("be_killed")
@@ -230,8 +260,9 @@ def test_a_round_that_is_given_up_ends_the_process(played: RestartingEngine, not
     completions = played.generate(dying.rows(9))
     next(completions)
     completions.close()  # type: ignore[attr-defined]
+    assert played.info().engine == "scripted"
     (left,) = dying.started(notes)
-    assert dying.is_gone(left)
+    assert dying.is_gone(left), "and to ask what the engine is begins no other"
 
 
 @by("be_killed")
