@@ -6,6 +6,7 @@ The automaton is llguidance's (Rust; the one that vLLM, SGLang and llama.cpp use
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import llguidance
 import llguidance.hf
@@ -19,6 +20,8 @@ from aigc.engine.device import send
 
 _OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """One spelling of white space: free white space is where small models run on for ever."""
+MOST_COMPILED = 256
+"""Schemas whose grammars are kept: far more than the packs of a run have, few where every request brings its own."""
 
 
 class Grammars:
@@ -28,27 +31,28 @@ class Grammars:
         # A backend tokenizer of transformers, as llguidance.hf asks for.
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(end_tokens))
         self._executor = llguidance.LLExecutor()
-        self._compiled: dict[str, llguidance.LLMatcher] = {}
+        self._compiled = lru_cache(MOST_COMPILED)(self._compile)
         self._vocabulary = vocabulary
 
     def matcher(self, json_schema: str) -> llguidance.LLMatcher:
-        """A fresh matcher for `json_schema`; compiling is done once a schema.
+        """A fresh matcher for `json_schema`; compiling is done once for each of the schemas that were asked for last.
 
         Raises:
             PromptFault: the schema cannot be compiled into a grammar.
         """
-        if json_schema not in self._compiled:
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(json_schema, defaults=_OPTIONS)
-            matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
-            if matcher.is_error():
-                raise PromptFault(
-                    "bad_schema",
-                    f"a schema that gives no grammar ({matcher.get_error()[:120]})",
-                    "a JSON schema that llguidance supports",
-                    "Correct [output.fields] in the template pack.",
-                )
-            self._compiled[json_schema] = matcher
-        return self._compiled[json_schema].deep_copy()
+        return self._compiled(json_schema).deep_copy()
+
+    def _compile(self, json_schema: str) -> llguidance.LLMatcher:
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(json_schema, defaults=_OPTIONS)
+        matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise PromptFault(
+                "bad_schema",
+                f"a schema that gives no grammar ({matcher.get_error()[:120]})",
+                "a JSON schema that llguidance supports",
+                "Correct [output.fields] in the template pack.",
+            )
+        return matcher
 
     def allowed(self, matchers: Sequence[llguidance.LLMatcher], device: torch.device) -> torch.Tensor:
         """Tokens that each matcher allows at its next step, bool [len(matchers), vocabulary]."""

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from aigc.content import ContentType
-from aigc.engine.grammar import unpacked
+from aigc.engine import grammar as grammar_module
+from aigc.engine.grammar import Grammars, unpacked
 from aigc.job import shipped
 from aigc.models import ModelRef
 from aigc.packs import load_packs
@@ -29,6 +30,25 @@ def test_a_random_model_held_to_a_shipped_pack_writes_its_form(llama: ModelRef, 
     assert not set("<>[]|`*#") & set(
         made.text.removeprefix("{").replace(": [", "").replace("], ", "").replace("]}", "")
     )
+
+
+def test_only_the_grammars_that_were_asked_for_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, compile_ = list[str](), Grammars._compile
+
+    def counted(self: Grammars, schema: str) -> object:
+        compiled.append(schema)
+        return compile_(self, schema)
+
+    monkeypatch.setattr(grammar_module, "MOST_COMPILED", 2)
+    monkeypatch.setattr(Grammars, "_compile", counted)
+    tokenizer = tiny.tokenizer()
+    grammars = Grammars(tokenizer, len(tokenizer), [2])
+    a, b, c = (json.dumps({"type": "string", "maxLength": length}) for length in (3, 4, 5))
+    matchers = [grammars.matcher(schema) for schema in (a, b, a, c, a, b)]
+    assert compiled == [a, b, c, b]
+    assert matchers[0].consume_token(tokenizer.encode('"', add_special_tokens=False)[0])
+    begun, fresh = grammars.allowed([matchers[0], matchers[2]], torch.device("cpu"))
+    assert not torch.equal(begun, fresh), "each matcher is its row's own"
 
 
 def test_masks_are_unpacked_as_numpy_unpacks_them() -> None:
