@@ -1,7 +1,7 @@
 """The engine against what users would take instead, in turn and on the same work.
 
     python benchmarks/engine.py [--json] [--only openvino generate same_bytes grammar gpu peers] [--rows 256]
-                                [--openvino-python PYTHON] [--rounds 2]
+                                [--openvino-python PYTHON] [--rounds 2] [--gpu-peaks TFLOPS GB_PER_S]
 
 Every measurement is a process of its own (`engine_work.py`), so that none is warmed or hindered by another's threads.
 Load, warm-up and steady state are told apart; ratios are of the steady state, the best of each side's rounds. The
@@ -9,7 +9,8 @@ machine's load is printed at each: above the number of cores, wall time tells of
 seconds are the better figure.
 
 OpenVINO GenAI is no dependency: `pip install openvino-genai` into an environment of its own, and name its Python.
-What cannot be measured on this machine is left out, with the reason.
+What cannot be measured on this machine is left out, with the reason. Where rows failed, what was measured with them is
+null, their number is told by side and code, and the script ends with 1.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine_roofline import Roofline, cpu_peak_gflops
+from engine_roofline import Load, Roofline, cpu_peak_gflops
 from engine_shapes import GPU_SHAPES, random_model
 
 from aigc.models import resolve
@@ -50,14 +52,21 @@ SCHEMA = json.dumps({
 Row = dict[str, Any]
 
 
+class SideFailed(SystemExit):
+    """A process that was to be measured ended badly. Ends the script, unless it can do without."""
+
+
 class Bench:
     """Runs engines on work, and keeps what came out for the JSON object at the end."""
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.args, self.folder = args, folder
         self.model = resolve(MODEL, trust_remote_code=False, fetch=False).folder()
+        self.gpu_peaks = (args.gpu_peaks[0] * 1000, args.gpu_peaks[1]) if args.gpu_peaks else None
         self.result: dict[str, Any] = {}
         self.skipped: dict[str, str] = {}
+        self.faults: dict[str, dict[str, int]] = {}
+        """Rows that failed, by side and code."""
 
     def work(self, rows: list[Row], **changes: object) -> dict[str, Any]:
         plain = {"model": str(self.model), "dtype": "bfloat16", "peer_dtype": "bfloat16", "device": "cpu", "slots": 0,
@@ -81,13 +90,20 @@ class Bench:
         done = subprocess.run([python, str(WORK), kind, str(path)], capture_output=True, text=True, check=False)
         if done.returncode:
             sys.stderr.write(done.stderr[-2000:])
-            raise SystemExit(f"engine.py: {name} ended with {done.returncode}")
+            raise SideFailed(f"engine.py: {name} ended with {done.returncode}: {_last_line(done.stderr)}")
         result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        cpu = "?" if result["cpu_s"] is None else round(result["cpu_s"])
         print(f"  {name:<34}{result['tokens_per_s']:>9,.1f} tok/s  {result['tokens']:>7,} tokens in "
-              f"{result['steady_s']:.1f} s  cpu {result['cpu_s']:.0f} s  load {result['load_s']:.1f} s  "
+              f"{result['steady_s']:.1f} s  cpu {cpu} s  load {result['load_s']:.1f} s  "
               f"warm {result['warm_s']:.1f} s  {result['peak_mb']:,} MB  slots {result['slots']}  "
               f"machine's load {before:.1f}", flush=True)
+        self.note_faults(name, result["faults"])
         return result | {"machine_load": round(before, 1)}
+
+    def note_faults(self, name: str, faults: dict[str, int]) -> None:
+        if faults:
+            print(f"  {name}: rows failed: {faults}", flush=True)
+            self.faults[name] = dict(Counter(self.faults.get(name, {})) + Counter(faults))
 
 
 def briefs(count: int, lengths: Iterator[int], schema: str | None = None) -> list[Row]:
@@ -128,11 +144,10 @@ def measure_openvino(bench: Bench) -> None:
     found = bench.best({"this engine": ("ours", work), "OpenVINO GenAI": ("openvino", peer)}, python)
     mine, other = found["this engine"], found["OpenVINO GenAI"]
     roofline = Roofline(bench.model, peak_gflops=cpu_peak_gflops(), gb_per_s=0.0)
-    share = roofline.compute_share(mine["tokens_in"], mine["tokens"], mine["steady_s"])
     bench.result |= {
         "ratio_vs_openvino": _ratio(mine, other), "cpu_ratio_vs_openvino": _cpu_ratio(mine, other),
         "tokens_per_s": mine["tokens_per_s"], "openvino_tokens_per_s": other["tokens_per_s"],
-        "roofline_share": round(share, 3), "peak_gflops": round(roofline.peak_gflops, 1),
+        "roofline_share": _share(roofline, mine), "peak_gflops": round(roofline.peak_gflops, 1),
     }
 
 
@@ -181,11 +196,11 @@ def measure_gpu(bench: Bench) -> None:
         work = bench.work(briefs(shape.rows, spread(128, 1024)), model=str(folder), device="cuda", fixed=True,
                           temperature=0.8, top_k=50)
         mine = bench.run("ours", work, shape.name)
-        roofline = Roofline.of_gpu(folder, mine["device"])
-        share = roofline.share(mine["tokens_in"], mine["tokens"], mine["steady_s"], mine["slots"])
+        roofline = Roofline.of_gpu(folder, mine["device"], bench.gpu_peaks)
         bench.result["gpu"].append({
-            "model": shape.name, "tokens_per_s": mine["tokens_per_s"], "roofline_share": round(share, 3),
-            "published": shape.published, "device": mine["device"], "batch_invariant": mine["batch_invariant"],
+            "model": shape.name, "tokens_per_s": mine["tokens_per_s"], "roofline_share": _share(roofline, mine),
+            "rows_in_flight": mine["rows_in_flight"], "published": shape.published, "device": mine["device"],
+            "batch_invariant": mine["batch_invariant"],
         })
 
 
@@ -200,18 +215,37 @@ def measure_peers(bench: Bench) -> None:
     work = bench.work(rows, device="cuda", fixed=True)
     mine = bench.run("ours", work, "this engine")
     bench.result["ratio_vs_generate_gpu"] = _ratio(mine, bench.run("generate", work, "generate"))
-    if importlib.util.find_spec("flash_attn") is None:
+    try:  # it takes FlashAttention where that is installed, and is much faster then
         other = bench.run("generate_batch", work | {"rows": briefs(512, always(288))}, "generate_batch")
-        bench.result["ratio_vs_generate_batch_gpu"] = _ratio(mine, other)
+    except SideFailed as exc:
+        bench.skipped["generate_batch"] = str(exc)
+        return
+    bench.result["ratio_vs_generate_batch_gpu"] = _ratio(mine, other)
+    bench.result["generate_batch_has_flash_attn"] = importlib.util.find_spec("flash_attn") is not None
 
 
-def _ratio(mine: dict[str, Any], other: dict[str, Any]) -> float:
+def _ratio(mine: dict[str, Any], other: dict[str, Any]) -> float | None:
+    if mine["faults"] or other["faults"]:
+        return None
     return round(mine["tokens_per_s"] / other["tokens_per_s"], 3)
 
 
-def _cpu_ratio(mine: dict[str, Any], other: dict[str, Any]) -> float:
+def _cpu_ratio(mine: dict[str, Any], other: dict[str, Any]) -> float | None:
     """Tokens a processor second against tokens a processor second: less moved by what else the machine does."""
+    if mine["faults"] or other["faults"] or mine["cpu_s"] is None or other["cpu_s"] is None:
+        return None
     return round(mine["tokens"] / mine["cpu_s"] / (other["tokens"] / other["cpu_s"]), 3)
+
+
+def _share(roofline: Roofline | None, mine: dict[str, Any]) -> float | None:
+    """Null where rows failed, and where the device's peaks are not known."""
+    if mine["faults"] or roofline is None:
+        return None
+    return round(roofline.share(Load.of(mine)), 3)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2][:200]
 
 
 def _gguf(folder: Path) -> Path:
@@ -236,6 +270,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--openvino-python", default="")
+    parser.add_argument("--gpu-peaks", nargs=2, type=float, metavar=("TFLOPS", "GB_PER_S"),
+                        help="dense bfloat16 and memory of a GPU that engine_roofline.py does not know")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aigc-benchmark-") as name:
         bench = Bench(args, Path(name))
@@ -247,7 +283,10 @@ def main() -> None:
     for key, value in bench.result.items():
         print(f"{key:<28}{value}")
     if args.json:
-        print(json.dumps(bench.result | {"skipped": bench.skipped, "machine_load": os.getloadavg()[0]}))
+        ending = {"faults": bench.faults, "skipped": bench.skipped, "machine_load": os.getloadavg()[0]}
+        print(json.dumps(bench.result | ending))
+    if bench.faults:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

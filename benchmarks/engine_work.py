@@ -1,7 +1,8 @@
 """One engine on one load of work, in a process of its own: `python benchmarks/engine_work.py KIND WORK.json`.
 
 Prints one JSON object. Load, warm-up and steady state are timed apart; tokens are those that rows asked for and got.
-`engine.py` writes the work and starts this; `KIND` is a function below.
+`engine.py` writes the work and starts this; `KIND` is a function below. `cpu_s` is null where the engine has a process
+of its own.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ import os
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aigc.records import Completion, Prompt
 
 Work = dict[str, Any]
 """`model` and `gguf` paths, `dtype`, `slots`, `device`, and `rows`: messages, text, new tokens, seed, schema."""
 
 
 class Clock:
-    """Seconds of each phase, and of all processors while it was steady."""
+    """Seconds of each phase, and those that all processors gave this process while it was steady."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.cpu_s = 0.0
+        self.cpu_s: float | None = 0.0
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -38,15 +43,33 @@ class Clock:
 def ours(work: Work, clock: Clock) -> Work:
     """This project's engine."""
     from aigc.engine import open_engine
+    from aigc.engine.restart import belongs_apart
     from aigc.models import ModelRef
-    from aigc.records import Message, Prompt, Sampling
     from aigc.settings import EngineSettings
 
     if work.get("widths") == "every":
         _use_every_width()
     settings = EngineSettings(device=work["device"], dtype=work["dtype"], slots=work["slots"])
     engine = open_engine(settings, ModelRef(ref="benchmark", path=Path(work["model"]), digest="sha256:benchmark"))
-    prompts = [
+    prompts = _prompts(work)
+    with clock.phase("load"):
+        list(engine.generate(prompts[:1]))
+    with clock.phase("warm"):
+        list(engine.generate(prompts[: work["warm_rows"]]))
+    with clock.phase("steady"):
+        made = list(engine.generate(prompts))
+    info = engine.info()
+    engine.close()
+    if belongs_apart(settings):
+        clock.cpu_s = None  # the engine's process had more phases than the steady one, and tells of none
+    return _counted(work, prompts, made, clock.seconds["steady_s"]) | {
+        "slots": info.slots, "device": info.device, "batch_invariant": info.batch_invariant}
+
+
+def _prompts(work: Work) -> list[Prompt]:
+    from aigc.records import Message, Prompt, Sampling
+
+    return [
         Prompt(
             request_id=str(at),
             messages=[Message(**message) for message in row["messages"]],
@@ -59,17 +82,39 @@ def ours(work: Work, clock: Clock) -> Work:
         )
         for at, row in enumerate(work["rows"])
     ]
-    with clock.phase("load"):
-        list(engine.generate(prompts[:1]))
-    with clock.phase("warm"):
-        list(engine.generate(prompts[: work["warm_rows"]]))
-    with clock.phase("steady"):
-        made = list(engine.generate(prompts))
-    info = engine.info()
-    engine.close()
-    faults = sum(one.fault is not None for one in made)
-    return {"tokens": sum(one.tokens_out for one in made), "tokens_in": sum(one.tokens_in for one in made),
-            "faults": faults, "slots": info.slots, "device": info.device, "batch_invariant": info.batch_invariant}
+
+
+def _counted(work: Work, prompts: list[Prompt], made: list[Completion], steady_s: float) -> Work:
+    """Tokens, faults by their codes, and what the floor of the work is reckoned from: see `engine_roofline.Load`."""
+    from engine_roofline import tokens_to_read
+
+    from aigc.engine.pages import PAGE
+
+    tokens = _encoded(work, prompts, {one.request_id for one in made if one.fault is None})
+    return {
+        "tokens": sum(one.tokens_out for one in made),
+        "tokens_in": sum(one.tokens_in for one in made),
+        "tokens_read": tokens_to_read(tokens, PAGE, tokens[: work["warm_rows"]]),
+        "context": sum(_context(one.tokens_in, one.tokens_out) for one in made),
+        # Little's law: how many are there is how many come in a second, times how long each stays.
+        "rows_in_flight": round(sum(one.generate_s for one in made) / steady_s, 1),
+        "faults": Counter(one.fault.code for one in made if one.fault),
+    }
+
+
+def _context(tokens_in: int, tokens_out: int) -> int:
+    """Positions read by all tokens of a row but the first, which is a part of reading the prompt."""
+    after = max(0, tokens_out - 1)
+    return after * tokens_in + after * (after + 1) // 2
+
+
+def _encoded(work: Work, prompts: list[Prompt], wanted: set[str]) -> list[list[int]]:
+    from aigc.engine.chat import ChatEncoder
+    from aigc.engine.loader import load_tokenizer
+    from aigc.settings import EngineSettings
+
+    encoder = ChatEncoder(load_tokenizer(Path(work["model"]), EngineSettings()))
+    return [encoder.encode(prompt, sys.maxsize) for prompt in prompts if prompt.request_id in wanted]
 
 
 def _use_every_width() -> None:
@@ -110,7 +155,7 @@ def openvino(work: Work, clock: Clock) -> Work:
         len(tokenizer.encode(one, add_special_tokens=False).input_ids.data[0]) if isinstance(one, str) else len(one)
         for one in written
     )
-    return {"tokens": tokens, "slots": work["slots"], "device": "cpu"}
+    return {"tokens": tokens, "slots": work["slots"], "device": "cpu", "faults": {}}
 
 
 def generate(work: Work, clock: Clock) -> Work:
@@ -136,7 +181,7 @@ def generate(work: Work, clock: Clock) -> Work:
         run([{**row, "new": 4} for row in work["rows"][:64]])
     with clock.phase("steady"):
         tokens = sum(run(work["rows"][at : at + 64]) for at in range(0, len(work["rows"]), 64))
-    return {"tokens": tokens, "slots": 64, "device": work["device"]}
+    return {"tokens": tokens, "slots": 64, "device": work["device"], "faults": {}}
 
 
 def generate_batch(work: Work, clock: Clock) -> Work:
@@ -157,8 +202,10 @@ def generate_batch(work: Work, clock: Clock) -> Work:
     with clock.phase("warm"):
         model.generate_batch(tokens[: work["warm_rows"]], generation_config=config)
     with clock.phase("steady"):
-        made = model.generate_batch(tokens, generation_config=config)
-    return {"tokens": sum(len(one.generated_tokens) for one in made.values()), "slots": 0, "device": work["device"]}
+        made = model.generate_batch(tokens, generation_config=config).values()
+    failed = len(tokens) - sum(one.error is None for one in made)
+    return {"tokens": sum(len(one.generated_tokens) for one in made), "slots": 0, "device": work["device"],
+            "faults": {"no_answer": failed} if failed else {}}
 
 
 def _until_end(tokens: list[int], most: int, tokenizer: Any) -> int:
@@ -178,8 +225,9 @@ def main() -> None:
     result = KINDS[kind](work, clock)
     result |= {name: round(seconds, 3) for name, seconds in clock.seconds.items()}
     result["tokens_per_s"] = round(result["tokens"] / clock.seconds["steady_s"], 1)
-    result["cpu_s"] = round(clock.cpu_s, 1)
-    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    result["cpu_s"] = None if clock.cpu_s is None else round(clock.cpu_s, 1)
+    usage = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    result["peak_mb"] = max(each.ru_maxrss for each in usage) // 1024
     print(json.dumps(result))
 
 
