@@ -7,22 +7,32 @@ never holds the others up.
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from aigc.engine.chat import PromptFault
+from aigc.engine.deaths import is_deadly
 from aigc.engine.device import Arriving, to_device
 from aigc.engine.loaded import Loaded
 from aigc.engine.plan import PREVIOUS, Plan
 from aigc.engine.rows import Row, failed
 from aigc.engine.runners import Runner
 from aigc.engine.sampler import Sampler
+from aigc.engine.sizing import is_out_of_memory
 from aigc.records import Completion, Prompt
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
 
 NO_CHOICE = -1
 """In place of a token where no allowed one had a finite probability."""
+
+_log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
@@ -42,6 +52,8 @@ class Batch:
         self._device = loaded.model.device
         self._waits_for_pages = False
         """A prompt had too few: there is no use in asking again before a row ends."""
+        self._warned = set[tuple[str, str]]()
+        """Kinds of error at which a prompt was refused that were told of."""
         self._sampler = Sampler(runner.slots, self._device, loaded.end_tokens)
 
     @property
@@ -68,10 +80,8 @@ class Batch:
         Raises:
             NoRoom: it has to wait until other rows end.
         """
-        loaded = self._loaded
         try:
-            tokens = loaded.chat.encode(prompt, self._context - prompt.sampling.max_new_tokens)
-            matcher = loaded.grammars.matcher(prompt.json_schema) if prompt.json_schema else None
+            tokens, matcher = self._encode(prompt), self._matcher(prompt)
         except PromptFault as exc:
             return failed(prompt, exc.fault)
         slot = self._free[-1]
@@ -115,6 +125,46 @@ class Batch:
         for row in ended:  # only now: where memory runs out above, all of them are made again
             self._close(row)
         return answers
+
+    def _encode(self, prompt: Prompt) -> list[int]:
+        with self._refusing(
+            "not_encodable",
+            "an error in its encoding",
+            "messages that the model's chat template and tokenizer take",
+            "Change the brief's cells; where all rows fail, take another model, or mend its chat template.",
+        ):
+            return self._loaded.chat.encode(prompt, self._context - prompt.sampling.max_new_tokens)
+
+    def _matcher(self, prompt: Prompt) -> LLMatcher | None:
+        if not prompt.json_schema:
+            return None
+        with self._refusing(
+            "no_grammar",
+            "an error in making its grammar",
+            "a tokenizer and a schema that llguidance takes",
+            "Take another model, or another [output] in the template pack.",
+        ):
+            return self._loaded.grammars.matcher(prompt.json_schema)
+
+    @contextmanager
+    def _refusing(self, code: str, found: str, expected: str, remedy: str) -> Iterator[None]:
+        """Make of an error that lies in a prompt, a template, a tokenizer or a grammar a fault of the row alone.
+
+        Errors of any type: templates and tokenizers are other people's. Their words may hold the prompt's, and are
+        not told.
+        """
+        try:
+            yield
+        except PromptFault:
+            raise
+        except Exception as exc:
+            if isinstance(exc, MemoryError | RuntimeError) and (is_out_of_memory(exc) or is_deadly(exc)):
+                raise
+            kind = type(exc).__name__
+            if (code, kind) not in self._warned:
+                self._warned.add((code, kind))
+                _log.warning("a prompt fails as %s, with %s (%s); others may, without a line each", code, found, kind)
+            raise PromptFault(code, f"{found} ({kind})", expected, remedy) from exc
 
     def _plan(self) -> tuple[Plan, list[Row]]:
         plan, asked, reading = Plan(), list[Row](), list[Row]()

@@ -15,7 +15,7 @@ from aigc.engine.loader import device_for, promises_same_bytes, sizes_for, versi
 from aigc.engine.pages import PAGE
 from aigc.engine.rows import failed
 from aigc.engine.sizing import is_out_of_memory
-from aigc.errors import EngineError, ModelError
+from aigc.errors import AigcError, EngineError, ModelError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
@@ -57,7 +57,13 @@ class LocalEngine:
         )
 
     def prepare(self) -> None:
-        """Load the model and find out how to step it, as `generate` does at the first prompt."""
+        """Load the model and find out how to step it, as `generate` does at the first prompt.
+
+        Raises:
+            ModelError: the model cannot be loaded, or its weights do not fit the memory.
+            EngineDied: the device's context is dead.
+            EngineError: the trial of the model failed for another reason than memory, which `generate` deals with.
+        """
         loaded = self._load()
         try:
             self._open_batch(loaded)
@@ -67,6 +73,8 @@ class LocalEngine:
             if not is_out_of_memory(exc):
                 raise self._stopped(exc) from exc
             # `generate` meets it again, and goes on with fewer slots.
+        except Exception as exc:
+            raise self._stopped(exc) from exc
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Generator[Completion, None, None]:
         """See `Engine.generate`. Each turn admits prompts while there is room, then moves every row by a token.
@@ -74,6 +82,11 @@ class LocalEngine:
         On a GPU a step is launched before the one before is collected, so that the host's work is not waited for.
         Out of memory halves the slots and starts the rows in flight again. Prompts are pulled and completions given
         outside the guard: what their owners raise is theirs.
+
+        Raises:
+            ModelError: the model cannot be loaded, or its weights do not fit the memory.
+            EngineDied: the device's context is dead, and with it the rows in flight.
+            EngineError: a step failed for another reason than memory.
         """
         source, waiting = iter(prompts), deque[Prompt]()
         batch: Batch | None = None
@@ -90,9 +103,11 @@ class LocalEngine:
                     batch = batch or self._open_batch(loaded)
                     answers = self._turn(batch, waiting if has_room else deque(), under_way)
                 except (MemoryError, RuntimeError) as exc:
-                    answers = self._recover(exc, batch, waiting)
-                    batch = None
+                    answers, batch = self._recover(exc, batch, waiting), None
                     under_way.clear()
+                except Exception as exc:
+                    raise self._stopped(exc) from exc
+                if batch is None:  # only out here, where the error is gone: its traceback held the step's tensors
                     self._release()
                 yield from answers
         finally:
@@ -126,14 +141,22 @@ class LocalEngine:
         if self._loaded is None:
             try:
                 self._loaded = Loaded(self._settings, self._ref)
-            except (MemoryError, RuntimeError) as exc:
-                if not is_out_of_memory(exc):
-                    if is_deadly(exc):
-                        raise self._stopped(exc) from exc
-                    raise
-                place, remedy = f"model {self._ref.ref}", "Take a smaller model, or a machine with more memory."
-                raise ModelError(place, "weights that do not fit the memory", "room for them", remedy) from exc
+            except AigcError:
+                raise
+            except Exception as exc:
+                raise self._not_loaded(exc) from exc
         return self._loaded
+
+    def _not_loaded(self, exc: Exception) -> AigcError:
+        """What an error in loading means, which no file's reader has told in words of its own."""
+        place = f"model {self._ref.ref}"
+        if is_out_of_memory(exc):
+            remedy = "Take a smaller model, or a machine with more memory."
+            return ModelError(place, "weights that do not fit the memory", "room for them", remedy)
+        if is_deadly(exc):
+            return self._stopped(exc)
+        found, remedy = f"{type(exc).__name__} as it was loaded ({first_line(exc)})", "Take another model, or mend it."
+        return ModelError(place, found, "a model and a tokenizer that load", remedy)
 
     def _open_batch(self, loaded: Loaded) -> Batch:
         runner = loaded.runner(self._slots, self._sizes)

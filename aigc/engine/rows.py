@@ -65,7 +65,7 @@ class Row:
     def take(self, token: int, tokenizer: Tokenizer, end_tokens: Set[int], *, finite: bool) -> Completion | None:
         """Take the next token. Returns the completion where the row ends with it."""
         if not finite:
-            return failed(self.prompt, _NO_CHOICE, self._tokens_in, len(self.tokens))
+            return failed(self.prompt, _NO_TOKEN, self._tokens_in, len(self.tokens))
         if self.matcher and self.matcher.is_error():
             return failed(self.prompt, _BROKEN_GRAMMAR, self._tokens_in, len(self.tokens))
         if token in end_tokens:
@@ -118,7 +118,7 @@ def _text(tokenizer: Tokenizer, tokens: list[int]) -> str:
     return tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
-_NO_CHOICE = Fault(
+_NO_TOKEN = Fault(
     code="no_token",
     found="no finite probability for any allowed token",
     expected="at least one",

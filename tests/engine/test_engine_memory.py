@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -151,6 +153,29 @@ def test_pages_of_a_step_that_failed_are_not_shared(llama: ModelRef, monkeypatch
     found = {made.request_id: made for made in engine.generate([PROMPTS[2], again])}
     assert found["c"].fault
     assert texts([found["again"]]) == expected
+
+
+def test_what_a_failed_step_held_is_free_before_memory_is_given_back(
+    llama: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The allocator's unused blocks go back to the device only where no tensor is in them any more."""
+    engine, held, left = ready(llama), list[weakref.ref[object]](), list[int]()
+
+    def fail(cache: PagedCache, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *rest: object) -> object:
+        if layer_idx and not held:
+            held.extend([weakref.ref(key), weakref.ref(cache)])
+            raise torch.OutOfMemoryError("played")
+        return update(cache, key, value, layer_idx, *rest)
+
+    update = PagedCache.update
+    monkeypatch.setattr(PagedCache, "update", fail)
+    monkeypatch.setattr(LocalEngine, "_release", lambda _: left.append(sum(each() is not None for each in held)))
+    gc.disable()
+    try:
+        assert len(list(engine.generate(PROMPTS))) == len(PROMPTS)
+    finally:
+        gc.enable()
+    assert (len(held), left) == (2, [0])
 
 
 @pytest.mark.parametrize("how", ["dropped", "its prompts raise"])
