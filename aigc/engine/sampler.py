@@ -10,14 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from aigc.engine.choice import NO_LIMIT, Group, way_of
 from aigc.engine.device import to_device
-from aigc.engine.likeliest import likeliest
 from aigc.records import Sampling
 
-WIDTHS = (64, 128)
-"""Candidates weighed for a row that keeps at most as many (`top_k`)."""
-NUCLEUS_WIDTH = 1024
-"""Candidates weighed first for a row that `top_p` alone limits; all of them where these do not hold its share."""
 HISTORY_BLOCK = 256
 """Tokens by which the record of what rows have said grows."""
 
@@ -25,7 +21,7 @@ HISTORY_BLOCK = 256
 class Sampler:
     """Sampling parameters and tokens so far of every slot.
 
-    Rows are computed apart by how many candidates they weigh, so that a row takes the same way whatever its neighbours
+    Rows are computed apart by the way in which they choose, so that a row takes the same way whatever its neighbours
     ask for.
     """
 
@@ -35,7 +31,7 @@ class Sampler:
         self._least = [0] * slots
         self._numbers = torch.zeros(4, slots, dtype=torch.float64, device=device)  # temperature, top_p, min_p, penalty
         self._integers = torch.zeros(2, slots, dtype=torch.int64, device=device)  # seed, top_k
-        self._width, self._penalises = [0] * slots, [False] * slots
+        self._ways, self._penalises = [way_of(Sampling())] * slots, [False] * slots
         self._said = [0] * slots
         self._history = torch.zeros(slots, HISTORY_BLOCK, dtype=torch.int64, device=device)
 
@@ -47,11 +43,9 @@ class Sampler:
             may_end: an end token may be its first, whatever `sampling` says: something else decides when it ends.
         """
         numbers = [max(sampling.temperature, 1e-6), sampling.top_p, sampling.min_p, sampling.repetition_penalty]
-        greedy = sampling.temperature == 0
         self._numbers[:, slot] = to_device(numbers, self._device, torch.float64)
-        top_k = 1 if greedy else sampling.top_k or NUCLEUS_WIDTH**3
-        self._integers[:, slot] = self._ids([seed, top_k])
-        self._width[slot] = _width(sampling)
+        self._integers[:, slot] = self._ids([seed, sampling.top_k or NO_LIMIT])
+        self._ways[slot] = way_of(sampling)
         self._least[slot] = 0 if may_end else sampling.min_new_tokens
         self._penalises[slot] = sampling.repetition_penalty != 1.0
         if self._penalises[slot]:
@@ -78,10 +72,10 @@ class Sampler:
         where, at = (self._ids(values) for values in (slots, positions))
         tokens = torch.empty(len(slots), dtype=torch.int64, device=self._device)
         finite = torch.empty(len(slots), dtype=torch.bool, device=self._device)
-        widths = [self._width[slot] for slot in slots]
-        for width in set(widths):
-            rows = self._ids([row for row, own in enumerate(widths) if own == width])
-            group = _Group(self._numbers[:3, where[rows]], self._integers[:, where[rows]], at[rows], width)
+        ways = [self._ways[slot] for slot in slots]
+        for way in set(ways):
+            rows = self._ids([row for row, own in enumerate(ways) if own == way])
+            group = Group(self._numbers[:3, where[rows]], self._integers[:, where[rows]], at[rows], way)
             mine = logits if len(rows) == len(slots) else logits[rows]
             tokens[rows], finite[rows] = group.choose(mine)
         self._remember(tokens, slots)
@@ -122,98 +116,3 @@ class Sampler:
         if (short := tokens - self._history.shape[1]) > 0:
             more = -(-short // HISTORY_BLOCK) * HISTORY_BLOCK
             self._history = torch.cat([self._history, self._history[:, :1].expand(-1, more)], dim=1)
-
-
-def _width(sampling: Sampling) -> int:
-    """Candidates to weigh for a row, likeliest first; 0 for all, in the vocabulary's order, without sorting them."""
-    if sampling.temperature == 0:
-        return WIDTHS[0]
-    if sampling.top_k:  # all that it keeps, whatever their number: top-p's share is of them
-        return next((width for width in (*WIDTHS, NUCLEUS_WIDTH) if sampling.top_k <= width), sampling.top_k)
-    return NUCLEUS_WIDTH if sampling.top_p < 1.0 else 0
-
-
-class _Group:
-    """Rows of a step that weigh one number of candidates."""
-
-    def __init__(self, numbers: torch.Tensor, integers: torch.Tensor, positions: torch.Tensor, width: int) -> None:
-        self._numbers, self._integers, self._width = numbers, integers, width
-        self._temperature = numbers[0].float().unsqueeze(1)
-        self._top_p, self._min_p = numbers[1].unsqueeze(1), numbers[2].unsqueeze(1)
-        self._seeds, self._top_k = integers[0].unsqueeze(1), integers[1].unsqueeze(1)
-        self._positions = positions.unsqueeze(1)
-
-    def choose(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and whether they are a choice at all, each [rows of the group]."""
-        if self._width == 0:
-            return self._choose_of_all(logits)
-        values, tokens = likeliest(logits, self._width)
-        chosen, enough = self._choose(values, tokens, self._whole(logits, values))
-        if self._width == NUCLEUS_WIDTH:
-            for row in (~enough).nonzero().flatten().tolist():  # rare: a flat distribution under a high top_p
-                one = slice(row, row + 1)
-                every = likeliest(logits[one], logits.shape[1])
-                alone = _Group(self._numbers[:, one], self._integers[:, one], self._positions[one, 0], -1)
-                chosen[one], _ = alone._choose(*every, None)
-        return chosen, values[:, 0].isfinite()
-
-    def _choose_of_all(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        best = logits.amax(-1, keepdim=True)
-        scaled = (logits - best) / self._temperature
-        scaled = scaled.masked_fill(scaled.double().exp() < self._min_p, float("-inf"))
-        noise = gumbel(self._seeds, self._positions, torch.arange(logits.shape[1], device=logits.device).unsqueeze(0))
-        return (scaled + noise).argmax(-1), best.squeeze(1).isfinite()
-
-    def _whole(self, logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor | None:
-        """Weight of the whole vocabulary relative to the likeliest token, [rows, 1]; None where none is cut by it."""
-        if self._width != NUCLEUS_WIDTH:
-            return None
-        return ((logits - values[:, :1]) / self._temperature).double().exp().sum(-1, keepdim=True)
-
-    def _choose(
-        self, values: torch.Tensor, tokens: torch.Tensor, whole: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids, and whether the candidates were enough to know what top-p keeps. `values`: likeliest first.
-
-        top-k, then min-p, then top-p of what is left: the share is of the tokens that top-k kept.
-        """
-        scaled = (values - values[:, :1]) / self._temperature
-        rank = torch.arange(values.shape[1], device=values.device).unsqueeze(0)
-        cut = rank >= self._top_k
-        weight = scaled.double().exp().masked_fill(cut, 0.0)
-        cut |= weight < self._min_p
-        weight, ended = weight.masked_fill(cut, 0.0), cut[:, -1:].clone()
-        upto = weight.cumsum(-1)
-        kept = upto[:, -1:]
-        beyond = self._top_k > values.shape[1]  # rows whose candidates may not be all that top-k keeps
-        total = kept if whole is None else torch.where(beyond & (self._min_p == 0), whole, kept)
-        cut |= upto - weight >= self._top_p * total
-        cut[:, 0] = False  # the likeliest token always stays
-        reached = torch.where(self._min_p > 0, ended, kept >= self._top_p * total)
-        noise = gumbel(self._seeds, self._positions, tokens)
-        best = (scaled + noise).masked_fill(cut, float("-inf")).argmax(-1, keepdim=True)
-        return tokens.gather(1, best).squeeze(1), (reached | ~beyond).squeeze(1)
-
-
-def gumbel(seeds: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Gumbel noise, float64, for int64 tensors that broadcast together."""
-    uniform = (counter_hash(seeds, positions, tokens).double() + 0.5) * 2.0**-52
-    return -(-uniform.log()).log()
-
-
-def counter_hash(seeds: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """52 well-mixed bits of (seed, position, token id): two 26-bit halves, each from a 32-bit finaliser chain."""
-    low = _mix(_mix(_mix(seeds & _MASK) ^ positions) ^ tokens)
-    high = _mix(_mix(_mix((seeds >> 32) & _MASK ^ 0x5BD1E995) ^ low) ^ positions)
-    return ((high >> 6) << 26) | (low >> 6)
-
-
-_MASK = 0xFFFFFFFF
-
-
-def _mix(x: torch.Tensor) -> torch.Tensor:
-    """The 32-bit finaliser `lowbias32` of Chris Wellons' hash prospector, in int64 kept to 32 bits."""
-    x = x & _MASK
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _MASK
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & _MASK
-    return x ^ (x >> 16)

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import RepetitionPenaltyLogitsProcessor
 
-from aigc.engine.sampler import HISTORY_BLOCK, WIDTHS, Sampler, counter_hash, gumbel
+from aigc.engine.choice import CHUNK_NOISE, NUCLEUS_WIDTH, WIDTHS
+from aigc.engine.noise import counter_hash, gumbel
+from aigc.engine.sampler import HISTORY_BLOCK, Sampler
+from aigc.engine.weights import CHUNK
 from aigc.records import Sampling
 
 CPU = torch.device("cpu")
@@ -45,16 +48,39 @@ def drawn(logits: list[float], sampling: Sampling, draws: int = 4000) -> dict[in
 def plainly(logits: torch.Tensor, sampling: Sampling, seed: int, at: int) -> int:
     """The choice of one row, written down as it is defined: sort, cut by top-k, min-p and top-p, add the noise."""
     order = sorted(range(len(logits)), key=lambda token: -float(logits[token]))
-    scaled = (logits[order] - logits.max()) / max(sampling.temperature, 1e-6)
+    if sampling.temperature == 0:
+        return order[0]
+    scaled, kept = limited(logits, order, sampling)
+    if not sampling.top_k and sampling.top_p == 1.0:
+        return by_chunks(dict(zip(order, scaled.masked_fill(~kept, -math.inf), strict=True)), seed, at)
+    noise = gumbel(torch.tensor(seed), torch.tensor(at), torch.tensor(order))
+    return order[int((scaled + noise).masked_fill(~kept, -math.inf).argmax())]
+
+
+def limited(logits: torch.Tensor, order: list[int], sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits by temperature in this order, relative to the best, and which of them the limits keep."""
+    scaled = (logits[order] - logits.max()) / sampling.temperature
     weight = scaled.double().exp()
     kept = (torch.arange(len(order)) < (sampling.top_k or len(order))) & (weight >= sampling.min_p)
     weight = weight * kept
     upto = weight.cumsum(0) - weight
-    kept &= (upto < sampling.top_p * weight.sum()) | (torch.arange(len(order)) == 0)
-    if sampling.temperature == 0:
-        return order[0]
-    noise = gumbel(torch.tensor(seed), torch.tensor(at), torch.tensor(order))
-    return order[int((scaled + noise).masked_fill(~kept, -math.inf).argmax())]
+    return scaled, kept & ((upto < sampling.top_p * weight.sum()) | (torch.arange(len(order)) == 0))
+
+
+def by_chunks(scaled: dict[int, torch.Tensor], seed: int, at: int) -> int:
+    """First a chunk of neighbours, then one of it, each by Gumbel-max."""
+
+    def best(values: dict[int, float], noise_of: int) -> int:
+        ids = torch.tensor(list(values))
+        noise = gumbel(torch.tensor(seed), torch.tensor(at), ids + noise_of)
+        return int(ids[(torch.tensor(list(values.values())).double() + noise).argmax()])
+
+    chunks: dict[int, float] = {}
+    for token, value in scaled.items():
+        chunks[token // CHUNK] = chunks.get(token // CHUNK, 0.0) + math.exp(value)
+    logs = {chunk: math.log(weight) if weight else -math.inf for chunk, weight in sorted(chunks.items())}
+    chunk = best(logs, CHUNK_NOISE)
+    return best({token: float(scaled[token]) for token in sorted(scaled) if token // CHUNK == chunk}, 0)
 
 
 samplings = st.builds(
@@ -76,6 +102,21 @@ def test_greedy_takes_the_likeliest_and_the_lowest_id_of_a_tie() -> None:
 def test_greedy_is_argmax_over_a_whole_vocabulary_full_of_ties(vocabulary: int) -> None:
     logits = (torch.randn(16, vocabulary, generator=torch.Generator().manual_seed(1))).bfloat16().float()
     assert choose(logits.tolist(), [GREEDY] * 16, list(range(16))) == logits.argmax(-1).tolist()
+
+
+def test_draws_from_a_whole_vocabulary_follow_the_softmax_within_and_across_chunks() -> None:
+    """Five chunks and a rest, each token as likely as it is told: chi-square over 600 of them by groups of 20."""
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(5 * CHUNK + 20, generator=generator)
+    shares = drawn(logits.tolist(), Sampling(temperature=1.0), 20_000)
+    expected = logits.double().softmax(0)
+    groups = torch.arange(len(logits)) // 20
+    found = torch.zeros(len(logits), dtype=torch.float64)
+    for token, share in shares.items():
+        found[token] = share
+    sums = [torch.zeros(33, dtype=torch.float64).index_add_(0, groups, each) for each in (found, expected)]
+    chi_square = float(((sums[0] - sums[1]) ** 2 / sums[1]).sum() * 20_000)
+    assert chi_square < 62, "32 degrees of freedom: beyond this one time in a thousand"
 
 
 @pytest.mark.parametrize("top_k", [0, 3])
@@ -133,7 +174,11 @@ def test_a_choice_is_that_of_its_plain_definition(
     penalised[0] *= sampling.repetition_penalty
     tokens, finite = sampler.choose(logits.unsqueeze(0), [0], [at], None)
     assert finite.tolist() == [True]
-    assert tokens.tolist() == [plainly(penalised, sampling, seed, at)]
+    if not sampling.temperature or sampling.top_k or sampling.top_p == 1.0 or vocabulary <= NUCLEUS_WIDTH:
+        assert tokens.tolist() == [plainly(penalised, sampling, seed, at)]
+    else:  # a nucleus of more tokens than are listed is drawn from in another way
+        order = sorted(range(vocabulary), key=lambda token: -float(penalised[token]))
+        assert bool(limited(penalised, order, sampling)[1][order.index(tokens.item())])
 
 
 @pytest.mark.parametrize("sampling", [Sampling(temperature=1.0, top_p=0.95),
@@ -143,6 +188,23 @@ def test_a_flat_distribution_over_more_tokens_than_are_weighed_first_keeps_them_
     tokens = sorted(choose([[0.0] * 3000] * 60, [sampling] * 60, range(60)))
     assert len(set(tokens)) > 50
     assert tokens[30] == pytest.approx(round(sampling.top_p * 3000) / 2, rel=0.35)
+
+
+def test_a_large_nucleus_is_drawn_from_by_its_weights() -> None:
+    """Two thousand tokens of three kinds, of which top-p keeps all of the first, half of the second, none of the third.
+    """
+    kinds = [(900, 3.0), (600, 2.0), (1500, 1.0)]
+    logits = [math.log(weight) for count, weight in kinds for _ in range(count)]
+    shares = drawn(logits, Sampling(temperature=1.0, top_p=(2700 + 600) / 5400), 3000)
+    assert max(shares) < 1200
+    assert sum(share for token, share in shares.items() if token < 900) == pytest.approx(2700 / 3300, abs=0.03)
+
+
+def test_a_nucleus_that_is_hardly_ever_drawn_is_found_by_sorting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aigc.engine.choice.MOST_DRAWS", 1)
+    tokens = choose([[0.0] * 9000] * 30, [Sampling(temperature=1.0, top_p=0.2)] * 30, range(30))
+    assert max(tokens) < 1800
+    assert len(set(tokens)) > 20
 
 
 def test_min_p_holds_without_sorting_the_vocabulary() -> None:
