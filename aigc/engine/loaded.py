@@ -31,6 +31,7 @@ class Loaded:
         self.vocabulary = int(self.model.get_output_embeddings().out_features)
         self._grammars: Grammars | None = None
         self._runner: Runner | None = None
+        self._told_why = False
 
     @property
     def grammars(self) -> Grammars:
@@ -43,10 +44,12 @@ class Loaded:
         if self._runner is None or self._runner.slots != slots:
             self.drop_runner()
             self._runner = open_runner(self.model, slots, sizes.pages_for(slots), sizes.context)
-            if isinstance(self._runner, RowRunner):
+            if isinstance(self._runner, RowRunner) and not self._told_why:
+                self._told_why = True
                 _log.warning(
-                    "%s does not run over pages: each row is computed by itself, which is slower",
+                    "%s does not run over pages (%s): each row is computed by itself, which is slower",
                     type(self.model).__name__,
+                    self._runner.reason,
                 )
         return self._runner
 

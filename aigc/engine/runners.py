@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -11,7 +10,7 @@ import torch
 from aigc.engine.attention import NAME, page_attention
 from aigc.engine.cache import CacheShape, PagedCache, Placement
 from aigc.engine.cpu.linear import TILE, computes_rows_apart
-from aigc.engine.deaths import is_deadly
+from aigc.engine.deaths import first_line, is_deadly
 from aigc.engine.device import fill, to_device
 from aigc.engine.graphs import Capturer, CudaGraphs, Eager, Shape, StepInputs, Steps
 from aigc.engine.pages import PAGE, Lease, Pages
@@ -30,8 +29,6 @@ LEAST_CUDA_WIDTH = 8
 """Below it a GPU takes no less time, and every width is a graph more."""
 CUDA_ASKED_EVERY = 4
 """On a GPU logits are computed for every fourth width below a step's own, a quarter each: fewer graphs, too."""
-
-_log = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -199,10 +196,14 @@ class PagedRunner:
 
 
 class RowRunner:
-    """Each row through the model's own cache: slow, right for every architecture, and as reproducible."""
+    """Each row through the model's own cache: slow, right for every architecture, and as reproducible.
 
-    def __init__(self, model: PreTrainedModel, slots: int) -> None:
+    `reason` says why the model does not run over pages.
+    """
+
+    def __init__(self, model: PreTrainedModel, slots: int, reason: str = "") -> None:
         self.slots, self.knows_previous, self.invariant, self.model = slots, False, True, model
+        self.reason = reason
         self._caches: dict[int, object | None] = {}
         self._unread: dict[int, list[int]] = {}
         """Pieces of prompts. They are read whole: how they were cut depends on other rows."""
@@ -238,9 +239,15 @@ class RowRunner:
 
 
 def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) -> PagedRunner | RowRunner:
-    """A PagedRunner where it computes what the model itself computes, else a RowRunner."""
-    if not _runs_over_pages(model):
-        return RowRunner(model, slots)
+    """A PagedRunner where it computes what the model itself computes, else a RowRunner.
+
+    `pages` is how many the cache has, the scratch page included; `context` how many tokens a row may have in all.
+
+    Raises:
+        MemoryError, RuntimeError: memory ran out in the trial, or the device's context is dead.
+    """
+    if reason := _objection(model):
+        return RowRunner(model, slots, reason)
     capturer = CudaGraphs(model.device) if model.device.type == "cuda" else Eager()
     runner = PagedRunner(model, slots, pages, context, capturer)
     runner.find_widths()
@@ -248,32 +255,35 @@ def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) ->
     return runner
 
 
-def _runs_over_pages(model: PreTrainedModel) -> bool:
-    """Found by trying a prompt and a few steps against the model's own attention: a list of names would age.
+def _objection(model: PreTrainedModel) -> str:
+    """Why the model does not run over pages; empty where it does.
 
-    A model that does is left with this attention, and is not tried again when a runner of another size is opened.
+    Found by trying a prompt and a few steps against the model's own attention: a list of names would age. A model that
+    runs is left with this attention, and is not tried again when a runner of another size is opened.
     """
     from transformers import AttentionInterface
 
     own = model.config._attn_implementation
     if own == NAME:
-        return True
+        return ""
     expected = _probe(RowRunner(model, PROBE_TOKENS))
     AttentionInterface.register(NAME, page_attention)
     try:
         model.set_attn_implementation(NAME)
         trial = PagedRunner(model, PROBE_TOKENS, 4, 2 * PAGE)
-        if _close(_probe(trial), expected) and _knows_windows(model, trial.windows):
-            return True
+        objection = "" if _close(_probe(trial), expected) else "other logits over pages"
+        if not objection and not _knows_windows(model, trial.windows):
+            objection = "its windows are not those of its config"
     except (AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError) as exc:
         if is_out_of_memory(exc) or is_deadly(exc):
             model.set_attn_implementation(own)
             raise
         # Whatever way the architecture differs, its own cache is right. On a GPU it may also be Triton, or the C
         # compiler it needs, that is missing: the message says so.
-        _log.info("%s does not run over pages (%s: %s)", type(model).__name__, type(exc).__name__, exc)
-    model.set_attn_implementation(own)
-    return False
+        objection = f"{type(exc).__name__}: {first_line(exc)}".rstrip(": ")
+    if objection:
+        model.set_attn_implementation(own)
+    return objection
 
 
 def probe_tokens(model: PreTrainedModel, count: int) -> list[int]:

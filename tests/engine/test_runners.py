@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from transformers import PreTrainedModel
 
+from aigc.engine import runners
 from aigc.engine.pages import PAGE
 from aigc.engine.plan import PREVIOUS, Plan
 from aigc.engine.runners import PagedRunner, RowRunner, open_runner
+from aigc.models import ModelRef
 
 from . import tiny
 
@@ -94,14 +96,39 @@ def test_a_window_and_a_soft_cap_are_not_without_effect_on_these_models() -> Non
     assert generated(tiny.model("Gemma2", **capped), PROMPTS) != generated(tiny.model("Gemma2", **free), PROMPTS)
 
 
-def test_an_architecture_that_pages_cannot_carry_runs_row_by_row(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_architecture_that_pages_cannot_carry_runs_row_by_row() -> None:
     """GPT-Neo computes its attention itself, with a window that its layers keep to themselves."""
     expected = generated(tiny.model("GPTNeo", **UNTIED), PROMPTS)
-    with caplog.at_level(logging.INFO, "aigc"):
-        runner = open_runner(tiny.model("GPTNeo", **UNTIED), 60, 64, 128)
+    runner = open_runner(tiny.model("GPTNeo", **UNTIED), 60, 64, 128)
     assert type(runner) is RowRunner
-    assert "GPTNeoForCausalLM does not run over pages" in caplog.text
     assert greedy(runner, PROMPTS, 60) == expected
+
+
+def no_kernel(*_: object, **__: object) -> None:
+    raise ImportError("no module named 'triton'\nInstall it.")
+
+
+REASONS: dict[str, tuple[str, Callable[..., object]]] = {
+    "ImportError: no module named 'triton'": ("page_attention", no_kernel),
+    "other logits over pages": ("_close", lambda *_: False),
+    "its windows are not those of its config": ("_knows_windows", lambda *_: False),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_model_that_goes_row_by_row_says_why_once(
+    llama: ModelRef, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    name, replacement = REASONS[reason]
+    monkeypatch.setattr(runners, name, replacement)
+    with caplog.at_level(logging.INFO, "aigc"):
+        engine = tiny.engine(llama)
+        assert [made.fault for made in engine.generate([tiny.prompt("a", max_new_tokens=2)])] == [None]
+        engine._slots = 2
+        assert [made.fault for made in engine.generate([tiny.prompt("b", max_new_tokens=2)])] == [None]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"LlamaForCausalLM does not run over pages ({reason}): each row is computed by itself, which is slower"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["Llama", "GPTNeo"])
