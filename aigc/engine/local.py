@@ -12,7 +12,6 @@ from aigc.engine.batch import Batch, NoRoom, Step
 from aigc.engine.deaths import EngineDied, first_line, is_deadly
 from aigc.engine.loaded import Loaded
 from aigc.engine.loader import device_for, promises_same_bytes, sizes_for, versions
-from aigc.engine.pages import PAGE
 from aigc.engine.rows import failed
 from aigc.engine.sizing import is_out_of_memory
 from aigc.errors import AigcError, EngineError, ModelError
@@ -161,13 +160,15 @@ class LocalEngine:
     def _open_batch(self, loaded: Loaded) -> Batch:
         runner = loaded.runner(self._slots, self._sizes)
         self._invariant = runner.invariant
-        most = (self._sizes.pages_for(self._slots) - 1) * PAGE
-        return Batch(loaded, runner, min(self._sizes.context, most))
+        return Batch(loaded, runner, self._sizes.context)
 
     def _recover(
         self, exc: Exception, batch: Batch | None, waiting: deque[Prompt]
     ) -> list[Completion]:
-        """After out of memory: the rows in flight wait again, before fewer slots; one that has all to itself fails."""
+        """After out of memory: the rows in flight wait again, before fewer slots; one that has all to itself fails.
+
+        Where not even the cache could be opened, and fewer slots would not make it smaller, rows also get less context.
+        """
         if not is_out_of_memory(exc):
             raise self._stopped(exc) from exc
         waiting.extendleft(reversed(batch.prompts if batch else []))
@@ -176,6 +177,9 @@ class LocalEngine:
         if self._slots == 1:
             return [failed(waiting.popleft(), _TOO_LARGE)]
         _log.warning("out of memory at %d slots: going on with %d", self._slots, self._slots // 2)
+        if batch is None and not self._sizes.has_spare_pages(self._slots):
+            self._sizes.halve_context()
+            _log.warning("no room for a row of the whole context: going on with %d tokens a row", self._sizes.context)
         self._slots //= 2
         return []
 

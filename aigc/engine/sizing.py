@@ -27,7 +27,8 @@ UNBOUNDED_CONTEXT = 32_768
 
 
 class Sizes:
-    """Slots, pages, and tokens a row may have in all, for one model on one machine.
+    """What fits one model on one machine: `slots`; `pages`, a count that includes the scratch page; and `context`, the
+    tokens that a row may have in all.
 
     They follow from the machine's memory as a whole, not from what happens to be free: the slot count is part of what
     makes a text, and a run that is gone on with should have the same.
@@ -59,8 +60,23 @@ class Sizes:
         )
 
     def pages_for(self, slots: int) -> int:
-        """Pages with `slots` of them: where memory ran out at the full count, fewer slots also take less."""
-        return max(self.pages * slots // self.slots, slots + 3)
+        """Pages, the scratch page included, with `slots` slots: after memory ran out, fewer slots also take fewer.
+
+        Never fewer than a row of the whole context, so that one that fitted still does, or the trial of the widths.
+        """
+        return max(self.pages * slots // self.slots, self._pages_of_a_row + 1, slots + 3)
+
+    def has_spare_pages(self, slots: int) -> bool:
+        """Whether there would be fewer pages with fewer slots."""
+        return self.pages_for(slots // 2) < self.pages_for(slots)
+
+    def halve_context(self) -> None:
+        """For a memory that does not hold a row of the whole context; as far down as rows are wont to go."""
+        self.context = max(self.context // 2, min(self.context, ROW_TOKENS))
+
+    @property
+    def _pages_of_a_row(self) -> int:
+        return -(-self.context // PAGE)
 
     def _fitting(self, most: int) -> int:
         """The largest halving of `most` at which every row has the room it may want."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.engine.batch import Batch, Step
-from aigc.engine.cache import PagedCache
+from aigc.engine.cache import CacheShape, PagedCache
 from aigc.engine.local import LocalEngine
 from aigc.engine.pages import PAGE
 from aigc.engine.plan import Plan
@@ -110,6 +110,47 @@ def test_a_row_that_memory_runs_out_for_as_it_is_taken_in_is_answered_once(
     found = list(engine.generate(PROMPTS))
     assert sorted(made.request_id for made in found) == ["a", "b", "c", "d", "e", "f"]
     assert [made.fault for made in found] == [None] * 6
+
+
+def test_a_row_that_fitted_still_does_with_fewer_slots(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache holds one such row and little more, at the full number of slots too."""
+    long = tiny.prompt("long", "y" * 150)
+    engine = ready(llama, max_context=200, pages=18)
+    scarce(monkeypatch, lambda runner, _: runner.slots > 1)
+    found = {made.request_id: made.fault for made in engine.generate([*PROMPTS, long])}
+    assert found == {prompt.request_id: None for prompt in [*PROMPTS, long]}
+    assert (engine.info().slots, engine._sizes.context) == (1, 200)
+
+
+def test_rows_have_less_context_only_where_memory_does_not_hold_one_of_the_whole(
+    llama: ModelRef, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    most, opened, allocate = 40, list[int](), PagedCache.__init__
+
+    def short(self: PagedCache, shape: CacheShape, pages: int, device: torch.device) -> None:
+        opened.append(pages)
+        if pages > most:
+            raise torch.OutOfMemoryError("played")
+        allocate(self, shape, pages, device)
+
+    monkeypatch.setattr("aigc.engine.sizing.ROW_TOKENS", 64)
+    engine = tiny.engine(llama, slots=16, max_context=512)
+    engine._sizes.pages = 120
+    monkeypatch.setattr(PagedCache, "__init__", short)
+    with caplog.at_level(logging.WARNING, "aigc"):
+        found = list(engine.generate([*PROMPTS, tiny.prompt("big", "y" * 300)]))
+    assert opened[1:] == [120, 60, 33], "the first is the trial of whether the model runs over pages"
+    assert [made.fault for made in found] == [None] * 7
+    assert (engine.info().slots, engine._sizes.context) == (4, 512)
+    assert "whole context" not in caplog.text
+
+    most = 20
+    engine.close()
+    found = list(engine.generate([*PROMPTS, tiny.prompt("big", "y" * 300)]))
+    assert opened[-2:] == [33, 17]
+    assert {made.request_id: made.fault.code for made in found if made.fault} == {"big": "prompt_too_long"}
+    assert (engine.info().slots, engine._sizes.context) == (2, 256)
+    assert "no room for a row of the whole context: going on with 256 tokens a row" in caplog.text
 
 
 def test_a_prompt_that_never_fits_fails_alone(llama: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
