@@ -15,7 +15,7 @@ from aigc.engine.device import fill, to_device
 from aigc.engine.graphs import Capturer, CudaGraphs, Eager, Shape, StepInputs, Steps
 from aigc.engine.pages import PAGE, Lease, Pages
 from aigc.engine.plan import PREVIOUS, Plan
-from aigc.engine.sizing import is_out_of_memory
+from aigc.engine.sizing import is_out_of_memory, longrope_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -251,7 +251,8 @@ def open_runner(model: PreTrainedModel, slots: int, pages: int, context: int) ->
     capturer = CudaGraphs(model.device) if model.device.type == "cuda" else Eager()
     runner = PagedRunner(model, slots, pages, context, capturer)
     runner.find_widths()
-    runner.invariant &= not (_mixes_positions(model, context) or _routes_rows(model))
+    mixes_positions = 0 < longrope_tokens(model.config) < context
+    runner.invariant &= not (mixes_positions or _routes_rows(model))
     return runner
 
 
@@ -332,14 +333,3 @@ def _routes_rows(model: PreTrainedModel) -> bool:
     of a step, which a trial of like rows does not show."""
     config = model.config.get_text_config()
     return any(getattr(config, name, None) for name in ("num_experts", "num_local_experts", "n_routed_experts"))
-
-
-def _mixes_positions(model: PreTrainedModel, context: int) -> bool:
-    """Whether how far one row has come may change how the positions of all rows in its step are encoded.
-
-    LongRoPE (Phi-3 and later) has frequencies for short texts and others for long ones, and takes those of the longest.
-    """
-    stated = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
-    each = [stated, *(kind for kind in stated.values() if isinstance(kind, dict))]  # some have them by kind of layer
-    lengths = [kind.get("original_max_position_embeddings") for kind in each if kind.get("rope_type") == "longrope"]
-    return any(context > length for length in lengths if length)

@@ -42,7 +42,9 @@ class Sizes:
         self.memory_bytes = memory_bytes(device)
         held = max(0, int((self.memory_bytes - weights_bytes) * MEMORY_SHARE)) // shape.bytes_per_page
         stated = int(getattr(config.get_text_config(), "max_position_embeddings", 0) or UNBOUNDED_CONTEXT)
-        wanted = min(stated, settings.max_context or UNBOUNDED_CONTEXT)
+        unset = min(UNBOUNDED_CONTEXT, longrope_tokens(config) or UNBOUNDED_CONTEXT)
+        wanted = min(stated, settings.max_context or unset)
+        self._is_cut = not settings.max_context and wanted < min(stated, UNBOUNDED_CONTEXT)
         most = settings.slots or (CUDA_SLOTS if device.type == "cuda" else CPU_SLOTS)
         # Never more pages than all slots could fill; never fewer than the trial of the widths takes.
         self.pages = max(min(held, most * -(-wanted // PAGE)), 4) + 1
@@ -53,9 +55,10 @@ class Sizes:
         """The sizes and what they come from, in a line for people."""
         room = (self.pages - 1) * PAGE
         cache_gib, row_kib = room * self.bytes_per_token / GIB, self.bytes_per_token / 1024
+        cut = " (beyond, LongRoPE lets rows change each other; engine.max_context sets more)" if self._is_cut else ""
         return (
-            f"{self.slots} slots on {device}, of up to {self.context:,} tokens: of {self.memory_bytes / GIB:.1f} GiB "
-            f"the weights take {self.weights_bytes / GIB:.1f}, keys and values at most {cache_gib:.1f} "
+            f"{self.slots} slots on {device}, of up to {self.context:,} tokens{cut}: of "
+            f"{self.memory_bytes / GIB:.1f} GiB the weights take {self.weights_bytes / GIB:.1f}, keys and values at most {cache_gib:.1f} "
             f"({room:,} tokens of {row_kib:.1f} KiB, shared by the rows as each needs)"
         )
 
@@ -84,6 +87,18 @@ class Sizes:
         while slots > 1 and self.pages * PAGE // slots < wanted:
             slots //= 2
         return slots
+
+
+def longrope_tokens(config: PretrainedConfig) -> int:
+    """Up to how many tokens LongRoPE (Phi-3 and later) encodes positions as in a short text; 0 for other models.
+
+    It has other frequencies for long texts, and takes those of the longest row for all rows of a step. So a context
+    that nobody asked for ends here.
+    """
+    stated = getattr(config.get_text_config(), "rope_parameters", None) or {}
+    each = [stated, *(kind for kind in stated.values() if isinstance(kind, dict))]  # some have them by kind of layer
+    lengths = [kind.get("original_max_position_embeddings") for kind in each if kind.get("rope_type") == "longrope"]
+    return min((int(length) for length in lengths if length), default=0)
 
 
 def memory_bytes(device: torch.device) -> int:
