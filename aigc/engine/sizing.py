@@ -58,8 +58,8 @@ class Sizes:
         cut = " (beyond, LongRoPE lets rows change each other; engine.max_context sets more)" if self._is_cut else ""
         return (
             f"{self.slots} slots on {device}, of up to {self.context:,} tokens{cut}: of "
-            f"{self.memory_bytes / GIB:.1f} GiB the weights take {self.weights_bytes / GIB:.1f}, keys and values at most {cache_gib:.1f} "
-            f"({room:,} tokens of {row_kib:.1f} KiB, shared by the rows as each needs)"
+            f"{self.memory_bytes / GIB:.1f} GiB the weights take {self.weights_bytes / GIB:.1f}, "
+            f"keys and values at most {cache_gib:.1f} ({room:,} tokens of {row_kib:.1f} KiB, shared by the rows as each needs)"
         )
 
     def pages_for(self, slots: int) -> int:
