@@ -59,7 +59,8 @@ class Sizes:
         return (
             f"{self.slots} slots on {device}, of up to {self.context:,} tokens{cut}: of "
             f"{self.memory_bytes / GIB:.1f} GiB the weights take {self.weights_bytes / GIB:.1f}, "
-            f"keys and values at most {cache_gib:.1f} ({room:,} tokens of {row_kib:.1f} KiB, shared by the rows as each needs)"
+            f"keys and values at most {cache_gib:.1f} "
+            f"({room:,} tokens of {row_kib:.1f} KiB, shared by the rows as each needs)"
         )
 
     def pages_for(self, slots: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+import transformers
 from transformers import PreTrainedModel
 
 from aigc.engine import runners
@@ -83,6 +84,28 @@ def test_greedy_tokens_over_pages_equal_those_of_generate(kind: str, changes: di
     for chunk in (1, 3, 5, 8):
         assert greedy(runner, PROMPTS, chunk) == expected, chunk
     assert greedy(runner, PROMPTS[::-1], 4) == expected[::-1]
+
+
+def seeing() -> PreTrainedModel:
+    """A model with eyes: text goes by them, through a text model that is a part of it."""
+    text = tiny.model("Gemma3Text", **GEMMA).config.to_dict()
+    eyes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48,
+            "image_size": 28, "patch_size": 14}
+    marks = {"image_token_index": 258, "boi_token_index": 257, "eoi_token_index": 256, "mm_tokens_per_image": 4}
+    torch.manual_seed(1)
+    return tiny.of_config(transformers.Gemma3Config(text_config=text, vision_config=eyes, **marks, **UNTIED))
+
+
+def test_greedy_tokens_of_a_model_that_also_sees_equal_those_of_generate() -> None:
+    model = seeing()
+    assert type(model).__name__ == "Gemma3ForConditionalGeneration"
+    expected = generated(model, PROMPTS)
+    assert max(len(set(tokens)) for tokens in expected) > 6, "a model whose continuations say something"
+    runner = open_runner(model, 8, 64, 128)
+    assert type(runner) is PagedRunner
+    assert runner.windows == {8}
+    for chunk in (1, 5, 8):
+        assert greedy(runner, PROMPTS, chunk) == expected, chunk
 
 
 def test_a_window_and_a_soft_cap_are_not_without_effect_on_these_models() -> None:

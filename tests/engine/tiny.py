@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from aigc.engine.local import LocalEngine
 from aigc.models import ModelRef
@@ -69,7 +69,11 @@ def model(kind: str, *, dtype: torch.dtype = torch.float32, **changes: object) -
         sizes |= {"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}
     if kind in ("Qwen3", "Gemma2", "Gemma3Text"):
         sizes |= {"head_dim": 16}
-    config = getattr(transformers, f"{kind}Config")(**(sizes | changes))
+    return of_config(getattr(transformers, f"{kind}Config")(**(sizes | changes)), dtype)
+
+
+def of_config(config: PretrainedConfig, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A random model whose continuations say something."""
     made = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
     with torch.no_grad():
         for parameter in made.parameters():  # far from uniform, so that greedy choices are not ties
