@@ -43,7 +43,10 @@ class Step(NamedTuple):
 
 
 class Batch:
-    """Up to `runner.slots` rows. A step is launched, then collected; other steps may be launched in between."""
+    """Up to `runner.slots` rows, of at most `context` tokens each.
+
+    A step is launched, then collected; other steps may be launched in between.
+    """
 
     def __init__(self, loaded: Loaded, runner: Runner, context: int) -> None:
         self.rows: dict[int, Row] = {}

@@ -32,7 +32,8 @@ importlib.import_module(sys.argv[1]).serve(int(sys.argv[3]))
 class ChildEngine:
     """An engine in a process of its own, begun at once and ended by `close` or with this process.
 
-    `worker` names the module whose `serve` it runs. Any method may raise EngineDied; the engine is of no use then.
+    `worker` names the module whose `serve` it runs. Making one raises EngineError where no process can be started.
+    After EngineDied it is of no use.
     """
 
     def __init__(self, settings: EngineSettings, model: ModelRef, *, worker: str = WORKER, slots: int = 0) -> None:
@@ -53,14 +54,24 @@ class ChildEngine:
         return self._channel.closed
 
     def info(self) -> EngineInfo:
-        """What the engine is; told by the process as soon as it has read the model's config."""
+        """What the engine is; told by the process as soon as it has read the model's config.
+
+        Raises:
+            EngineDied: the process has ended.
+            AigcError: the engine could not be opened.
+        """
         self._open()
         while self._info is None:
             self._receive()
         return self._info
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Generator[Completion, None, None]:
-        """See `Engine.generate`. A round that does not come to its end ends the process: its rows are in there."""
+        """See `Engine.generate`. A round that does not come to its end ends the process: its rows are in there.
+
+        Raises:
+            EngineDied: the process has ended, or the device's context is dead.
+            AigcError: what the engine in the process stopped with, such as a ModelError.
+        """
         source, over = iter(prompts), False
         try:
             self._open()
@@ -78,7 +89,11 @@ class ChildEngine:
                 self.close()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process.
+
+        Raises:
+            EngineError: the process does not end though it was killed; its device hangs.
+        """
         self._process.kill()
         self._wait()
 

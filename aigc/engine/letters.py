@@ -19,7 +19,7 @@ from aigc.settings import EngineSettings
 
 
 class Opening(Value, frozen=True):
-    """The engine to open. `slots`, where not 0, are fewer than fit, because memory ran out before."""
+    """The engine to open. `slots`, where not 0, are those that its predecessor had, and at most as many as fit."""
 
     settings: EngineSettings
     model: ModelRef

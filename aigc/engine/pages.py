@@ -36,20 +36,14 @@ class Lease:
 
 
 class Pages:
-    """`count` pages, of which the first is scratch."""
+    """`count` pages, the scratch page included: a row may have all but that one."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
         self._free = list(range(count - 1, SCRATCH, -1))  # a stack: pages used lately are used again first
         self._users = [0] * count
         self._by_prefix: dict[bytes, int] = {}
         self._prefix_of: dict[int, bytes] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()
-
-    @property
-    def most_tokens(self) -> int:
-        """Tokens of a row that has the whole cache to itself."""
-        return (self.count - 1) * PAGE
 
     def lease(self, tokens: Sequence[int], total: int) -> Lease | None:
         """Pages for a prompt that may grow to `total` tokens; None while there are too few.

@@ -65,6 +65,7 @@ class FlatPass:
     chosen last where they lie at the time, so that a captured one stays right."""
 
     def __init__(self, model: PreTrainedModel, slots: int, pages: int, context: int) -> None:
+        """`pages` of a cache, the scratch page included, for rows of up to `context` tokens."""
         self.cache = PagedCache(CacheShape(model.config, model.dtype), pages, model.device)
         # One row more than there are slots: padding belongs to it, and writes to the scratch page.
         self.last = torch.zeros(slots + 1, dtype=torch.int64, device=model.device)

@@ -26,10 +26,18 @@ class ModelEngine(Engine, Protocol):
     """An engine that has a model to load."""
 
     def prepare(self) -> None:
-        """Do all that can be done before the first prompt, so that what fails here is laid at no prompt's door."""
+        """Do all that can be done before the first prompt, so that what fails here is laid at no prompt's door.
+
+        Raises:
+            AigcError: the model cannot be loaded or stepped.
+        """
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Generator[Completion, None, None]:
-        """See `Engine.generate`. Can be closed before its end."""
+        """See `Engine.generate`. Can be closed before its end.
+
+        Raises:
+            AigcError: the model cannot be loaded or stepped; EngineDied where this process can compute no more.
+        """
 
 
 def open_local(settings: EngineSettings, model: ModelRef, slots: int = 0) -> ModelEngine:

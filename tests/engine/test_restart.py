@@ -3,8 +3,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
-import sys
 import weakref
 from collections import Counter
 from collections.abc import Iterator
@@ -29,13 +27,6 @@ from . import dying, tiny
 SCRIPTED = ModelRef(ref="played")
 REAL = [tiny.prompt(name, f"Line {name}", max_new_tokens=n) for name, n in {"a": 6, "b": 24, "c": 12, "d": 18}.items()]
 LOCAL = EngineSettings(device="cpu", dtype="float32", slots=96)
-
-
-@pytest.fixture
-def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in which every start of a model's process leaves a line."""
-    monkeypatch.setenv("DYING_NOTES", str(tmp_path / "notes"))
-    return tmp_path / "notes"
 
 
 @pytest.fixture
@@ -308,48 +299,6 @@ def test_closing_ends_a_process_in_the_middle_of_a_step(played: RestartingEngine
     assert played.info().engine == "scripted"
     played.close()
     played.close()
-    (left,) = dying.started(notes)
-    assert dying.is_gone(left)
-
-
-DRIVER = """
-import sys
-from aigc.engine.restart import RestartingEngine
-from aigc.models import ModelRef
-from aigc.settings import EngineSettings
-from engine.dying import Prompt
-from aigc.records import Message, Sampling
-prompt = Prompt(request_id="a", messages=[Message(role="user", content="a")], sampling=Sampling(), seed=1)
-engine = RestartingEngine(EngineSettings(), ModelRef(ref="played"), apart=True, worker="engine.dying")
-engine.info()
-def prompts():
-    yield prompt
-    sys.stdout.write("torch" if "torch" in sys.modules else "ready")
-    sys.stdout.flush()
-list(engine.generate(prompts()))
-"""
-
-
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
-def test_the_models_process_ends_with_the_one_that_drives_it(
-    notes: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
-) -> None:
-    """Ctrl-C reaches both, in a group of their own as at a terminal. A model apart costs the driver no torch."""
-    monkeypatch.setenv("DYING_HOW", "take_long")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
-    ) as driver:
-        assert driver.stdout
-        assert driver.stdout.read(5) == b"ready"
-        if ending == signal.SIGINT:
-            os.killpg(driver.pid, ending)
-        else:
-            driver.send_signal(ending)
-        _, said = driver.communicate(timeout=20)
-    assert driver.returncode == -ending
-    assert said.decode().count("Traceback") == (ending == signal.SIGINT)
-    assert "Warning" not in said.decode()
     (left,) = dying.started(notes)
     assert dying.is_gone(left)
 
