@@ -24,7 +24,7 @@ from aigc.arrow import record_schema, record_table, valid_unicode
 from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import problem_text
 from aigc.hashing import digest_file
-from aigc.records import Attempt, Content, FieldValue, OutputValue, Record, Value
+from aigc.records import PASSING, Attempt, Content, FieldValue, OutputValue, Record, Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -292,7 +292,7 @@ def _last_text(record: Record) -> str:
 def _details(record: Record) -> list[str]:
     """What there is to say about a row that was not accepted, a line each."""
     details = [error.message for error in record.errors]
-    details += [verdict.message for verdict in record.verdicts if verdict.action != "pass" and verdict.message]
+    details += [verdict.message for verdict in record.verdicts if verdict.action not in PASSING and verdict.message]
     last = record.attempts[-1] if record.attempts else None
     if last and (fault := last.completion.fault):
         details.append(problem_text(f"attempt {last.number + 1}", fault.found, fault.expected, fault.remedy))

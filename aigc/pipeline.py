@@ -227,7 +227,7 @@ class Pipeline:
             completion = read_output(completion, self._job.packs[brief.content_type], brief.language)
         except TemplateError as exc:
             problem = exc
-        verdicts = [] if problem else judge(brief, completion, self._job.filters(brief))
+        verdicts = [] if problem else judge(brief, completion, self._job.filters(brief), prompt.messages)
         row.attempts.append(
             Attempt(
                 number=len(row.attempts),

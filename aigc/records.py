@@ -14,8 +14,10 @@ FieldValue: TypeAlias = str | int | float | bool | list[str] | None
 OutputValue: TypeAlias = str | Sequence[str | dict[str, str]]
 """A field of a structured output: a text, a list of texts, or a list of small objects of texts."""
 
-Action: TypeAlias = Literal["pass", "flag", "hold", "retry", "reject"]
-"""What a verdict asks for, weakest first."""
+Action: TypeAlias = Literal["not_run", "pass", "flag", "hold", "retry", "reject"]
+"""What a verdict asks for, weakest first. `not_run` asks for nothing: nobody has checked, and `message` says why."""
+PASSING: tuple[Action, ...] = ("not_run", "pass")
+"""Actions of verdicts that object to nothing."""
 Outcome: TypeAlias = Literal["accepted", "held", "rejected", "exhausted", "invalid", "failed"]
 """How a row ended: accepted; held for a person; rejected by a filter; its attempts used up; its brief invalid;
 or no text could be generated."""
@@ -254,7 +256,7 @@ class Record(Value, frozen=True):
     @property
     def reasons(self) -> list[str]:
         """Reason codes of the failed verdicts, row errors or the fault, in order, without doubles."""
-        codes = [error.code for error in self.errors] + [v.reason for v in self.verdicts if v.action != "pass"]
+        codes = [error.code for error in self.errors] + [v.reason for v in self.verdicts if v.action not in PASSING]
         if not codes and self.attempts and self.attempts[-1].completion.fault:
             codes = [self.attempts[-1].completion.fault.code]
         return list(dict.fromkeys(codes))

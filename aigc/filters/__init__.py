@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import math
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args, get_type_hints
 
 import msgspec
@@ -24,8 +24,8 @@ from aigc.filters.output_form import FormatFilter
 from aigc.filters.refusal import RefusalFilter
 from aigc.filters.repetition import RepetitionFilter
 from aigc.filters.terms import ForbiddenTermsFilter, RequiredTermsFilter
-from aigc.filters.verdicts import Filter, FilterAction, feedback, settle
-from aigc.records import Brief, Completion, Verdict
+from aigc.filters.verdicts import Filter, FilterAction, PromptFilter, feedback, settle
+from aigc.records import Brief, Completion, Message, Verdict
 from aigc.settings import FilterTables
 
 __all__ = ["FILTERS", "Filter", "FilterAction", "build_filters", "feedback", "judge", "settle"]
@@ -62,18 +62,24 @@ def build_filters(tables: FilterTables, place: str) -> tuple[Filter, ...]:
     return tuple(item for item in built if item.action != "off")
 
 
-def judge(brief: Brief, completion: Completion, filters: Iterable[Filter]) -> list[Verdict]:
+def judge(
+    brief: Brief, completion: Completion, filters: Iterable[Filter], messages: Sequence[Message] = ()
+) -> list[Verdict]:
     """The verdict of every filter, in their order: an editor sees every reason, not the first.
+
+    `messages` are what the model was asked.
 
     A completion with a fault has no text to judge and gets none. A filter that raises holds the text.
     """
     if completion.fault:
         return []
-    return [_verdict_of(item, brief, completion) for item in filters]
+    return [_verdict_of(item, brief, completion, messages) for item in filters]
 
 
-def _verdict_of(item: Filter, brief: Brief, completion: Completion) -> Verdict:
+def _verdict_of(item: Filter, brief: Brief, completion: Completion, messages: Sequence[Message]) -> Verdict:
     try:
+        if isinstance(item, PromptFilter):
+            return item.against(brief, completion, messages)
         return item(brief, completion)
     except Exception as exc:  # noqa: BLE001 - one broken filter must not sink a night's run, nor pass a text
         kind, at = type(exc).__name__, traceback.extract_tb(exc.__traceback__)[-1]

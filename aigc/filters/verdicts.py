@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from aigc.content import base_language
-from aigc.records import Action, Brief, Completion, Outcome, OutputValue, Verdict
+from aigc.records import Action, Brief, Completion, Message, Outcome, OutputValue, Verdict
 
 FilterAction: TypeAlias = Literal["off", "flag", "hold", "retry", "reject"]
 """What a filter asks for when its check fails. `off` leaves the filter out."""
@@ -22,7 +22,10 @@ MAX_SPANS = 50
 
 
 class Filter(Protocol):
-    """A frozen dataclass whose fields are its thresholds. It never changes the text and keeps no state."""
+    """A frozen dataclass whose fields are its thresholds. It never changes the text and keeps no state.
+
+    A verdict's `reason` is a stable code, `message` is for an editor, `advice` for the model, in the brief's language.
+    """
 
     name: ClassVar[str]
 
@@ -30,6 +33,13 @@ class Filter(Protocol):
     def action(self) -> FilterAction: ...
 
     def __call__(self, brief: Brief, completion: Completion) -> Verdict: ...
+
+
+@runtime_checkable
+class PromptFilter(Filter, Protocol):
+    """A filter that also reads what the model was asked; called plainly it knows of no prompt."""
+
+    def against(self, brief: Brief, completion: Completion, messages: Sequence[Message]) -> Verdict: ...
 
 
 def asked(action: FilterAction) -> Action:
