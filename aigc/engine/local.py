@@ -177,8 +177,7 @@ class LocalEngine:
         if self._slots == 1:
             return [failed(waiting.popleft(), _TOO_LARGE)]
         _log.warning("out of memory at %d slots: going on with %d", self._slots, self._slots // 2)
-        if batch is None and not self._sizes.has_spare_pages(self._slots):
-            self._sizes.halve_context()
+        if batch is None and self._sizes.gives_up_context(self._slots):
             _log.warning("no room for a row of the whole context: going on with %d tokens a row", self._sizes.context)
         self._slots //= 2
         return []

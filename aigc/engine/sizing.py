@@ -70,13 +70,15 @@ class Sizes:
         """
         return max(self.pages * slots // self.slots, self._pages_of_a_row + 1, slots + 3)
 
-    def has_spare_pages(self, slots: int) -> bool:
-        """Whether there would be fewer pages with fewer slots."""
-        return self.pages_for(slots // 2) < self.pages_for(slots)
+    def gives_up_context(self, slots: int) -> bool:
+        """Halve the context where half of `slots` would take as many pages: memory does not hold a row of the whole.
 
-    def halve_context(self) -> None:
-        """For a memory that does not hold a row of the whole context; as far down as rows are wont to go."""
-        self.context = max(self.context // 2, min(self.context, ROW_TOKENS))
+        Returns whether it did so; a row keeps the tokens that it may want.
+        """
+        if self.context <= ROW_TOKENS or self.pages_for(slots // 2) < self.pages_for(slots):
+            return False
+        self.context = max(self.context // 2, ROW_TOKENS)
+        return True
 
     @property
     def _pages_of_a_row(self) -> int:

@@ -61,4 +61,10 @@ def test_fewer_slots_take_fewer_pages_but_no_fewer_than_one_row_or_the_trial(tmp
     assert taken == {64: 64 * row + 1, 32: 32 * row, 2: 2 * row, 1: row + 1}
     found.pages = 40
     assert [found.pages_for(slots) for slots in (64, 32, 1)] == [67, 35, row + 1]
-    assert [found.has_spare_pages(slots) for slots in (64, 32, 16)] == [True, True, False]
+
+
+def test_context_is_given_up_where_fewer_slots_free_nothing_and_down_to_what_a_row_may_want(tmp_path: Path) -> None:
+    found = sizes(tmp_path, max_position_embeddings=1200)
+    found.pages = 1200 // PAGE + 40
+    assert [found.gives_up_context(slots) for slots in (64, 32, 16, 8, 4)] == [False, True, True, False, False]
+    assert found.context == 512
