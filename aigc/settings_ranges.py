@@ -1,0 +1,78 @@
+"""Ranges of settings: what a type alone does not say of a number or a text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from aigc.errors import SettingsError, shown
+from aigc.records import Sampling
+from aigc.urls import url_problem
+
+if TYPE_CHECKING:
+    from aigc.settings import EngineSettings, Settings
+
+MOST_STOPS, LONGEST_STOP = 16, 200
+
+
+def check_ranges(settings: Settings, place: str) -> None:
+    """Raise SettingsError for the first value outside its range."""
+    for key, number, lowest in (
+        ("run.variants", settings.run.variants, 1),
+        ("run.max_attempts", settings.run.max_attempts, 1),
+        ("run.seed", settings.run.seed, 0),
+        ("run.shard_rows", settings.run.shard_rows, 0),
+        ("engine.slots", settings.engine.slots, 0),
+        ("engine.max_context", settings.engine.max_context, 0),
+        ("engine.concurrency", settings.engine.concurrency, 1),
+        ("engine.max_retries", settings.engine.max_retries, 0),
+        ("input.max_cell_chars", settings.input.max_cell_chars, 1),
+    ):
+        if number < lowest:
+            raise SettingsError(f"{place}, key {key}", shown(number), f"a whole number from {lowest}", "Correct it.")
+    if settings.run.seed > (1 << 53) - 1:
+        found, key = shown(settings.run.seed), f"{place}, key run.seed"
+        raise SettingsError(key, found, "at most 2^53 - 1", "Take a smaller seed.")
+    _check_server(settings.engine, place)
+    check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
+    for name, part in settings.types.items():
+        check_sampling(part.sampling.over(Sampling()), f"{place}, table types.{name}.sampling")
+
+
+def _check_server(engine: EngineSettings, place: str) -> None:
+    """Refuse what would keep a secret in run.json. The values are not shown: they may be one."""
+    if problem := url_problem(engine.url) if engine.url else "":
+        expected, remedy = "http://HOST/v1 or https://HOST/v1", "A key goes into the environment."
+        raise SettingsError(f"{place}, key engine.url", problem, expected, remedy)
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", engine.key_variable):
+        remedy = "Put the key into a variable, and that variable's name here."
+        raise SettingsError(f"{place}, key engine.key_variable", "no such name", "an environment variable's", remedy)
+    if not 0.0 < engine.timeout_s <= 86_400.0:
+        found, expected = shown(engine.timeout_s), "seconds above 0, at most a day"
+        raise SettingsError(f"{place}, key engine.timeout_s", found, expected, "Correct it.")
+
+
+def check_sampling(sampling: Sampling, place: str) -> None:
+    """Raise SettingsError for a sampling value outside its range."""
+    for key, number, low, high in (
+        ("temperature", sampling.temperature, 0.0, 5.0),
+        ("top_p", sampling.top_p, 1e-6, 1.0),
+        ("top_k", sampling.top_k, 0, 1_000_000),
+        ("min_p", sampling.min_p, 0.0, 1.0),
+        ("repetition_penalty", sampling.repetition_penalty, 0.1, 10.0),
+        ("max_new_tokens", sampling.max_new_tokens, 1, 1_000_000),
+        ("min_new_tokens", sampling.min_new_tokens, 0, 1_000_000),
+    ):
+        if not low <= number <= high:
+            expected = f"a number from {low:g} to {high:g}"
+            raise SettingsError(f"{place}, key {key}", shown(number), expected, "Correct it.")
+    if len(sampling.stop) > MOST_STOPS:
+        raise SettingsError(
+            f"{place}, key stop", f"{len(sampling.stop)} texts", f"at most {MOST_STOPS}", "Remove some of them."
+        )
+    for text in sampling.stop:
+        if not 0 < len(text) <= LONGEST_STOP:
+            found = f"a text of {len(text)} characters, {shown(text, 20)}" if text else "an empty text"
+            raise SettingsError(
+                f"{place}, key stop", found, f"texts of 1 to {LONGEST_STOP} characters", "Correct it or remove it."
+            )
