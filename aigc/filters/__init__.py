@@ -24,11 +24,13 @@ from aigc.filters.output_form import FormatFilter
 from aigc.filters.refusal import RefusalFilter
 from aigc.filters.repetition import RepetitionFilter
 from aigc.filters.terms import ForbiddenTermsFilter, RequiredTermsFilter
-from aigc.filters.verdicts import Filter, FilterAction, PromptFilter, feedback, settle
+from aigc.filters.verdicts import BatchFilter, Case, Filter, FilterAction, PromptFilter, feedback, settle
 from aigc.records import Brief, Completion, Message, Verdict
 from aigc.settings import FilterTables
 
-__all__ = ["FILTERS", "Filter", "FilterAction", "build_filters", "feedback", "judge", "settle"]
+__all__ = [
+    "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters", "feedback", "judge", "settle",
+]
 
 FILTERS: dict[str, type[Filter]] = {
     "empty": EmptyFilter,
@@ -82,14 +84,16 @@ def _verdict_of(item: Filter, brief: Brief, completion: Completion, messages: Se
             return item.against(brief, completion, messages)
         return item(brief, completion)
     except Exception as exc:  # noqa: BLE001 - one broken filter must not sink a night's run, nor pass a text
-        kind, at = type(exc).__name__, traceback.extract_tb(exc.__traceback__)[-1]
-        # Not the exception's own message, which may quote the text.
-        log.error("filter %s raised %s at %s:%s (request %s)", item.name, kind, at.filename, at.lineno,
-                  completion.request_id)
-        return Verdict(
-            filter=item.name, action="hold", reason="filter_error",
-            message=f"The filter {item.name} failed with {kind}, so nobody has checked this. Read the text yourself.",
-        )
+        return broken(item.name, exc, completion.request_id)
+
+
+def broken(name: str, exc: Exception, request_id: str) -> Verdict:
+    """What is said of a text that a filter failed on: it is held. The log says where, and never quotes the text."""
+    kind, at = type(exc).__name__, traceback.extract_tb(exc.__traceback__)[-1]
+    # Not the exception's own message, which may quote the text.
+    log.error("filter %s raised %s at %s:%s (request %s)", name, kind, at.filename, at.lineno, request_id)
+    message = f"The filter {name} failed with {kind}, so nobody has checked this. Read the text yourself."
+    return Verdict(filter=name, action="hold", reason="filter_error", message=message)
 
 
 def _build(name: str, kind: type[Filter], table: dict[str, bool | int | float | str | list[str]], place: str) -> Filter:

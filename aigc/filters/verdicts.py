@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias, runtime_ch
 import msgspec
 
 from aigc.content import base_language
-from aigc.records import Action, Brief, Completion, Message, Outcome, OutputValue, Verdict
+from aigc.records import Action, Brief, Completion, Message, Outcome, OutputValue, Value, Verdict
 
 FilterAction: TypeAlias = Literal["off", "flag", "hold", "retry", "reject"]
 """What a filter asks for when its check fails. `off` leaves the filter out."""
@@ -40,6 +40,24 @@ class PromptFilter(Filter, Protocol):
     """A filter that also reads what the model was asked; called plainly it knows of no prompt."""
 
     def against(self, brief: Brief, completion: Completion, messages: Sequence[Message]) -> Verdict: ...
+
+
+class Case(Value, frozen=True):
+    """A text with all that is known of it: what it was asked for by whom, and in which words."""
+
+    brief: Brief
+    completion: Completion
+    messages: list[Message]
+
+
+class BatchFilter(Protocol):
+    """A filter that runs a model, which takes many texts at once. It is asked last, of texts that all others passed."""
+
+    @property
+    def name(self) -> str: ...
+
+    def check(self, cases: Sequence[Case]) -> list[Verdict]:
+        """A verdict for each case, in their order."""
 
 
 def asked(action: FilterAction) -> Action:
