@@ -19,8 +19,8 @@ from aigc.settings_reading import Table, check_table, merged, read_environment, 
 
 __all__ = [
     "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "EngineSettings", "FilterTables", "InputSettings",
-    "RunSettings", "SamplingPatch", "Settings", "SkipRule", "Table", "TypeSettings", "check_sampling", "check_table",
-    "load_settings",
+    "JudgeSettings", "PolicySettings", "RunSettings", "SafetySettings", "SamplingPatch", "Settings", "SkipRule",
+    "Table", "TypePolicy", "TypeSettings", "check_sampling", "check_table", "load_settings",
 ]
 
 FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
@@ -41,6 +41,12 @@ class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
     strict: bool = False
     describe_form: Literal["auto", "yes", "no"] = "auto"
     """Whether prompts say what the answer's fields are; `auto` spares models too small to follow it."""
+    best_of: int = 1
+    """Texts that pass before a row takes the best of them."""
+    score: Literal["", "logprob", "judge"] = ""
+    """What the best is told by, beside verdicts."""
+    max_tokens_per_text: int = 0
+    """Tokens that all attempts of one row may take together; 0 for no limit but that of attempts."""
     shard_rows: int = 0
     """Rows a Prefect task takes; 0 chooses so that a run has at most 500 tasks."""
 
@@ -65,6 +71,8 @@ class InputSettings(Value, frozen=True, forbid_unknown_fields=True):
     skip: list[SkipRule] = []
     strip_html: bool = True
     max_cell_chars: int = 100_000
+    injection: Literal["quarantine", "fence", "flag", "off"] = "quarantine"
+    """What becomes of a row whose cells speak to the model: no brief, fenced in as data, only told, not looked for."""
 
 
 class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +103,46 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
         return f"{self.dtype}+{self.quantize}" if self.quantize else self.dtype
 
 
+class SafetySettings(Value, frozen=True, forbid_unknown_fields=True):
+    """The classifier that reads texts for harm; none without a `model`. `required` stops a run that has none.
+
+    `actions` is what a category of the house asks for, by its name.
+    """
+
+    model: str = ""
+    kind: str = "auto"
+    required: bool = False
+    threshold: float = 0.5
+    actions: dict[str, Literal["off", "flag", "hold", "retry", "reject"]] = {}
+
+
+class JudgeSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """The model that answers a content type's questions on its texts; without a name, the run's own."""
+
+    model: str = ""
+
+
+class TypePolicy(Value, frozen=True, forbid_unknown_fields=True):
+    """What a run may do with one content type, beside what it may do in all. 0 is no limit."""
+
+    max_rows: int = 0
+    max_tokens: int = 0
+    forbidden: list[str] = []
+
+
+class PolicySettings(Value, frozen=True, forbid_unknown_fields=True):
+    """What a run may do; it stops before the model is loaded where it would do more. 0 and [] are no limit.
+
+    `max_rows` counts texts that are asked for, `max_tokens` what they could take at most and then what they do take.
+    """
+
+    max_rows: int = 0
+    max_tokens: int = 0
+    content_types: list[str] = []
+    forbidden: list[str] = []
+    allow_override: bool = False
+
+
 class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
     """The sampling values that a layer sets; the others come from the layer below."""
 
@@ -118,6 +166,7 @@ class TypeSettings(Value, frozen=True, forbid_unknown_fields=True):
 
     sampling: SamplingPatch = SamplingPatch()
     filters: FilterTables = {}
+    policy: TypePolicy = TypePolicy()
 
 
 class Settings(Value, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +175,9 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
     engine: EngineSettings = EngineSettings()
     sampling: SamplingPatch = SamplingPatch()
     filters: FilterTables = {}
+    safety: SafetySettings = SafetySettings()
+    judge: JudgeSettings = JudgeSettings()
+    policy: PolicySettings = PolicySettings()
     types: dict[str, TypeSettings] = {}
 
     def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
@@ -143,7 +195,8 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 
 
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
-    "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "run": RunSettings,
+    "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
+    "judge": JudgeSettings, "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aigc.settings import EngineSettings, Settings
 
 MOST_STOPS, LONGEST_STOP = 16, 200
+MOST_BEST_OF = 64
 
 
 def check_ranges(settings: Settings, place: str) -> None:
@@ -21,18 +22,30 @@ def check_ranges(settings: Settings, place: str) -> None:
         ("run.variants", settings.run.variants, 1),
         ("run.max_attempts", settings.run.max_attempts, 1),
         ("run.seed", settings.run.seed, 0),
+        ("run.best_of", settings.run.best_of, 1),
+        ("run.max_tokens_per_text", settings.run.max_tokens_per_text, 0),
         ("run.shard_rows", settings.run.shard_rows, 0),
         ("engine.slots", settings.engine.slots, 0),
         ("engine.max_context", settings.engine.max_context, 0),
         ("engine.concurrency", settings.engine.concurrency, 1),
         ("engine.max_retries", settings.engine.max_retries, 0),
         ("input.max_cell_chars", settings.input.max_cell_chars, 1),
+        ("policy.max_rows", settings.policy.max_rows, 0),
+        ("policy.max_tokens", settings.policy.max_tokens, 0),
+        *((f"types.{name}.policy.max_rows", part.policy.max_rows, 0) for name, part in settings.types.items()),
+        *((f"types.{name}.policy.max_tokens", part.policy.max_tokens, 0) for name, part in settings.types.items()),
     ):
         if number < lowest:
             raise SettingsError(f"{place}, key {key}", shown(number), f"a whole number from {lowest}", "Correct it.")
     if settings.run.seed > (1 << 53) - 1:
         found, key = shown(settings.run.seed), f"{place}, key run.seed"
         raise SettingsError(key, found, "at most 2^53 - 1", "Take a smaller seed.")
+    if settings.run.best_of > MOST_BEST_OF:
+        found, key = shown(settings.run.best_of), f"{place}, key run.best_of"
+        raise SettingsError(key, found, f"at most {MOST_BEST_OF}", "Correct it.")
+    if not 0.0 <= settings.safety.threshold <= 1.0:
+        found, key = shown(settings.safety.threshold), f"{place}, key safety.threshold"
+        raise SettingsError(key, found, "a number from 0 to 1", "Correct it.")
     _check_server(settings.engine, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
     for name, part in settings.types.items():

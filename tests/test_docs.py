@@ -19,7 +19,19 @@ from aigc.content import FieldSpec, Length, Output, OutputField, OutputPart
 from aigc.filters import FILTERS
 from aigc.packs import PackFile
 from aigc.provenance import RunFile
-from aigc.settings import EngineSettings, InputSettings, RunSettings, SamplingPatch, Settings, SkipRule, TypeSettings
+from aigc.settings import (
+    EngineSettings,
+    InputSettings,
+    JudgeSettings,
+    PolicySettings,
+    RunSettings,
+    SafetySettings,
+    SamplingPatch,
+    Settings,
+    SkipRule,
+    TypePolicy,
+    TypeSettings,
+)
 from aigc.sheets.columns import BUILT_IN
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +57,8 @@ def keys(shape: type[msgspec.Struct]) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "shapes"), [
-    ("settings.md", [RunSettings, InputSettings, SkipRule, EngineSettings, SamplingPatch]),
+    ("settings.md", [RunSettings, InputSettings, SkipRule, EngineSettings, SamplingPatch, SafetySettings, JudgeSettings,
+                     PolicySettings, TypePolicy]),
     ("templates.md", [FieldSpec, Output, OutputField, OutputPart, Length]),
     ("results.md", [RunFile]),
 ])
@@ -60,9 +73,13 @@ def test_every_table_is_told(name: str, shape: type[msgspec.Struct]) -> None:
     assert [key for key in keys(shape) if not re.search(rf"`[^`]*\b{key}\b[^`]*`", page(name))] == []
 
 
-@pytest.mark.parametrize("shape", [RunSettings, InputSettings, EngineSettings])
-def test_the_defaults_told_are_those_of_the_program(shape: type[msgspec.Struct]) -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", page("settings.md"), re.M))
+@pytest.mark.parametrize(("table", "shape"), [
+    ("run", RunSettings), ("input", InputSettings), ("engine", EngineSettings), ("safety", SafetySettings),
+    ("judge", JudgeSettings), ("policy", PolicySettings),
+])
+def test_the_defaults_told_are_those_of_the_program(table: str, shape: type[msgspec.Struct]) -> None:
+    section = page("settings.md").partition(f"\n## `[{table}]`\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", section, re.M))
     plain = msgspec.to_builtins(shape())
     assert {key: tomllib.loads(f"x = {rows[key]}")["x"] for key in plain} == plain
 

@@ -55,6 +55,7 @@ def test_layers_are_merged_key_by_key(tmp_path: Path) -> None:
         ("AIGC_ENGINE_NAME", "scripted", lambda s: s.engine.name == "scripted"),
         ("AIGC_SAMPLING_TEMPERATURE", "0.25", lambda s: s.sampling.temperature == 0.25),
         ("AIGC_INPUT_LANGUAGE", "zh", lambda s: s.input.language == "zh"),
+        ("AIGC_SAFETY_MODEL", "/guard", lambda s: (s.safety.model, s.run.model) == ("/guard", DEFAULT_MODEL)),
         ("AIGC_CACHE", "/anywhere", lambda s: s == Settings()),
     ],
 )
@@ -104,13 +105,14 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
     [
         (
             "[run]\nsed = 1",
-            "{file}, key run.sed: found an unknown key; expected one of describe_form, max_attempts, model, out, seed, "
-            "shard_rows, strict, templates, variants. Remove it or correct its name. Did you mean 'seed'?",
+            "{file}, key run.sed: found an unknown key; expected one of best_of, describe_form, max_attempts, "
+            "max_tokens_per_text, model, out, score, seed, shard_rows, strict, templates, variants. "
+            "Remove it or correct its name. Did you mean 'seed'?",
         ),
         (
             "[rnu]\nseed = 1",
-            "{file}, key rnu: found an unknown key; expected one of engine, filters, input, run, "
-            "sampling, types. Remove it or correct its name. Did you mean 'run'?",
+            "{file}, key rnu: found an unknown key; expected one of engine, filters, input, judge, policy, run, "
+            "safety, sampling, types. Remove it or correct its name. Did you mean 'run'?",
         ),
         (
             "[types.ad_copy.sampling]\ntop_q = 1",
@@ -120,6 +122,24 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
             "Did you mean 'top_p'?",
         ),
         ("[run]\nseed = -1", "{file}, key run.seed: found '-1'; expected a whole number from 0. Correct it."),
+        ("[run]\nbest_of = 0", "{file}, key run.best_of: found '0'; expected a whole number from 1. Correct it."),
+        ("[run]\nbest_of = 65", "{file}, key run.best_of: found '65'; expected at most 64. Correct it."),
+        (
+            "[run]\nmax_tokens_per_text = -1",
+            "{file}, key run.max_tokens_per_text: found '-1'; expected a whole number from 0. Correct it.",
+        ),
+        (
+            "[safety]\nthreshold = 1.5",
+            "{file}, key safety.threshold: found '1.5'; expected a number from 0 to 1. Correct it.",
+        ),
+        (
+            "[policy]\nmax_rows = -1",
+            "{file}, key policy.max_rows: found '-1'; expected a whole number from 0. Correct it.",
+        ),
+        (
+            "[types.ad_copy.policy]\nmax_tokens = -1",
+            "{file}, key types.ad_copy.policy.max_tokens: found '-1'; expected a whole number from 0. Correct it.",
+        ),
         ("[run]\nvariants = 0", "{file}, key run.variants: found '0'; expected a whole number from 1. Correct it."),
         (
             "[run]\nseed = 9007199254740992",
@@ -150,6 +170,9 @@ def test_a_file_that_cannot_be_settings_names_the_key(tmp_path: Path, toml: str,
         ("[run]\nstrict = 3", "run.strict", ""),
         ('[engine]\ndtype = "float8"', "engine.dtype", "bfloat16"),
         ("run = 3", "run", ""),
+        ('[run]\nscore = "vote"', "run.score", 'one of "", logprob, judge'),
+        ('[safety.actions]\nhate = "burn"', "safety.actions", ""),
+        ('[policy]\nforbidden = "war"', "policy.forbidden", "a list"),
         ("[[input.skip]]\ncolumn = 3", "input.skip", ""),
     ],
 )
