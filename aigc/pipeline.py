@@ -17,14 +17,27 @@ import msgspec
 from aigc.earlier import Earlier
 from aigc.engine import Engine
 from aigc.errors import TemplateError
-from aigc.filters import feedback, judge, settle
+from aigc.filters import feedback
 from aigc.hashing import digest
 from aigc.job import Job
+from aigc.jury import NOBODY, Judges, Jury
 from aigc.models import ModelRef
 from aigc.outputs import read_output
 from aigc.prompts import make_prompt
 from aigc.provenance import now
-from aigc.records import Attempt, Brief, Completion, EngineInfo, InvalidRow, Outcome, Prompt, Record, RowError
+from aigc.records import (
+    UNFINISHED,
+    Attempt,
+    Brief,
+    Completion,
+    EngineInfo,
+    InvalidRow,
+    Outcome,
+    Prompt,
+    Record,
+    RowError,
+)
+from aigc.rows import Family, Row, is_spent, settled
 from aigc.store import Store
 
 
@@ -62,19 +75,6 @@ class Tally:
         return time.monotonic() - self.started_s
 
 
-@dataclass(slots=True)
-class _Row:
-    """A row of the results on its way: one variant of one brief, at place `order`."""
-
-    brief: Brief
-    variant: int
-    fingerprint: str
-    order: int
-    prompt: Prompt | None = None
-    given: list[str] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
-
-
 class Pipeline:
     """One run's loop: `generate` with rows, in one go or shard by shard, then `records` in the sheet's order."""
 
@@ -88,15 +88,21 @@ class Pipeline:
         earlier: Earlier,
         on_row: Callable[[Tally], None] = lambda _: None,
         on_engine: Callable[[], None] = lambda: None,
+        judges: Judges = NOBODY,
+        may_make: Callable[[], str] = lambda: "",
     ) -> None:
         self.tally = Tally()
         self.engines: dict[str, EngineInfo] = {}
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
-        self._on_row, self._on_engine = on_row, on_engine
+        self._on_row, self._on_engine, self._may_make = on_row, on_engine, may_make
+        self._jury = Jury(job, judges, on_wait=self._keep, on_verdict=self._conclude)
         self._fingerprints = job.fingerprints(model)
         self._text_key = job.text_key(model)
-        self._in_flight: dict[str, tuple[_Row, Prompt]] = {}
-        self._retries: deque[_Row] = deque()
+        self._in_flight: dict[str, tuple[Row, Prompt]] = {}
+        self._unfinished: deque[Row] = deque()
+        """Rows whose next text is wanted; they may have been made before."""
+        self._ready: deque[Row] = deque()
+        """Rows with a prompt for the engine."""
         self._places = array("q")
         """Place in the journal of each row of the results, in the sheet's order; -1 while there is none."""
         self._engine_info: EngineInfo | None = None
@@ -127,34 +133,45 @@ class Pipeline:
         """Prompts for the engine: retries first, then new rows; None while only rows in flight can bring more."""
         fresh = self._rows_to_make(rows)
         while True:
-            row = self._retries.popleft() if self._retries else next(fresh, None)
-            if row is None and not self._in_flight:
-                return
-            if row is None or row.prompt is None:
+            self._advance()
+            if self._ready:
+                yield self._send(self._ready.popleft())
+            elif row := next(fresh, None):
+                self._unfinished.append(row)
+            elif self._jury.has_waiting:
+                self._jury.hear_waiting()
+            elif self._in_flight:
                 yield None
-                continue
-            self._in_flight[row.prompt.request_id] = row, row.prompt
-            self.tally.in_flight = len(self._in_flight)
-            yield row.prompt
+            else:
+                return
 
-    def _rows_to_make(self, rows: Iterable[Brief | InvalidRow]) -> Iterator[_Row]:
-        """Rows that need the engine; all others are settled on the way."""
+    def _send(self, row: Row) -> Prompt:
+        if row.prompt is None:
+            raise ValueError(f"row {row.order} has no prompt")
+        self._in_flight[row.prompt.request_id] = row, row.prompt
+        self.tally.in_flight = len(self._in_flight)
+        return row.prompt
+
+    def _rows_to_make(self, rows: Iterable[Brief | InvalidRow]) -> Iterator[Row]:
+        """Rows that have no record yet; all others are settled on the way."""
         for brief in rows:
             if isinstance(brief, InvalidRow):
                 self._settle_invalid(brief)
                 continue
+            family = Family(brief.variants)
             for variant in range(brief.variants):
-                row = _Row(brief, variant, self._fingerprints.of(brief, variant), len(self._places))
+                row = Row(brief, variant, self._fingerprints.of(brief, variant), len(self._places), family)
                 self._places.append(-1)
-                if not self._take_over(row) and self._prepare(row):
+                if not self._take_over(row):
+                    row.made = self._made(row)
                     yield row
 
-    def _take_over(self, row: _Row) -> bool:
-        """Settle a row whose record was made before from all the same. Failed rows are made again."""
+    def _take_over(self, row: Row) -> bool:
+        """Settle a row whose record was made before from all the same. Unfinished ones are gone on with."""
         wanted = row.brief.id, row.variant, row.fingerprint
         place = self._store.place_of(*wanted)
         record = self._store.record_at(place) if place is not None else None
-        if record is None or record.outcome == "failed":
+        if record is None or record.outcome in UNFINISHED:
             place, record = None, self._earlier.find(*wanted)
         if record is None:
             return False
@@ -167,25 +184,27 @@ class Pipeline:
         else:
             self.tally.taken_from[moved.taken_from] += 1
         self._count(record.outcome)
+        self._jury.settled(row, record.content.text if record.content else None)
         return True
 
-    def _prepare(self, row: _Row) -> bool:
-        """Bring a row to its next prompt, replaying attempts that were made before. False where that settles it."""
-        made = self._made(row)
-        while True:
+    def _advance(self) -> None:
+        """Bring rows to their next prompt, replaying texts that were made before, under whatever thresholds."""
+        while self._unfinished:
+            row = self._unfinished.popleft()
             try:
                 prompt = self._next_prompt(row)
             except TemplateError as exc:
                 self._settle_broken(row, "invalid", "template_failed", exc)
-                return False
-            known = made.get(prompt.request_id)
-            if known is None:
+                continue
+            if known := row.made.get(prompt.request_id):
+                self._add_attempt(row, prompt, known.completion, known)
+            elif why := self._may_make():
+                self._settle_short(row, why)
+            else:
                 row.prompt = prompt
-                return True
-            if self._add_attempt(row, prompt, known.completion, known):
-                return False
+                self._ready.append(row)
 
-    def _made(self, row: _Row) -> dict[str, Attempt]:
+    def _made(self, row: Row) -> dict[str, Attempt]:
         """Texts made for this row before, by request, under whatever thresholds they were judged."""
         brief, variant = row.brief, row.variant
         own = self._store.attempts(brief.id, variant).items()
@@ -193,9 +212,9 @@ class Pipeline:
             request: attempt for request, attempt in own if not attempt.completion.fault
         }
 
-    def _next_prompt(self, row: _Row) -> Prompt:
+    def _next_prompt(self, row: Row) -> Prompt:
         row.given = feedback(row.attempts[-1].verdicts) if row.attempts else []
-        return make_prompt(
+        prompt = make_prompt(
             self._job.messages(row.brief, row.given),
             brief=row.brief,
             variant=row.variant,
@@ -205,29 +224,27 @@ class Pipeline:
             run_seed=self._job.settings.run.seed,
             model=self._text_key,
         )
+        run = self._job.settings.run
+        return msgspec.structs.replace(prompt, logprob=True) if run.best_of > 1 and run.score == "logprob" else prompt
 
-    def _take(self, row: _Row, prompt: Prompt, completion: Completion) -> None:
+    def _take(self, row: Row, prompt: Prompt, completion: Completion) -> None:
         """A completion from the engine: judge it, keep it, and send the row round again if it did not pass."""
         self.tally.in_flight = len(self._in_flight)
         self.tally.attempts += 1
         self.tally.tokens_in += completion.tokens_in
         self.tally.tokens_out += completion.tokens_out
-        if self._add_attempt(row, prompt, completion):
-            return
-        self._store.append_attempt(row.brief.id, row.variant, row.attempts[-1])
-        self.tally.retries += 1
-        if self._prepare(row):
-            self._retries.append(row)
-        self._on_row(self.tally)
+        self._add_attempt(row, prompt, completion)
+        if self._places[row.order] < 0:  # else it was counted, and told with it
+            self._on_row(self.tally)
 
-    def _add_attempt(self, row: _Row, prompt: Prompt, completion: Completion, known: Attempt | None = None) -> bool:
-        """Judge a completion as the row's next attempt. True where that settles the row."""
+    def _add_attempt(self, row: Row, prompt: Prompt, completion: Completion, known: Attempt | None = None) -> None:
+        """A completion becomes the row's next attempt, and is judged unless it has no text."""
         brief, problem = row.brief, None
         try:
             completion = read_output(completion, self._job.packs[brief.content_type], brief.language)
         except TemplateError as exc:
             problem = exc
-        verdicts = [] if problem else judge(brief, completion, self._job.filters(brief), prompt.messages)
+        row.messages = prompt.messages
         row.attempts.append(
             Attempt(
                 number=len(row.attempts),
@@ -235,65 +252,55 @@ class Pipeline:
                 seed=prompt.seed,
                 sampling=prompt.sampling,
                 completion=completion,
-                verdicts=verdicts,
+                verdicts=[],
                 feedback=row.given,
                 created_at=known.created_at if known else now(),
                 engine=known.engine if known else self._engine_key(),
             )
         )
+        if known:
+            row.kept = len(row.attempts)  # it is in a journal already
         if problem:
             self._settle_broken(row, "failed", "layout_failed", problem)
-            return True
-        if completion.fault:
+        elif completion.fault:
             self._settle(row, "failed")
-            return True
-        outcome = settle(verdicts, len(row.attempts) - 1, self._job.settings.run.max_attempts)
-        if outcome:
-            self._settle(row, outcome)
-        return outcome is not None
+        else:
+            self._jury.hear(row)
 
-    def _settle(self, row: _Row, outcome: Outcome, errors: list[RowError] | None = None) -> None:
-        brief = row.brief
-        chosen = len(row.attempts) - 1 if outcome in ("accepted", "held") else None
-        self._places[row.order] = self._store.append(
-            Record(
-                row=brief.row,
-                brief_id=brief.id,
-                variant=row.variant,
-                content_type=brief.content_type,
-                language=brief.language,
-                outcome=outcome,
-                source=brief.source,
-                fingerprint=row.fingerprint,
-                brief=brief.fields,
-                limits=brief.limits,
-                template_digest=self._job.packs[brief.content_type].type.digest,
-                attempts=row.attempts,
-                chosen=chosen,
-                errors=errors or [],
-            )
-        )
+    def _keep(self, row: Row) -> None:
+        """Have the newest attempt in the journal while its row is not settled."""
+        if row.kept < len(row.attempts):
+            self._store.append_attempt(row.brief.id, row.variant, row.attempts[-1])
+            row.kept = len(row.attempts)
+
+    def _conclude(self, row: Row) -> None:
+        """The newest attempt has its verdicts: the row is settled by them, or goes round again."""
+        run = self._job.settings.run
+        if ended := settled(row.attempts, run):
+            outcome, chosen = ended
+            errors = [row.spent(run)] if outcome == "exhausted" and is_spent(row.attempts, run) else []
+            self._settle(row, outcome, errors, chosen)
+            return
+        self._keep(row)
+        self.tally.retries += 1
+        self._unfinished.append(row)
+
+    def _settle(
+        self, row: Row, outcome: Outcome, errors: list[RowError] | None = None, chosen: int | None = None
+    ) -> None:
+        template = self._job.packs[row.brief.content_type].type.digest
+        record = row.record(outcome, chosen, errors or [], template)
+        self._places[row.order] = self._store.append(record)
         self._count(outcome)
+        self._jury.settled(row, record.content.text if record.content else None)
 
-    def _settle_broken(self, row: _Row, outcome: Outcome, code: str, exc: TemplateError) -> None:
+    def _settle_short(self, row: Row, why: str) -> None:
+        """No more texts may be made in this run: the row waits for the next, with all that was made for it."""
+        self._settle(row, "short", [row.error("not_made", why, "leave to make another text", "Run again.")])
+
+    def _settle_broken(self, row: Row, outcome: Outcome, code: str, exc: TemplateError) -> None:
         """Settle a row on which a template fails: one row's trouble, not the run's."""
-        brief = row.brief
-        self._settle(
-            row,
-            outcome,
-            [
-                RowError(
-                    row=brief.row,
-                    id=brief.id,
-                    source=brief.source,
-                    column="",
-                    code=code,
-                    found=exc.found,
-                    expected=exc.expected,
-                    remedy=exc.remedy,
-                )
-            ],
-        )
+        self._settle(row, outcome, [row.error(code, exc.found, exc.expected, exc.remedy)])
 
     def _settle_invalid(self, row: InvalidRow) -> None:
         fingerprint = self._fingerprints.of_invalid(row)
@@ -331,3 +338,4 @@ class Pipeline:
             self.engines[self._engine_digest] = info
             self._on_engine()
         return self._engine_digest
+

@@ -18,9 +18,11 @@ Action: TypeAlias = Literal["not_run", "pass", "flag", "hold", "retry", "reject"
 """What a verdict asks for, weakest first. `not_run` asks for nothing: nobody has checked, and `message` says why."""
 PASSING: tuple[Action, ...] = ("not_run", "pass")
 """Actions of verdicts that object to nothing."""
-Outcome: TypeAlias = Literal["accepted", "held", "rejected", "exhausted", "invalid", "failed"]
-"""How a row ended: accepted; held for a person; rejected by a filter; its attempts used up; its brief invalid;
-or no text could be generated."""
+Outcome: TypeAlias = Literal["accepted", "held", "rejected", "exhausted", "short", "invalid", "failed"]
+"""How a row ended: accepted; held for a person; rejected by a filter; its attempts used up; short of texts that the run
+was not allowed to make; its brief invalid; or no text could be generated."""
+UNFINISHED: tuple[Outcome, ...] = ("failed", "short")
+"""Outcomes of rows that the next run makes."""
 FinishReason: TypeAlias = Literal["stop", "length", "error"]
 """Why a text ended: by itself (end token, stop string, complete grammar), at its token limit, or not at all."""
 
@@ -131,6 +133,8 @@ class Prompt(Value, frozen=True):
     seed: int
     attempt: int = 0
     json_schema: str | None = None
+    logprob: bool = False
+    """Whether the answer is to say how likely its text was. It changes nothing of the text."""
 
 
 class Fault(Value, frozen=True):
@@ -157,6 +161,8 @@ class Completion(Value, frozen=True):
     finish_reason: FinishReason
     tokens_in: int = 0
     tokens_out: int = 0
+    logprob: float | None = None
+    """Sum of the natural logarithms of its tokens' probabilities under the model, where the prompt asked for it."""
     generate_s: float = 0.0
     fault: Fault | None = None
     content: Content | None = None

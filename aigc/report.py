@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from aigc.provenance import RunFile
 
-_OUTCOMES = ("accepted", "held", "rejected", "exhausted", "invalid", "failed")
+_OUTCOMES = ("accepted", "held", "rejected", "exhausted", "short", "invalid", "failed")
 _MEANING = {
     "accepted": "no filter objected",
     "held": "waits for a person's decision",
     "rejected": "refused by a filter",
     "exhausted": "no attempt passed",
+    "short": "no text passed yet, and this run was to make no more; made at the next run",
     "invalid": "the brief itself is wrong",
     "failed": "no text could be made; made again at the next run",
 }
@@ -99,18 +100,18 @@ def _outcomes(run: RunFile) -> str:
 
 
 def _by_type(run: RunFile) -> str:
-    rows = []
+    rows, occurred = [], [name for name in _OUTCOMES if run.outcomes.get(name)]
     for name, outcomes in sorted(run.acceptance.items()):
         total = sum(outcomes.values())
         rows.append(
             (
                 name or "(none)",
                 f"{total:,}",
-                *(f"{outcomes.get(o, 0):,}" for o in _OUTCOMES),
+                *(f"{outcomes.get(one, 0):,}" for one in occurred),
                 share(outcomes.get("accepted", 0), total),
             )
         )
-    return _table(("Content type", "Rows", *_OUTCOMES, "Accepted"), rows)
+    return _table(("Content type", "Rows", *occurred, "Share accepted"), rows)
 
 
 def _reasons(run: RunFile) -> str:

@@ -28,7 +28,10 @@ EXCEPTIONS = {
 ASSEMBLY = {
     "job": {"briefs", "filters", "models", "prompts"},
     "earlier": {"job", "models", "provenance", "store"},
-    "pipeline": {"earlier", "engine", "filters", "job", "models", "outputs", "prompts", "provenance", "store"},
+    "rows": {"filters"},
+    "jury": {"filters", "job", "rows"},
+    "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "prompts", "provenance", "rows",
+                 "store"},
     "runs": {"earlier", "engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
     "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},

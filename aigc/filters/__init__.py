@@ -29,7 +29,8 @@ from aigc.records import Brief, Completion, Message, Verdict
 from aigc.settings import FilterTables
 
 __all__ = [
-    "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters", "feedback", "judge", "settle",
+    "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters", "feedback", "judge",
+    "settle",
 ]
 
 FILTERS: dict[str, type[Filter]] = {
