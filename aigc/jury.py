@@ -66,8 +66,9 @@ class Jury:
             self._compared(waiting)
 
     @property
-    def has_waiting(self) -> bool:
-        return bool(self._waiting)
+    def waiting(self) -> int:
+        """Texts that wait for the next batch."""
+        return len(self._waiting)
 
     def hear_waiting(self) -> None:
         """Put the texts that wait before the filters that run a model."""

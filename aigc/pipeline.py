@@ -138,8 +138,8 @@ class Pipeline:
                 yield self._send(self._ready.popleft())
             elif row := next(fresh, None):
                 self._unfinished.append(row)
-            elif self._jury.has_waiting:
-                self._jury.hear_waiting()
+            elif self._jury.waiting and self._jury.waiting >= len(self._in_flight):
+                self._jury.hear_waiting()  # at the sheet's end batches are smaller, so that retries still join others
             elif self._in_flight:
                 yield None
             else:

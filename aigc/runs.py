@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from aigc.engine import Engine
 from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, writable
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
+from aigc.jury import NOBODY, Judges
 from aigc.models import ModelRef
 from aigc.pipeline import Pipeline, Tally
 from aigc.provenance import (
@@ -44,6 +46,18 @@ Mode: TypeAlias = Literal["auto", "resume", "new"]
 REPORT = "report.md"
 
 
+@dataclass(frozen=True)
+class Panel:
+    """Who has a say in a run beside its filters. `may_make` is why no more texts may be made; nothing while they may.
+    """
+
+    judges: Judges = NOBODY
+    may_make: Callable[[Tally], str] = lambda _: ""
+
+
+NO_PANEL = Panel()
+
+
 class Run:
     """One run being made. As a context manager it marks the run interrupted or failed if it is left before `finish`."""
 
@@ -56,11 +70,20 @@ class Run:
         store: Store,
         earlier: Earlier,
         on_row: Callable[[Tally], None],
+        panel: Panel,
     ) -> None:
         self.folder, self.file = store.folder, file
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
         self._pipeline = Pipeline(
-            job, model, engine, store, earlier=earlier, on_row=on_row, on_engine=lambda: self._write("running")
+            job,
+            model,
+            engine,
+            store,
+            earlier=earlier,
+            on_row=on_row,
+            on_engine=lambda: self._write("running"),
+            judges=panel.judges,
+            may_make=lambda: panel.may_make(self.tally),
         )
         self._generate_s = 0.0
         self._types: list[str] = []
@@ -179,6 +202,7 @@ def open_run(
     earlier: list[RunFacts],
     on_row: Callable[[Tally], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
+    panel: Panel = NO_PANEL,
 ) -> Run:
     """Go on with the run of `earlier` that was asked for the same and did not finish; else start a new one.
 
@@ -199,7 +223,7 @@ def open_run(
         same, store = None, Store.create(out / new_run_id(job.briefs, datetime.now()))
     try:
         file = _new_file(job, model, store.folder.name, same, earlier)
-        return Run(job, model, engine, file, store, others, on_row)
+        return Run(job, model, engine, file, store, others, on_row, panel)
     except BaseException:
         store.close()
         raise

@@ -21,7 +21,7 @@ from aigc.packs import Packs, load_packs
 from aigc.pipeline import Tally
 from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Completion, Prompt, Record
-from aigc.runs import Mode, Run, find_earlier, open_run
+from aigc.runs import NO_PANEL, Mode, Panel, Run, find_earlier, open_run
 from aigc.settings import Table, load_settings
 from aigc.store import Store
 
@@ -56,6 +56,7 @@ class Project:
     prompts: list[Prompt] = field(default_factory=list)
     sheet_name: str = "briefs.csv"
     said: list[str] = field(default_factory=list)
+    panel: Panel = NO_PANEL
 
     def pack(self, name: str, **files: str) -> None:
         """Write a content type; `system_j2="…"` gives system.j2."""
@@ -101,7 +102,8 @@ class Project:
         limit: int | None = None,
     ) -> Iterator[tuple[Job, Run]]:
         job = self.job(limit=limit)
-        with open_run(job, MODEL, engine, find_earlier(job, mode, self.said.append), on_row, self.said.append) as run:
+        earlier = find_earlier(job, mode, self.said.append)
+        with open_run(job, MODEL, engine, earlier, on_row, self.said.append, self.panel) as run:
             run.begin(job.survey())
             yield job, run
 

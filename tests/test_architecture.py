@@ -32,7 +32,7 @@ ASSEMBLY = {
     "jury": {"filters", "job", "rows"},
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "prompts", "provenance", "rows",
                  "store"},
-    "runs": {"earlier", "engine", "export", "job", "models", "pipeline", "provenance", "report", "store"},
+    "runs": {"earlier", "engine", "export", "job", "jury", "models", "pipeline", "provenance", "report", "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
     "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
 }
