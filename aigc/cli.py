@@ -273,6 +273,24 @@ def show(
 
 
 @app.command()
+def judge(
+    run_name: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Run id or folder. Default: the newest.")
+    ] = None,
+    out: Out = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Judge the texts of a run again under today's settings, into a run beside it. Makes no text."""
+    from aigc import console_judge
+
+    file = console_judge.judge(run_name, out, config, as_json=as_json, quiet=quiet)
+    if file.outcomes.get("accepted", 0) < file.rows:
+        raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
+
+
+@app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> None:
     """Lay out a new project: templates, example briefs and aigc.toml."""
     from aigc.project import lay_out

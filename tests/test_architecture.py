@@ -34,15 +34,17 @@ ASSEMBLY = {
                  "store"},
     "runs": {"earlier", "engine", "export", "job", "jury", "models", "pipeline", "provenance", "report", "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
+    "rejudge": {"engine", "job", "models", "pipeline", "provenance", "runs"},
     "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
 }
 SURFACE = {
+    "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "project": {"job"},
     "doctor": {"models", "engine", "job"},
     "progress": {"pipeline", "report"},
     "console": {"batch", "doctor", "flows", "job", "models", "progress", "provenance", "report",
                 "runs", "start"},
-    "cli": {"batch", "console", "models", "project", "provenance", "runs", "start"},
+    "cli": {"batch", "console", "console_judge", "models", "project", "provenance", "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},
 }
 
@@ -51,7 +53,7 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine"},
-    "typer": {"cli", "console", "progress"}, "rich": {"cli", "console", "progress"},
+    "typer": {"cli", "console", "console_judge", "progress"}, "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),

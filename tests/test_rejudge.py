@@ -1,0 +1,96 @@
+"""`aigc judge`: the texts of a run under other thresholds, and what the next run then makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_project import GOOD, SHORT, Project, interrupted, small_project
+
+from aigc.errors import BriefsError, UsageError
+from aigc.filters import Case
+from aigc.jury import Judges
+from aigc.provenance import RunFile
+from aigc.records import Verdict
+from aigc.rejudge import changes, rejudge
+from aigc.runs import Panel
+from aigc.settings import load_settings
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return small_project(tmp_path)
+
+
+def judged(project: Project, **tables: dict[str, object]) -> RunFile:
+    """Judge the newest run under these settings, and have the project keep them."""
+    project.overrides.update(tables)
+    settings = load_settings(None, {**tables, "run": {"out": str(project.out), **tables.get("run", {})}}, {})
+    _, file, _ = rejudge(None, settings)
+    return file
+
+
+def test_texts_are_judged_again_under_other_thresholds_and_none_is_made(project: Project) -> None:
+    first = project.run(lambda prompt: SHORT if "lamp" in prompt.messages[-1].content else GOOD)
+    assert first.outcomes == {"accepted": 2, "exhausted": 1}
+    second = judged(project, filters={"length": {"action": "flag"}})
+    assert second.run_id != first.run_id
+    assert second.outcomes == {"accepted": 3}
+    assert second.tokens_out == 0
+    assert changes(first, second) == ["accepted 2 → 3", "exhausted 1 → 0"]
+    old, new = project.records(first), project.records(second)
+    assert [record.outcome for record in old] == ["accepted", "exhausted", "accepted"], "the old run is as it was"
+    assert new[1].attempts[0].completion.text == SHORT
+    assert len(new[1].attempts) == 1, "the first text is good enough now"
+
+
+def test_the_next_run_makes_only_what_falls_short_now(project: Project) -> None:
+    project.run(lambda prompt: GOOD + (" It is blue." if "lamp" in prompt.messages[-1].content else ""))
+    file = judged(project, filters={"length": {"action": "flag"}, "required_terms": {"action": "flag"}})
+    assert file.outcomes == {"accepted": 3}
+    assert project.run().outcomes == {"accepted": 3}
+    assert project.prompts == [], "nothing fell short"
+
+
+def test_rows_whose_texts_do_not_pass_any_more_are_short_and_made_at_the_next_run(project: Project) -> None:
+    project.overrides["filters"] = {"length": {"action": "flag"}}
+    project.run(lambda prompt: SHORT if "lamp" in prompt.messages[-1].content else GOOD)
+    file = judged(project, filters={"length": {"action": "retry"}})
+    assert file.outcomes == {"accepted": 2, "short": 1}
+    assert file.reasons["not_made"] == {"short": 1}
+    after = project.run(lambda _: GOOD)
+    assert after.outcomes == {"accepted": 3}
+    assert [prompt.attempt for prompt in project.prompts] == [1], "with advice on the text that fell short"
+    assert "at least 10 words" in project.prompts[0].messages[-1].content
+
+
+def test_a_new_filter_that_runs_a_model_is_asked_of_old_texts(project: Project) -> None:
+    class Guard:
+        name = "guard"
+
+        def check(self, cases: list[Case]) -> list[Verdict]:
+            return [Verdict(filter="guard", action="hold", reason="unsafe") for _ in cases]
+
+    project.run()
+    settings = load_settings(None, {"run": {"out": str(project.out)}, "filters": {"length": {"tolerance": 0.2}}}, {})
+    _, file, _ = rejudge(None, settings, open_panel=lambda *_: Panel(Judges(batch_filters=[Guard()])))
+    assert file.outcomes == {"held": 3}
+
+
+def test_a_run_that_has_not_finished_is_not_judged(project: Project) -> None:
+    run_id = interrupted(project, 1).run_id
+    with pytest.raises(UsageError, match="Finish it first: run the command that started it again") as caught:
+        judged(project)
+    assert run_id in str(caught.value)
+
+
+def test_a_sheet_that_has_changed_since_is_not_judged_by_old_texts(project: Project) -> None:
+    project.run()
+    project.products("kettle", "bench")
+    with pytest.raises(BriefsError, match="other bytes than the run was made of"):
+        judged(project)
+
+
+def test_without_runs_there_is_nothing_to_judge(project: Project) -> None:
+    with pytest.raises(UsageError, match="no run"):
+        judged(project)
