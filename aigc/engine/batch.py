@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,10 +37,20 @@ _log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
-    """A step that was sent to the device: rows that were asked for a token, and their tokens."""
+    """A step that was sent to the device: rows that were asked for a token, and their tokens.
+
+    After the tokens, where a row asked for them, the logarithms of their probabilities as the bits of float64: so one
+    copy brings both.
+    """
 
     rows: list[Row]
     tokens: Arriving
+
+    def wait(self) -> Iterator[tuple[Row, int, float]]:
+        """Each row with its token and, if it was asked for, its logarithm."""
+        values, count = self.tokens.wait(), len(self.rows)
+        told = array("d", array("q", values[count:]).tobytes()) or [0.0] * count
+        return zip(self.rows, values[:count], told, strict=True)
 
 
 class Batch:
@@ -92,7 +103,8 @@ class Batch:
         if read is None:
             self._waits_for_pages = True
             raise NoRoom
-        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens, may_end=matcher is not None)
+        may_end, logprob = matcher is not None, prompt.logprob
+        self._sampler.open(slot, prompt.sampling, prompt.seed, tokens, may_end=may_end, logprob=logprob)
         # Last, when nothing can fail any more: a prompt that was not taken in is still its caller's.
         self._free.pop()
         self.rows[slot] = Row(prompt, tokens, matcher, slot, read, time.perf_counter())
@@ -108,21 +120,22 @@ class Batch:
         slots, positions = [row.slot for row in asked], [row.count for row in asked]
         if not asked:
             return Step([], Arriving(torch.empty(0, dtype=torch.int64)))
-        tokens, finite = self._sampler.choose(logits, slots, positions, self._allowed(asked))
+        tokens, finite, logprobs = self._sampler.choose(logits, slots, positions, self._allowed(asked))
         self._runner.remember(slots, tokens)
         for row in asked:
             row.asked += 1
-        return Step(asked, Arriving(torch.where(finite, tokens, NO_CHOICE)))
+        told = torch.where(finite, tokens, NO_CHOICE)
+        return Step(asked, Arriving(told if logprobs is None else torch.cat([told, logprobs.view(torch.int64)])))
 
     def collect(self, step: Step) -> list[Completion]:
         """Wait for a step. Returns the completions of rows that end with it."""
         answers, ended = list[Completion](), list[Row]()
-        for row, token in zip(step.rows, step.tokens.wait(), strict=True):
+        for row, token, logprob in step.wait():
             row.asked -= 1
             if self.rows.get(row.slot) is not row:
                 continue  # it ended with the step before, when this one was already under way
             finite, ends = token != NO_CHOICE, self._loaded.end_tokens
-            if completion := row.take(token, self._loaded.tokenizer, ends, finite=finite):
+            if completion := row.take(token, self._loaded.tokenizer, ends, finite=finite, logprob=logprob):
                 answers.append(completion)
                 ended.append(row)
         for row in ended:  # only now: where memory runs out above, all of them are made again

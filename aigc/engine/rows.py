@@ -31,6 +31,7 @@ class Row:
         """Tokens of the prompt that are in the cache, or on their way into it."""
         self.asked = 0
         """Tokens that steps under way will give it."""
+        self._logprob = 0.0
         self._prompt_tokens, self._started_s = prompt_tokens, started_s
         self._tokens_in = len(prompt_tokens)
 
@@ -62,7 +63,9 @@ class Row:
         self.read += len(piece)
         return piece
 
-    def take(self, token: int, tokenizer: Tokenizer, end_tokens: Set[int], *, finite: bool) -> Completion | None:
+    def take(
+        self, token: int, tokenizer: Tokenizer, end_tokens: Set[int], *, finite: bool, logprob: float = 0.0
+    ) -> Completion | None:
         """Take the next token. Returns the completion where the row ends with it."""
         if not finite:
             return failed(self.prompt, _NO_TOKEN, self._tokens_in, len(self.tokens))
@@ -71,6 +74,7 @@ class Row:
         if token in end_tokens:
             return self._complete(tokenizer, "stop")
         self.tokens.append(token)
+        self._logprob += logprob
         if self.matcher:
             if not self.matcher.consume_token(token):
                 return failed(self.prompt, _BROKEN_GRAMMAR, self._tokens_in, len(self.tokens))
@@ -92,6 +96,7 @@ class Row:
             finish_reason=reason,
             tokens_in=self._tokens_in,
             tokens_out=len(self.tokens),
+            logprob=round(self._logprob, 6) if self.prompt.logprob else None,
             generate_s=round(time.perf_counter() - self._started_s, 4),
         )
 

@@ -172,7 +172,7 @@ def test_a_choice_is_that_of_its_plain_definition(
     logits[0] = -50.0  # what the penalty meets
     penalised = logits.clone()
     penalised[0] *= sampling.repetition_penalty
-    tokens, finite = sampler.choose(logits.unsqueeze(0), [0], [at], None)
+    tokens, finite, _ = sampler.choose(logits.unsqueeze(0), [0], [at], None)
     assert finite.tolist() == [True]
     if not sampling.temperature or sampling.top_k or sampling.top_p == 1.0 or vocabulary <= NUCLEUS_WIDTH:
         assert tokens.tolist() == [plainly(penalised, sampling, seed, at)]
@@ -229,7 +229,7 @@ def test_a_row_without_a_finite_choice_says_so_and_others_go_on(bad: list[float]
     sampler = Sampler(2, CPU)
     for slot in (0, 1):
         sampler.open(slot, sampling, slot, PROMPT)
-    tokens, finite = sampler.choose(torch.tensor([bad, [0.0, 99.0, 0.0]]), [0, 1], [0, 0], None)
+    tokens, finite, _ = sampler.choose(torch.tensor([bad, [0.0, 99.0, 0.0]]), [0, 1], [0, 0], None)
     assert finite.tolist() == [False, True]
     assert tokens[1] == 1
 
@@ -252,9 +252,9 @@ def test_a_rows_choices_do_not_depend_on_its_neighbours_or_its_slot(data: st.Dat
         together.open(slots[row], drawn_samplings[row], seeds[row], prompts[row])
         alone[row].open(0, drawn_samplings[row], seeds[row], prompts[row])
     for step in range(3):
-        found, _ = together.choose(logits[step].clone(), list(slots), [step] * rows, None)
+        found, *_ = together.choose(logits[step].clone(), list(slots), [step] * rows, None)
         for row in range(rows):
-            own, _ = alone[row].choose(logits[step, row : row + 1].clone(), [0], [step], None)
+            own, *_ = alone[row].choose(logits[step, row : row + 1].clone(), [0], [step], None)
             assert own[0] == found[row]
 
 
@@ -272,7 +272,7 @@ def test_the_repetition_penalty_is_that_of_transformers_over_prompt_and_own_toke
         for step in range(12):
             logits = torch.randn(2, 60, generator=generator)
             expected = torch.cat([processor(torch.tensor([said[row]]), logits[row : row + 1]) for row in range(2)])
-            tokens, _ = sampler.choose(logits, [0, 1], [step, step], None)
+            tokens, *_ = sampler.choose(logits, [0, 1], [step, step], None)
             assert torch.equal(logits, expected)
             assert tokens.tolist() == expected.argmax(-1).tolist()
             said = [[*own, token] for own, token in zip(said, tokens.tolist(), strict=True)]
