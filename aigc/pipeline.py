@@ -196,10 +196,13 @@ class Pipeline:
             except TemplateError as exc:
                 self._settle_broken(row, "invalid", "template_failed", exc)
                 continue
-            if known := row.made.get(prompt.request_id):
+            known, why_not = row.made.get(prompt.request_id), self._may_make()
+            if known is None and why_not:
+                known = row.made_instead()
+            if known:
                 self._add_attempt(row, prompt, known.completion, known)
-            elif why := self._may_make():
-                self._settle_short(row, why)
+            elif why_not:
+                self._settle_short(row, why_not)
             else:
                 row.prompt = prompt
                 self._ready.append(row)
@@ -248,12 +251,12 @@ class Pipeline:
         row.attempts.append(
             Attempt(
                 number=len(row.attempts),
-                request_id=prompt.request_id,
-                seed=prompt.seed,
-                sampling=prompt.sampling,
+                request_id=known.request_id if known else prompt.request_id,
+                seed=known.seed if known else prompt.seed,
+                sampling=known.sampling if known else prompt.sampling,
                 completion=completion,
                 verdicts=[],
-                feedback=row.given,
+                feedback=known.feedback if known else row.given,
                 created_at=known.created_at if known else now(),
                 engine=known.engine if known else self._engine_key(),
             )

@@ -13,7 +13,7 @@ import msgspec
 
 from aigc.engine import Engine
 from aigc.engine.scripted import ScriptedEngine
-from aigc.errors import BriefsError, UsageError, writable
+from aigc.errors import BriefsError, UsageError
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.pipeline import Tally
@@ -88,8 +88,7 @@ def _settings(made: Settings, today: Settings, out: Path) -> Settings:
 
 
 def _refuse_changed(job: Job, before: RunFile) -> None:
-    there = {writable(path): digest for path, digest in job.inputs.items()}
-    if there == {file.path: file.digest for file in before.inputs}:
+    if sorted(job.inputs.values()) == sorted(file.digest for file in before.inputs):
         return
     found, expected = "other bytes than the run was made of", "the sheet as it was"
     raise BriefsError(str(job.briefs), found, expected, "Run `aigc run` on it: unchanged rows are taken over.")

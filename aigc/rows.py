@@ -35,6 +35,11 @@ class Row:
     kept: int = 0
     """Attempts that are in the journal."""
 
+    def made_instead(self) -> Attempt | None:
+        """The text that was made as this attempt when other advice was given on the one before; the newest of such."""
+        found = [attempt for attempt in self.made.values() if attempt.number == len(self.attempts)]
+        return max(found, key=lambda attempt: attempt.created_at, default=None)
+
     def record(self, outcome: Outcome, chosen: int | None, errors: list[RowError], template_digest: str) -> Record:
         """What the row ends as."""
         brief = self.brief

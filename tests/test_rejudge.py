@@ -52,6 +52,19 @@ def test_the_next_run_makes_only_what_falls_short_now(project: Project) -> None:
     assert project.prompts == [], "nothing fell short"
 
 
+def test_a_text_that_was_made_upon_other_advice_is_judged_all_the_same(project: Project) -> None:
+    """The first text fell short of two things; under new settings it falls short of one, so the advice is another."""
+    project.products("kettle")
+    project.sheet([{"id": "a", "content_type": "note", "product": "kettle", "keywords": "litre"}])
+    project.run(lambda prompt: GOOD if prompt.attempt else SHORT)
+    file = judged(project, filters={"required_terms": {"action": "flag"}})
+    assert file.outcomes == {"accepted": 1}
+    (record,) = project.records(file)
+    assert [len(attempt.feedback) for attempt in record.attempts] == [0, 2], "as it was given when it was made"
+    assert project.run().outcomes == {"accepted": 1}
+    assert project.prompts == []
+
+
 def test_rows_whose_texts_do_not_pass_any_more_are_short_and_made_at_the_next_run(project: Project) -> None:
     project.overrides["filters"] = {"length": {"action": "flag"}}
     project.run(lambda prompt: SHORT if "lamp" in prompt.messages[-1].content else GOOD)
