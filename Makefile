@@ -5,6 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two at a time: tests have processes and threads of their own. By file, since a file's tests share what is slow to start.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -19,21 +21,22 @@ $(STAMP): pyproject.toml constraints.txt scripts/make_venv
 install: $(STAMP)
 
 .PHONY: run
-run: install
-	@$(BIN)/aigc models pull
+run: model
 	@$(BIN)/aigc run inputs/briefs.csv; code=$$?; [ $$code -eq 3 ] && exit 0 || exit $$code
 
 .PHONY: test
 test: install
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/aigc models pull
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory -j2 lint model
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+.PHONY: model
+model: install
+	@$(BIN)/aigc models pull
 
 .PHONY: clean
 clean:

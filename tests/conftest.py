@@ -1,4 +1,5 @@
-"""Makes the modules of this folder (factories, bad_inputs and the like) importable from every test below it."""
+"""Makes the modules of this folder (factories, bad_inputs and the like) importable from every test below it, and says
+which files come first."""
 
 from __future__ import annotations
 
@@ -6,6 +7,17 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `open_engine` does: before torch is imported
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+LONGEST = (
+    "test_models_fetched.py", "test_real_model.py", "test_flow.py", "test_engine_memory.py", "test_restart.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take about a minute come first: where two processes share the files, none is left alone with one."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
