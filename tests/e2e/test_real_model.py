@@ -31,7 +31,7 @@ max_attempts = 2
 [engine]
 slots = 4
 [sampling]
-max_new_tokens = 160
+max_new_tokens = 80
 """
 
 pytestmark = [
