@@ -165,6 +165,7 @@ class Fingerprints:
                     job.describe_form,
                     run.seed,
                     run.max_attempts,
+                    run.feedback,
                     (run.best_of, run.score, run.max_tokens_per_text),
                     (settings.safety, settings.judge),
                     settings.filters_for(name, pack.type.filters),

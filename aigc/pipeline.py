@@ -216,7 +216,8 @@ class Pipeline:
         }
 
     def _next_prompt(self, row: Row) -> Prompt:
-        row.given = feedback(row.attempts[-1].verdicts) if row.attempts else []
+        run = self._job.settings.run
+        row.given = feedback(row.attempts[-1].verdicts) if row.attempts and run.feedback else []
         prompt = make_prompt(
             self._job.messages(row.brief, row.given),
             brief=row.brief,
@@ -227,7 +228,6 @@ class Pipeline:
             run_seed=self._job.settings.run.seed,
             model=self._text_key,
         )
-        run = self._job.settings.run
         return msgspec.structs.replace(prompt, logprob=True) if run.best_of > 1 and run.score == "logprob" else prompt
 
     def _take(self, row: Row, prompt: Prompt, completion: Completion) -> None:

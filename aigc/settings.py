@@ -38,6 +38,8 @@ class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
     variants: int = 1
     seed: int = 0
     max_attempts: int = 3
+    feedback: bool = True
+    """Whether a retry is told what was wrong with the text before."""
     strict: bool = False
     describe_form: Literal["auto", "yes", "no"] = "auto"
     """Whether prompts say what the answer's fields are; `auto` spares models too small to follow it."""

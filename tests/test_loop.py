@@ -271,6 +271,15 @@ def test_prompts_of_rows_that_make_one_text_do_not_ask_for_its_probability(proje
     assert not any(prompt.logprob for prompt in project.prompts)
 
 
+def test_without_feedback_a_retry_is_the_same_prompt_with_another_seed(project: Project) -> None:
+    project.products("kettle")
+    project.set("run", feedback=False)
+    project.run(lambda prompt: GOOD if prompt.attempt else SHORT)
+    first, second = project.prompts
+    assert first.messages == second.messages
+    assert first.seed != second.seed
+
+
 # Budgets
 
 
