@@ -23,7 +23,7 @@ from aigc.runs import NO_PANEL, Panel, find_run, open_run
 from aigc.settings import Settings, TypeSettings
 
 _NOT_MADE = "`aigc judge`, which makes no texts"
-_OF_JUDGING = ("max_attempts", "best_of", "score", "max_tokens_per_text", "strict")
+_OF_JUDGING = ("max_attempts", "feedback", "best_of", "score", "max_tokens_per_text", "strict")
 """Settings of a run that decide what becomes of texts, not what they are."""
 
 
