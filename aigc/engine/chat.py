@@ -39,12 +39,8 @@ class ChatEncoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        specials = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
         self._folds_system = not self._takes_system()
-        # Added vocabulary may hold ordinary words and runs of spaces; only markup can end a turn.
-        self._markers = sorted(
-            token for token in specials if len(token) > 2 and not token.isspace() and not token.isalnum()
-        )
+        self._markers = control_tokens(tokenizer)
 
     def encode(self, prompt: Prompt, max_tokens: int) -> list[int]:
         """Token ids of `prompt`, at most `max_tokens` of them.
@@ -128,6 +124,15 @@ class ChatEncoder:
                         "plain text",
                         "Remove it from the brief's cells: it would let the text speak as the model.",
                     )
+
+
+def control_tokens(tokenizer: Tokenizer) -> list[str]:
+    """Tokens by which a text could end its turn.
+
+    Added vocabulary may hold ordinary words and runs of spaces; only markup can.
+    """
+    specials = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+    return sorted(token for token in specials if len(token) > 2 and not token.isspace() and not token.isalnum())
 
 
 def plain_layout(messages: list[Message]) -> str:
