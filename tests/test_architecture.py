@@ -17,7 +17,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
-STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
+STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "duplicates", "engine", "models", "journal", "store", "export",
           "provenance", "report"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
@@ -26,6 +26,7 @@ EXCEPTIONS = {
     ("report", "provenance"): "a report is a run.json for people",
 }
 ASSEMBLY = {
+    "corpus": {"duplicates", "export", "provenance", "sheets"},
     "job": {"briefs", "filters", "models", "prompts"},
     "earlier": {"job", "models", "provenance", "store"},
     "rows": {"filters"},
@@ -38,13 +39,14 @@ ASSEMBLY = {
     "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
 }
 SURFACE = {
+    "corpus_cli": {"corpus", "duplicates", "report"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "project": {"job"},
     "doctor": {"models", "engine", "job"},
     "progress": {"pipeline", "report"},
     "console": {"batch", "doctor", "flows", "job", "models", "progress", "provenance", "report",
                 "runs", "start"},
-    "cli": {"batch", "console", "console_judge", "models", "project", "provenance", "runs", "start"},
+    "cli": {"batch", "console", "corpus_cli", "console_judge", "models", "project", "provenance", "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},
 }
 
@@ -53,14 +55,15 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine"},
-    "typer": {"cli", "console", "console_judge", "progress"}, "rich": {"cli", "console", "progress"},
+    "typer": {"cli", "console", "corpus_cli", "console_judge", "progress"}, "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
+    "phonenumbers": {"filters"}, "rensa": {"duplicates"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
 LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
-        "openpyxl", "pyarrow", "py3langid", "numpy", "pandas", "rich", "platformdirs"}
+        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "rensa", "numpy", "pandas", "rich", "platformdirs"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 
 

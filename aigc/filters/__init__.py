@@ -21,8 +21,10 @@ from aigc.filters.language import LanguageFilter
 from aigc.filters.leftovers import LeftoversFilter
 from aigc.filters.length import LengthFilter
 from aigc.filters.output_form import FormatFilter
+from aigc.filters.personal_data import PersonalDataFilter
 from aigc.filters.refusal import RefusalFilter
 from aigc.filters.repetition import RepetitionFilter
+from aigc.filters.secrets import SecretsFilter
 from aigc.filters.terms import ForbiddenTermsFilter, RequiredTermsFilter
 from aigc.filters.verdicts import BatchFilter, Case, Filter, FilterAction, PromptFilter, feedback, settle
 from aigc.records import Brief, Completion, Message, Verdict
@@ -44,6 +46,8 @@ FILTERS: dict[str, type[Filter]] = {
     "language": LanguageFilter,
     "required_terms": RequiredTermsFilter,
     "forbidden_terms": ForbiddenTermsFilter,
+    "secrets": SecretsFilter,
+    "personal_data": PersonalDataFilter,
 }
 """Every filter, in the order in which they run and are shown."""
 

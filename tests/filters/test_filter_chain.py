@@ -28,6 +28,8 @@ ORDER = [
     "language",
     "required_terms",
     "forbidden_terms",
+    "secrets",
+    "personal_data",
 ]
 
 
