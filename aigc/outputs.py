@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from aigc.characters import mended
 from aigc.content import Output, OutputField, base_language, for_language
 from aigc.packs import Pack, render_template
 from aigc.records import Completion, Content, OutputValue
@@ -17,21 +18,45 @@ def read_output(completion: Completion, pack: Pack, language: str) -> Completion
     """`completion` with its content, or without where the text does not have the declared form.
 
     An output that was cut off is closed only where nothing but closing brackets is missing: then the repair is exact.
+    Characters that no reader would miss are left out of what is read. All that was done is in `repaired`; `text` is
+    as the engine gave it.
     """
     if completion.fault:
         return completion
     output = pack.type.output
     if output.format != "json":
-        return msgspec.structs.replace(completion, content=Content(text=completion.text.strip()))
+        text, repaired = mended(completion.text, language)
+        return msgspec.structs.replace(completion, content=Content(text=text.strip()), repaired=repaired)
     text, repaired = _unfenced(completion.text.strip())
     fields = _fields(text, output)
     if fields is None and completion.finish_reason == "length" and (closers := _missing_closers(text)):
         fields, repaired = _closed(text, closers, output), f"closed with {closers}"
     if fields is None:
         return msgspec.structs.replace(completion, content=None, repaired="")
+    fields, notes = _mended_fields(fields, language)
+    repaired = "; ".join(filter(None, [repaired, *notes]))
     content = Content(text=_layout(fields, pack, language), fields=fields)
     cut = _cut_fields(fields, output, language)
     return msgspec.structs.replace(completion, content=content, repaired=repaired, cut_fields=cut)
+
+
+def _mended_fields(fields: dict[str, OutputValue], language: str) -> tuple[dict[str, OutputValue], list[str]]:
+    """The fields with each text mended, and what was done to which."""
+    notes: dict[str, None] = {}
+
+    def clean(name: str, text: str) -> str:
+        sound, done = mended(text, language)
+        notes.update({f"{done} in {name}": None} if done else {})
+        return sound
+
+    def clean_entry(name: str, entry: str | dict[str, str]) -> str | dict[str, str]:
+        return clean(name, entry) if isinstance(entry, str) else {key: clean(name, text) for key, text in entry.items()}
+
+    sound: dict[str, OutputValue] = {
+        name: clean(name, value) if isinstance(value, str) else [clean_entry(name, entry) for entry in value]
+        for name, value in fields.items()
+    }
+    return sound, list(notes)
 
 
 def _cut_fields(fields: dict[str, OutputValue], output: Output, language: str) -> dict[str, int]:

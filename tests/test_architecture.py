@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
-          "urls", "settings_ranges", "settings_reading"}
+          "urls", "settings_ranges", "settings_reading", "characters"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "duplicates", "engine", "models", "journal", "store", "export",
           "provenance", "report"}
@@ -59,11 +59,13 @@ ROOMS = {
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "rensa": {"duplicates"},
+    "ftfy": {"characters"}, "markdown_it": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
 LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
-        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "rensa", "numpy", "pandas", "rich", "platformdirs"}
+        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "rensa", "numpy", "pandas", "rich", "platformdirs",
+        "ftfy", "markdown_it"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 
 

@@ -243,3 +243,35 @@ def test_a_layout_that_fails_names_its_file(tmp_path: Path) -> None:
         f"{tmp_path}/templates/note/layout.j2: found UndefinedError in line 1 of note/layout.j2; "
         "expected a template that renders these values. Correct note/layout.j2; the texts made are kept."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected", "repaired"),
+    [
+        ("Good\x00 bread\x1b.", "en", "Good bread.", "2 control characters removed"),
+        ("\ufeffGood\u200b bread.", "en", "Good bread.", "2 invisible characters removed"),
+        ("CafÃ© BrÃ©vaud, itâ€™s good.", "en", "Café Brévaud, it’s good.", "wrongly decoded characters restored"),
+        ("海港街".encode().decode("latin-1"), "zh", "海港街", "wrongly decoded characters restored"),
+        ("“全麦”面包，￥１２……", "zh", "“全麦”面包，￥１２……", ""),
+        ("It’s “good” – très bon, 26 €…\tyes", "en", "It’s “good” – très bon, 26 €…\tyes", ""),
+        ("ขนมปัง\u200bสด", "th", "ขนมปัง\u200bสด", ""),
+        ("👨\u200d👩\u200d👧 ❤\ufe0f", "en", "👨\u200d👩\u200d👧 ❤\ufe0f", ""),
+        ("Caf\ufffd", "en", "Caf\ufffd", ""),
+    ],
+)
+def test_characters_that_no_reader_would_miss_are_left_out_and_told(
+    text: str, language: str, expected: str, repaired: str
+) -> None:
+    completion = read(text, SUMMARY, language=language)
+    assert (completion.content, completion.repaired) == (Content(text=expected), repaired)
+    assert completion.text == text
+
+
+def test_fields_are_mended_one_by_one_and_named() -> None:
+    broken = {**FIELDS, "headline": "The \u200bquiet kettle", "bullets": ["One\x07", "Two", "Three\x07"]}
+    completion = read(json.dumps(broken))
+    assert completion.content is not None
+    assert completion.content.fields["headline"] == "The quiet kettle"
+    assert completion.content.fields["bullets"] == ["One", "Two", "Three"]
+    assert completion.repaired == "1 invisible characters removed in headline; 1 control characters removed in bullets"
+    assert "\u200b" not in completion.content.text

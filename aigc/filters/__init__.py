@@ -16,12 +16,18 @@ import msgspec
 
 from aigc.errors import SettingsError, nearest, shown
 from aigc.filters.cut_off import CutOffFilter
+from aigc.filters.echo import EchoFilter
 from aigc.filters.empty import EmptyFilter
+from aigc.filters.encoding import EncodingFilter
 from aigc.filters.language import LanguageFilter
 from aigc.filters.leftovers import LeftoversFilter
 from aigc.filters.length import LengthFilter
+from aigc.filters.markdown import MarkdownFilter
+from aigc.filters.meta_talk import MetaTalkFilter
 from aigc.filters.output_form import FormatFilter
 from aigc.filters.personal_data import PersonalDataFilter
+from aigc.filters.profanity import ProfanityFilter
+from aigc.filters.readability import ReadabilityFilter
 from aigc.filters.refusal import RefusalFilter
 from aigc.filters.repetition import RepetitionFilter
 from aigc.filters.secrets import SecretsFilter
@@ -38,14 +44,20 @@ __all__ = [
 FILTERS: dict[str, type[Filter]] = {
     "empty": EmptyFilter,
     "format": FormatFilter,
+    "encoding": EncodingFilter,
     "cut_off": CutOffFilter,
     "length": LengthFilter,
     "repetition": RepetitionFilter,
     "refusal": RefusalFilter,
+    "meta_talk": MetaTalkFilter,
     "leftovers": LeftoversFilter,
+    "markdown": MarkdownFilter,
     "language": LanguageFilter,
     "required_terms": RequiredTermsFilter,
     "forbidden_terms": ForbiddenTermsFilter,
+    "profanity": ProfanityFilter,
+    "echo": EchoFilter,
+    "readability": ReadabilityFilter,
     "secrets": SecretsFilter,
     "personal_data": PersonalDataFilter,
 }

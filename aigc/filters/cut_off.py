@@ -10,21 +10,34 @@ from aigc.content import PER_CHARACTER_LANGUAGES, base_language
 from aigc.filters.verdicts import Count, FilterAction, asked, at_most_flag, readable, wording
 from aigc.records import Brief, Completion, Span, Verdict
 
-_NO_PROSE_LINE = re.compile(r"[#>|*\-+•]|\d+[.)、]|https?:|[^\s:：]{1,24}[:：]")
 _GOES_ON = ",，、;；:：-—–(（"
+_END = re.compile(r"[.!?…。！？][\"”’')）\]*_]*$")
+_END_INSIDE = re.compile(r"[^\d.][.!?][\"”’')]*\s+\S|[。！？…][”’」』）]*[^\s”’」』）]")
+"""A sentence ends and another begins, in one line."""
+_NO_SENTENCE = re.compile(r"[#>|\[]|\*\*.*\*\*$|https?:|.*(?:#\w|://)")
+"""Headings, quotations, tables, labels in brackets, bold lines, hashtags and links need no full stop."""
+_ITEM = re.compile(r"\s*(?:[*+•·-]|\d+[.)、．:：]|[（(]\d+[)）]|[一二三四五六七八九十]+、)\s*")
+_LABEL = re.compile(r"[^\s:：][^:：\n]{0,24}[:：]")
+_HALF_SENTENCE = re.compile(
+    r"\b(?:the|a|an|and|or|but|of|to|your|our|their|his|its|my|is|are|was|were|be|been|that|which|who|whose|because"
+    r"|if|when|while|than|as|with|from|into|can|could|will|would|should|may|might|must|has|have|had|not|it's|they|we)$",
+    re.IGNORECASE)
+"""Words that hardly any English sentence, title or signature ends with."""
+_SIGNATURE = re.compile(r"(?:敬上|谨上|谨启|启|编辑部|团队|公司|店|社|组|部|先生|女士|老师)$")
+_PROSE_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutOffFilter:
-    """Fails texts and fields that met their limit; flags long prose that ends without an end mark, and repaired output.
+    """Fails texts and fields that met their limit; flags prose that ends without an end mark, and repaired output.
 
     Only a limit that was met is proof. A slogan, a heading, hashtags or a signature end without a full stop and are
-    whole, so prose is looked at from `prose_chars` on (a third of it in Chinese and Japanese) and never retried for it.
+    whole, so prose is looked at from `prose_chars` on (a quarter of it in Chinese and Japanese), and only flagged.
     """
 
     name: ClassVar[str] = "cut_off"
     action: FilterAction = "retry"
-    prose_chars: Count = 300
+    prose_chars: Count = 100
 
     def __call__(self, brief: Brief, completion: Completion) -> Verdict:
         repaired = f" It was repaired: {completion.repaired}." if completion.repaired else ""
@@ -61,8 +74,45 @@ class CutOffFilter:
 
     def _breaks_off(self, text: str, language: str) -> bool:
         per_character = base_language(language) in PER_CHARACTER_LANGUAGES
-        if not text or len(text) < self.prose_chars // (3 if per_character else 1):
+        *above, line = [line.strip() for line in text.split("\n") if line.strip()] or [""]
+        if _HALF_SENTENCE.search(line) and not _NO_SENTENCE.match(line):
+            return True
+        if not text or len(text) < self.prose_chars // (4 if per_character else 1):
             return False
-        line = text[text.rfind("\n") + 1:].lstrip()
-        is_prose = len(line) >= (20 if per_character else 40) and "#" not in line and not _NO_PROSE_LINE.match(line)
-        return text[-1] in _GOES_ON or (text[-1].isalpha() and is_prose)
+        if text[-1] in _GOES_ON:
+            return True
+        if not text[-1].isalpha() or _NO_SENTENCE.match(line):
+            return False
+        if line.count("“") > line.count("”"):
+            return True
+        return _is_unlike(line, above, shortest=20 if per_character else 40, fewest=1 if per_character else 2)
+
+
+def _is_unlike(line: str, above: list[str], *, shortest: int, fewest: int) -> bool:
+    """Whether `line`, which has no end mark, is of a kind that has one in this text.
+
+    A line of `shortest` characters is prose; a shorter one where `fewest` lines or more have end marks.
+    """
+    item = _ITEM.match(line)
+    body = line[item.end():] if item else line
+    if _END_INSIDE.search(body) and not _is_name(re.split(r"[.!?。！？…]", body)[-1]):
+        return True
+    for kind in (_ITEM, _LABEL):
+        if kind.match(line) and (kind is _ITEM or len(line) < 2 * shortest):
+            return _mostly_ended([other for other in above if kind.match(other)], 2)
+    if _is_name(line):
+        return False
+    prose = [other for other in above if not _NO_SENTENCE.match(other)]
+    return len(line) >= shortest or (len(line) >= 3 and _mostly_ended(prose, fewest))
+
+
+def _mostly_ended(lines: list[str], fewest: int) -> bool:
+    ended = sum(bool(_END.search(line)) for line in lines)
+    return ended >= fewest and ended >= _PROSE_SHARE * len(lines)
+
+
+def _is_name(words: str) -> bool:
+    """A signature or a title: a few words that all begin with a capital, but for short ones."""
+    parts = words.split()
+    return bool(_SIGNATURE.search(words)) or (
+        0 < len(parts) <= 6 and words.isascii() and all(part[0].isupper() or len(part) <= 3 for part in parts))

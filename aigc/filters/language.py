@@ -1,4 +1,4 @@
-"""The text is in another language than the brief asks for, or mixes scripts."""
+"""The text is in another language or script than the brief asks for, or mixes them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from aigc.content import base_language
-from aigc.filters.verdicts import FilterAction, Share, asked, at_most_flag, readable, wording
-from aigc.records import Brief, Completion, Verdict
+from aigc.filters.scripts import Variant, foreign_passages, mixed_words, other_variant, wanted_variant
+from aigc.filters.verdicts import MAX_SPANS, FilterAction, Share, asked, at_most_flag, readable, wording
+from aigc.records import Brief, Completion, Span, Verdict
 
 _WORD = re.compile(r"\w+")
 _SCRIPT_CHARS = 20_000
 _SAMPLE_CHARS = 600
+_LEAST_SAMPLE_CHARS = 30
+"""Of words that begin small; py3langid guesses at less."""
 _LETTERS_A_CHARACTER = 5
 """A Chinese character says about as much as a word of five letters."""
 _SCRIPTS = {name: re.compile(f"[{chars}]+") for name, chars in {
@@ -49,6 +52,9 @@ _OTHER_WORDS = frozenset(_WORD.findall(
     "een van niet il di che della och det att som para não uma os da do e na się nie w z je"))
 _NAMES = {"en": "English", "zh": "Chinese", "ja": "Japanese", "ko": "Korean", "fr": "French", "de": "German",
           "es": "Spanish", "it": "Italian", "pt": "Portuguese", "nl": "Dutch", "ru": "Russian", "ar": "Arabic"}
+_VARIANTS = {"Hans": ("simplified", "请全部用简体中文书写。"), "Hant": ("traditional", "請全部用繁體中文書寫。")}
+_FEWEST_OF_VARIANT = 5
+"""Fewer characters of the other variant may be a name."""
 _loading = threading.Lock()
 
 
@@ -59,6 +65,10 @@ class LanguageFilter:
     Fails where less than `min_script_share` of the text is in the language's script, or where the language has a
     probability under `min_probability`; flags where the share is under `mixed_script_share`. Texts of fewer than
     `min_letters` (a Chinese character counts as five) cannot be told and pass.
+
+    Where the brief says which Chinese (zh-Hant, zh-TW, zh-HK; zh-Hans, zh-CN, zh-SG): fails where, of the characters
+    that only one of the two has, more than `max_other_variant` are the other's; flags from `mixed_variants_share` on.
+    Passages in another script and words of mixed letters flag.
     """
 
     name: ClassVar[str] = "language"
@@ -67,6 +77,8 @@ class LanguageFilter:
     mixed_script_share: Share = 0.7
     min_probability: Share = 0.1
     min_letters: Annotated[int, msgspec.Meta(ge=1)] = 40
+    max_other_variant: Share = 0.5
+    mixed_variants_share: Share = 0.1
 
     def __call__(self, brief: Brief, completion: Completion) -> Verdict:
         language = base_language(brief.language)
@@ -84,13 +96,40 @@ class LanguageFilter:
         seen, probability = (language, 1.0) if language in _ALONE_IN_SCRIPT else _tell(text, language)
         if probability < self.min_probability:
             return self._wrong(brief, seen, f"{language} has a probability of {probability:.2f}")
+        variant = wanted_variant(brief.language)
+        if variant and (verdict := self._other_variant(text, variant)):
+            return verdict
         if share < self.mixed_script_share:
-            return Verdict(
-                filter=self.name, action=at_most_flag(self.action), reason="mixed_script", measured=round(share, 3),
-                limit=self.mixed_script_share,
-                message=f"The text mixes scripts: {share:.0%} of it is in {scripts[0]} script.",
-            )
+            return self._mixed("mixed_script", share, self.mixed_script_share, [],
+                               f"The text mixes scripts: {share:.0%} of it is in {scripts[0]} script.")
+        if spans := foreign_passages(text, scripts, brief):
+            shown = text[spans[0].start:spans[0].end][:40]
+            return self._mixed("foreign_passage", len(spans), 0, spans,
+                               f"{len(spans)} passages are in another script than {language}: {shown}.")
+        if spans := mixed_words(text):
+            return self._mixed("mixed_letters", len(spans), 0, spans,
+                               f"{len(spans)} words mix Latin and Cyrillic letters: "
+                               f"{text[spans[0].start:spans[0].end][:40]}.")
         return Verdict(filter=self.name, action="pass", measured=language, limit=language)
+
+    def _other_variant(self, text: str, variant: Variant) -> Verdict | None:
+        share, spans = other_variant(text, variant)
+        if sum(span.end - span.start for span in spans) < _FEWEST_OF_VARIANT or share <= self.mixed_variants_share:
+            return None
+        other = _VARIANTS["Hans" if variant == "Hant" else "Hant"][0]
+        wanted, advice = _VARIANTS[variant]
+        if share <= self.max_other_variant:
+            return self._mixed("mixed_variants", share, self.mixed_variants_share, spans,
+                               f"The text mixes in {other} characters ({share:.0%} of those that tell).")
+        return Verdict(
+            filter=self.name, action=asked(self.action), reason="wrong_variant", measured=round(share, 3),
+            limit=self.max_other_variant, spans=spans[:MAX_SPANS], advice=advice,
+            message=f"The text is in {other} Chinese, not {wanted} ({share:.0%} of the characters that tell).",
+        )
+
+    def _mixed(self, reason: str, measured: float, limit: float, spans: list[Span], message: str) -> Verdict:
+        return Verdict(filter=self.name, action=at_most_flag(self.action), reason=reason, measured=round(measured, 3),
+                       limit=limit, spans=spans[:MAX_SPANS], message=message)
 
     def _wrong(self, brief: Brief, seen: str, why: str) -> Verdict:
         language = base_language(brief.language)
@@ -138,6 +177,9 @@ def _tell(text: str, language: str) -> tuple[str, float]:
     sample = text if len(text) <= _SAMPLE_CHARS else f"{text[:half]} {text[len(text) // 2:len(text) // 2 + half]}"
     if language == "en" and _is_plain_english(sample):
         return language, 1.0
+    sample = _without_names(sample)
+    if len(sample) < _LEAST_SAMPLE_CHARS:
+        return language, 1.0
     ranked = _rank(sample)
     near = next((group for group in _NEAR if language in group), {language})
     if not near & ranked.keys():
@@ -147,6 +189,11 @@ def _tell(text: str, language: str) -> tuple[str, float]:
     warmth = math.sqrt(len(sample.encode("utf-8", "surrogatepass")))
     weights = {name: math.exp((score - ranked[best]) / warmth) for name, score in ranked.items()}
     return best, sum(weights.get(name, 0.0) for name in near) / sum(weights.values())
+
+
+def _without_names(sample: str) -> str:
+    """The words that begin small: names and addresses are of any language, and of a short text they are the most."""
+    return " ".join(word for word in sample.split() if word[0].isalpha() and not word[0].isupper())
 
 
 def _is_plain_english(sample: str) -> bool:

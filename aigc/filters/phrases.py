@@ -6,7 +6,7 @@ SENTENCE_START = r"(?:\A|(?<=[.!?]\s)|(?<=[。！？\n]))[\s*#>_]*"
 """A pattern for the beginning of a sentence, with the marks of Markdown before its first word."""
 MARKS = "*#>_ \n\t"
 _ALIKE = str.maketrans("’‘", "''")
-_PAIRS = ("“”", "「」", "『』", "《》")
+_PAIRS = (("“", "”"), ("「", "」"), ("『", "』"), ("《", "》"))
 
 
 def straight(text: str) -> str:

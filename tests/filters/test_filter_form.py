@@ -9,6 +9,9 @@ from aigc.filters.length import LengthFilter
 from aigc.records import Limits
 
 
+STEPS = "1. Mix the flour and the water.\n2. Let the dough rest for an hour or two.\n3. Light the oven early."
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "...", "***", "🍞🍞", "____", "。"])
 def test_a_text_without_a_letter_or_digit_is_empty(text: str) -> None:
     verdict = verdict_of("empty", text)
@@ -64,6 +67,12 @@ def test_repaired_output_is_flagged() -> None:
         ("en", GOOD_EN + " And then,"),
         ("zh", GOOD_ZH[:-1]),
         ("zh", GOOD_ZH + "还有、"),
+        ("en", f"{STEPS}\n4. Shape a loaf on a board. Then bake it"),
+        ("en", f"{STEPS}\n4. Shape a good loaf"),
+        ("en", GOOD_EN + "\n\nRemember that a crust needs steam, and a baker needs time and the"),
+        ("zh", GOOD_ZH + "\n\n记住，烤"),
+        ("zh", "第一步：和面，面粉和水要揉匀。\n第二步：醒面，在温暖的地方等一小时。\n第三步：整形，放在案板上"),
+        ("zh", GOOD_ZH + "\n\n她说：“明早七点来拿，给你留"),
     ],
 )
 def test_long_prose_without_an_end_mark_is_flagged(language: str, text: str) -> None:
@@ -85,14 +94,24 @@ def test_long_prose_without_an_end_mark_is_flagged(language: str, text: str) -> 
         "\n\n| rye | 4.20 |",
         '\n\n"Slice it thick."',
         "\n\n# Come early, stay until noon",
+        "\n\nWith love, the Bakers",
+        "\n\nWhere: Harbour Street",
     ],
 )
 def test_endings_that_need_no_full_stop_pass(ending: str) -> None:
     assert verdict_of("cut_off", GOOD_EN + ending).action == "pass"
 
 
-def test_a_short_slogan_needs_no_full_stop() -> None:
-    assert verdict_of("cut_off", "Bread worth getting up for").action == "pass"
+@pytest.mark.parametrize(
+    "ending", ["", "\n\n#早餐 #面包", "\n\n海港街面包店 敬上", "\n\n地址：海港街九号", "\n\n- 黑麦\n- 杂粮"]
+)
+def test_chinese_endings_that_need_no_full_stop_pass(ending: str) -> None:
+    assert verdict_of("cut_off", GOOD_ZH + ending, "zh").action == "pass"
+
+
+@pytest.mark.parametrize("text", ["Bread worth getting up for", "Slow bread. Good mornings", "慢一点，更好吃"])
+def test_a_short_slogan_needs_no_full_stop(text: str) -> None:
+    assert verdict_of("cut_off", text).action == "pass"
 
 
 @pytest.mark.parametrize(

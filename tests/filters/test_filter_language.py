@@ -3,7 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from filter_cases import GOOD_EN, GOOD_ZH, verdict_of
+from filter_cases import GOOD_EN, GOOD_ZH, a_brief, a_completion, default, marked, verdict_of
 
 TEXTS = {
     "en": GOOD_EN,
@@ -81,3 +81,91 @@ def test_the_language_model_loads_once_for_many_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         verdicts = list(pool.map(lambda _: verdict_of("language", TEXTS["fr"], "en"), range(16)))
     assert {verdict.measured for verdict in verdicts} == {"fr"}
+
+
+GOOD_HANT = (
+    "海港街的每一條麵包都從前一晚開始。麵粉來自九英里外的磨坊，遇上清水、鹽和一罐比店鋪年紀還大的酵種。"
+    "麵團整夜慢慢發起，外皮因此烤出深色，內裡帶一點微酸。清晨七點，第一批出爐。"
+)
+MIXED = GOOD_HANT[:70] + GOOD_ZH[60:90]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "reason"),
+    [
+        ("zh-Hant", GOOD_ZH, "wrong_variant"),
+        ("zh-TW", GOOD_ZH, "wrong_variant"),
+        ("zh_HK", GOOD_ZH, "wrong_variant"),
+        ("zh-Hant-MY", GOOD_ZH, "wrong_variant"),
+        ("zh-CN", GOOD_HANT, "wrong_variant"),
+        ("zh-Hans", GOOD_HANT, "wrong_variant"),
+        ("zh-SG", GOOD_HANT, "wrong_variant"),
+        ("zh-TW", MIXED, "mixed_variants"),
+        ("zh-CN", GOOD_ZH, ""),
+        ("zh-Hans", GOOD_ZH, ""),
+        ("zh-TW", GOOD_HANT, ""),
+        ("zh-HK", GOOD_HANT + "看着窗外，皇后大道的里程、台面與乾杯。", ""),
+        ("zh-CN", GOOD_ZH + "作者是陳先生。", ""),
+        ("zh", GOOD_ZH, ""),
+        ("zh", GOOD_HANT, ""),
+        ("ja", "国の学校で会った、というのは本当です。" * 2, ""),
+    ],
+)
+def test_simplified_and_traditional_chinese_are_told_apart_where_the_brief_names_one(
+    language: str, text: str, reason: str
+) -> None:
+    verdict = verdict_of("language", text, language)
+    assert verdict.reason == reason
+    assert verdict.action == {"wrong_variant": "retry", "mixed_variants": "flag", "": "pass"}[reason]
+
+
+def test_the_advice_on_a_variant_is_in_that_variant() -> None:
+    assert verdict_of("language", GOOD_ZH, "zh-TW").advice == "請全部用繁體中文書寫。"
+    verdict = verdict_of("language", GOOD_HANT, "zh-CN")
+    assert verdict.advice == "请全部用简体中文书写。"
+    assert verdict.message.startswith("The text is in traditional Chinese, not simplified (100% of the characters")
+    assert "條" in "".join(marked(verdict, GOOD_HANT))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "reason", "found"),
+    [
+        ("en", f"{GOOD_EN} The crumb is 非常柔软 and warm.", "foreign_passage", ["非常柔软"]),
+        ("en", f"{GOOD_EN} Это очень вкусно.", "foreign_passage", ["Это очень вкусно"]),
+        (
+            "zh",
+            f"{GOOD_ZH * 2}\nEvery loaf starts the evening before and rises slowly through the night.",
+            "foreign_passage",
+            ["Every loaf starts the evening before and rises slowly through the night"],
+        ),
+        ("en", f"{GOOD_EN} Buy it at Hаrbour Street.", "mixed_letters", ["Hаrbour"]),
+    ],
+)
+def test_passages_in_another_script_and_mixed_letters_are_flagged(
+    language: str, text: str, reason: str, found: list[str]
+) -> None:
+    verdict = verdict_of("language", text, language)
+    assert (verdict.action, verdict.reason, marked(verdict, text)) == ("flag", reason, found)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", f"{GOOD_EN} The baker calls it “发面” in his book."),
+        ("en", f"{GOOD_EN} Rye (рожь) came from the north."),
+        ("en", f"{GOOD_EN} The angle α and μm matter, and Ω too."),
+        ("zh", f"{GOOD_ZH}他爱听《The Long and Winding Road to the Old Harbour Town》。"),
+        ("zh", f"{GOOD_ZH}他用的是iPhone 16 Pro Max和Harbour Bakery App。"),
+        ("ru", "Каждый хлеб начинается накануне вечером, а IT-специалист приходит утром за USB-кабелем и хлебом."),
+        ("en", "Billing address: Sara Schwarz\n28245 Puruntie 82 Apt. 595\nLAPPEENRANTA\nSK 53650"),
+        ("en", "Tomomi Nishiyama lives at 86036 Rua do Arenque 1634, Goiânia"),
+    ],
+)
+def test_quotations_glosses_names_and_addresses_pass(language: str, text: str) -> None:
+    assert verdict_of("language", text, language).action == "pass"
+
+
+def test_words_from_the_brief_are_no_foreign_passage() -> None:
+    brief = a_brief(fields={"brand": "非常柔软"})
+    completion = a_completion(f"{GOOD_EN} The crumb is 非常柔软 and warm.")
+    assert default("language")(brief, completion).action == "pass"
