@@ -68,6 +68,21 @@ class Length(Value, frozen=True, forbid_unknown_fields=True):
     max_words: PerLanguage = None
 
 
+class JudgeQuestion(Value, frozen=True, forbid_unknown_fields=True):
+    """A question on a text that is answered with yes or no, and which of them is the good answer."""
+
+    id: str
+    text: dict[str, str] | str
+    good: Literal["yes", "no"] = "yes"
+
+
+class JudgeSpec(Value, frozen=True, forbid_unknown_fields=True):
+    """What a judge is asked about a type's texts, and what a bad answer asks for."""
+
+    questions: list[JudgeQuestion] = []
+    action: Literal["flag", "hold", "retry"] = "flag"
+
+
 class ContentType(Value, frozen=True):
     """A template pack as values. `digest` covers every file that decides a prompt, an output or a verdict."""
 
@@ -81,6 +96,7 @@ class ContentType(Value, frozen=True):
     sampling: Sampling
     filters: dict[str, dict[str, bool | int | float | str | list[str]]]
     digest: str
+    judge: JudgeSpec = JudgeSpec()
 
     def max_words(self, language: str) -> int | None:
         return for_language(self.length.max_words, language)

@@ -1,6 +1,6 @@
 """Template packs: a folder a content type, read into values and compiled templates, every fault named by file and line.
 
-    templates/<type>/template.toml   fields, output, sampling, languages, limits
+    templates/<type>/template.toml   fields, output, sampling, languages, limits, questions for the judge
     templates/<type>/system.j2 user.j2 [layout.j2]
     templates/<type>/user.zh.j2 …    the same in another language; without one the plain file serves
     templates/_shared/*.j2           parts that any of them may include
@@ -10,9 +10,10 @@ Templates are their authors' code and run sandboxed; cells are only ever values 
 
 from __future__ import annotations
 
+import re
 import tomllib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jinja2
@@ -21,7 +22,7 @@ import jinja2.nodes
 import jinja2.sandbox
 import msgspec
 
-from aigc.content import ContentType, FieldSpec, Length, Output, base_language
+from aigc.content import ContentType, FieldSpec, JudgeSpec, Length, Output, base_language, help_for
 from aigc.errors import SettingsError, TemplateError, nearest, shown, writable
 from aigc.hashing import digest, digest_files
 from aigc.records import Sampling, Value
@@ -47,6 +48,7 @@ class PackFile(Value, frozen=True, forbid_unknown_fields=True):
     sampling: SamplingPatch = SamplingPatch()
     length: Length = Length()
     filters: FilterTables = {}
+    judge: JudgeSpec = JudgeSpec()
 
 
 class Pack:
@@ -67,6 +69,7 @@ class Pack:
             length=file.length,
             sampling=file.sampling.over(Sampling()),
             filters=file.filters,
+            judge=file.judge,
             digest=digest([digest_files(own, folder), digest_files(shared, folder.parent)]),
         )
         self._templates = {
@@ -217,6 +220,21 @@ def _check(file: PackFile, path: Path) -> None:
             )
         if not 0 <= field.min_items <= field.max_items:
             refuse(f"output.fields.{name}.min_items", shown(field.min_items), f"0 to max_items, {field.max_items}")
+    _check_questions(file, refuse)
+
+
+def _check_questions(file: PackFile, refuse: Callable[[str, str, str], None]) -> None:
+    known = set[str]()
+    for number, question in enumerate(file.judge.questions, 1):
+        key = f"judge.questions[{number}]"
+        if not re.fullmatch("[a-z][a-z0-9_]*", question.id):
+            refuse(f"{key}.id", shown(question.id), "a name of small letters, digits and _, which reports will show")
+        if question.id in known:
+            refuse(f"{key}.id", f"{shown(question.id)} a second time", "another name")
+        known.add(question.id)
+        for language in file.languages:
+            if not help_for(question.text, language).strip():
+                refuse(f"{key}.text", f"no question in {language}", "one, or one in English for every language")
 
 
 def _compile(path: Path, environment: jinja2.Environment, known: frozenset[str]) -> jinja2.Template:

@@ -18,18 +18,23 @@ GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk"
           "urls", "settings_ranges", "settings_reading", "characters"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "duplicates", "engine", "models", "journal", "store", "export",
-          "provenance", "report"}
+          "provenance", "report", "rubric", "safety"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
     ("store", "journal"): "a store keeps and finds the lines whose form the journal declares",
     ("report", "provenance"): "a report is a run.json for people",
+    ("safety", "engine"): "a classifier is a model: what it is asked and answers is declared where models are",
+    ("safety", "filters"): "safety is a filter that runs a model",
+    ("rubric", "engine"): "a judge is a model",
+    ("rubric", "filters"): "a judge is a filter that runs a model",
 }
 ASSEMBLY = {
     "corpus": {"duplicates", "export", "provenance", "sheets"},
     "job": {"briefs", "filters", "models", "prompts"},
     "earlier": {"job", "models", "provenance", "store"},
     "rows": {"filters"},
+    "batch_filters": {"engine", "filters", "models", "rubric", "safety"},
     "jury": {"filters", "job", "rows"},
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "prompts", "provenance", "rows",
                  "store"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from small_project import Project, small_project
 
+from aigc.content import help_for
 from aigc.errors import TemplateError
 from aigc.job import shipped
 from aigc.packs import load_packs
@@ -97,6 +98,21 @@ def test_every_shipped_pack_loads_in_its_languages() -> None:
             HEAD + "[sampling]\ntemperatur = 9",
             r"T/note/template\.toml, key sampling\.temperatur.*Did you mean 'temperature'\?",
         ),
+        (
+            HEAD + "[judge]\nquestions = [{ id = 'Is it?', text = 'Is it good?' }]",
+            r"T/note/template\.toml, key judge\.questions\[1\]\.id: found 'Is it\?'; "
+            r"expected a name of small letters, digits and _, which reports will show\. Correct it\.",
+        ),
+        (
+            HEAD + "[judge]\nquestions = [{ id = 'a', text = 'A?' }, { id = 'a', text = 'B?' }]",
+            r"T/note/template\.toml, key judge\.questions\[2\]\.id: found 'a' a second time; expected another .*",
+        ),
+        (
+            HEAD + "[judge]\nquestions = [{ id = 'a', text = { zh = '好吗？' } }]",
+            r"T/note/template\.toml, key judge\.questions\[1\]\.text: found no question in en; expected one, or .*",
+        ),
+        (HEAD + "[judge]\nquestions = [{ id = 'a', text = 'A?', good = 'maybe' }]", r"T/note/.*key judge\.questions.*"),
+        (HEAD + "[judge]\naction = 'reject'", r"T/note/.*key judge\.action: found 'reject'; expected one of flag, .*"),
     ],
 )
 def test_a_broken_manifest_names_its_key(project: Project, toml: str, message: str) -> None:
@@ -151,6 +167,19 @@ def test_a_layout_may_use_the_outputs_fields_and_nothing_else(project: Project) 
     assert refusal(project).startswith(
         "T/note/layout.j2 line 1: found the undeclared variable 'product'; expected one of title."
     )
+
+
+def test_questions_for_the_judge_are_read_in_each_language(project: Project) -> None:
+    toml = (
+        'languages = ["en", "zh"]\n' + HEAD + '[judge]\naction = "hold"\nquestions = [\n'
+        '  { id = "facts", text = { en = "Does it keep to the facts?", zh = "是否符合事实？" } },\n'
+        '  { id = "claims", text = "Does it promise a cure?", good = "no" },\n]\n'
+    )
+    project.pack("note", toml=toml)
+    spec = project.packs()["note"].type.judge
+    assert (spec.action, [(one.id, one.good) for one in spec.questions]) == (
+        "hold", [("facts", "yes"), ("claims", "no")])
+    assert [help_for(one.text, "zh") for one in spec.questions] == ["是否符合事实？", "Does it promise a cure?"]
 
 
 def test_a_folder_without_a_pack_says_what_one_is(tmp_path: Path) -> None:

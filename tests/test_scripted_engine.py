@@ -45,6 +45,11 @@ def test_the_seed_alone_decides_an_answer() -> None:
     assert len(set(texts.values())) == 40
 
 
+def test_of_listed_answers_it_gives_the_first() -> None:
+    schema = '{"type": "object", "properties": {"answer": {"type": "string", "enum": ["yes", "no"]}}}'
+    assert answer(prompt(1, schema)) == '{"answer":"yes"}'
+
+
 def test_prompts_finish_in_an_order_of_their_own() -> None:
     done = [completion.request_id for completion in ScriptedEngine(slots=8).generate(map(prompt, range(40)))]
     asked = [f"request-{number}" for number in range(40)]

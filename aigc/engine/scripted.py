@@ -111,6 +111,7 @@ class _Bounds(msgspec.Struct, frozen=True, rename="camel"):
     min_items: int = 1
     min_length: int = 1
     max_length: int = 400
+    enum: list[str] = []
 
 
 @cache
@@ -123,6 +124,8 @@ def _example(schema: _Bounds, sentences: Iterator[str]) -> object:
         return {name: _example(part, sentences) for name, part in schema.properties.items()}
     if schema.items:
         return [_example(schema.items, sentences) for _ in range(schema.min_items)]
+    if schema.enum:
+        return schema.enum[0]
     text, enough = next(sentences), schema.min_length + (schema.max_length - schema.min_length) // 4
     while len(text) < enough:
         text += " " + next(sentences)

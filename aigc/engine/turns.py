@@ -35,7 +35,10 @@ class Turns:
         Raises:
             PromptFault: the template does not take the turns, or the text cannot be encoded.
         """
-        text = self._rendered(question) + question.opening
+        text = self._rendered(question)
+        if question.opening.startswith("\n"):  # some templates of a family end with those line breaks, some without
+            text = text.rstrip("\n")
+        text += question.opening
         try:
             whole = [self._tokenizer.encode(text + label, add_special_tokens=False) for label in question.labels]
         except (UnicodeEncodeError, TypeError) as exc:
