@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aigc import __version__
+from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ models_app = typer.Typer(
     no_args_is_help=False, help="List the models of the catalogue, or fetch one.", rich_markup_mode=None
 )
 app.add_typer(models_app, name="models")
+app.add_typer(corpus_app, name="corpus")
 
 Briefs = Annotated[
     Path, typer.Argument(metavar="BRIEFS", help="The sheet: .csv .tsv .xlsx .jsonl .parquet, or a folder of Parquet.")

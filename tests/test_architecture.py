@@ -17,8 +17,8 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading", "characters"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
-STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "duplicates", "engine", "models", "journal", "store", "export",
-          "provenance", "report", "rubric", "safety"}
+STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
+          "duplicates", "provenance", "report", "rubric", "safety"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
@@ -51,7 +51,7 @@ SURFACE = {
     "progress": {"pipeline", "report"},
     "console": {"batch", "doctor", "flows", "job", "models", "progress", "provenance", "report",
                 "runs", "start"},
-    "cli": {"batch", "console", "corpus_cli", "console_judge", "models", "project", "provenance", "runs", "start"},
+    "cli": {"batch", "console", "console_judge", "corpus_cli", "models", "project", "provenance", "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},
 }
 
@@ -60,7 +60,7 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine"},
-    "typer": {"cli", "console", "corpus_cli", "console_judge", "progress"}, "rich": {"cli", "console", "progress"},
+    "typer": {"cli", "console", "console_judge", "corpus_cli", "progress"}, "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "rensa": {"duplicates"},

@@ -1,0 +1,16 @@
+"""Near-duplicates: texts compared with other versions of their brief, with their run, and with all that came before.
+
+`Duplicates` gives verdicts, `CorpusIndex` reads and `CorpusWriter` adds to what came before, on disk.
+"""
+
+from aigc.duplicates.corpus_files import CORPUS, Source
+from aigc.duplicates.index import CorpusIndex, Found
+from aigc.duplicates.neighbours import Neighbours
+from aigc.duplicates.texts import Text, masked, shingles, similarity
+from aigc.duplicates.verdicts import Duplicates, Thresholds
+from aigc.duplicates.writing import CorpusText, CorpusWriter
+
+__all__ = [
+    "CORPUS", "CorpusIndex", "CorpusText", "CorpusWriter", "Duplicates", "Found", "Neighbours", "Source", "Text",
+    "Thresholds", "masked", "shingles", "similarity",
+]
