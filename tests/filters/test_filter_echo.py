@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 from filter_cases import GOOD_EN, GOOD_ZH, a_brief, a_completion, marked
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aigc.filters.echo import EchoFilter
 from aigc.records import FieldValue, Message, OutputValue, Verdict
@@ -94,3 +96,17 @@ def test_a_field_that_quotes_the_brief_passes() -> None:
 def test_without_the_prompt_nothing_is_measured() -> None:
     assert EchoFilter()(a_brief(), a_completion(ASK_EN)).action == "pass"
     assert EchoFilter().against(a_brief(), a_completion(ASK_EN), []).action == "pass"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    text=st.lists(st.sampled_from(["tea", "面包", "İ", "ß", ".", "\n", "e\u0301", "\ud800", "rye bread"]), max_size=60),
+    language=st.sampled_from(["en", "zh", "th"]),
+)
+def test_a_text_that_is_its_own_prompt_fails_or_is_short_and_spans_lie_in_it(text: list[str], language: str) -> None:
+    whole = " ".join(text)
+    completion = a_completion(whole, fields={"body": whole})
+    verdict = EchoFilter().against(a_brief(language), completion, [Message(role="user", content=whole)])
+    assert all(0 <= span.start < span.end <= len(whole) for span in verdict.spans)
+    words = [word for piece in text for word in piece.split() if any(map(str.isalnum, word))]
+    assert verdict.action == "retry" or len(words) < 12 or language == "zh"

@@ -8,7 +8,6 @@ from filter_cases import GOOD_EN, GOOD_ZH, a_brief, a_completion, default, unrea
 from aigc.filters.length import LengthFilter
 from aigc.records import Limits
 
-
 STEPS = "1. Mix the flour and the water.\n2. Let the dough rest for an hour or two.\n3. Light the oven early."
 
 
