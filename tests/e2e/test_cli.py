@@ -164,6 +164,18 @@ def test_types_lists_the_types_and_the_fields_of_one(aigc: Aigc) -> None:
     assert "Output: text" in lines
 
 
+def test_a_run_is_judged_again_under_other_thresholds_and_its_texts_are_not_made_again(aigc: Aigc) -> None:
+    run_json(aigc)
+    before = newest_run()
+    Path("strict.toml").write_text('[filters.forbidden_terms]\naction = "hold"\nterms = ["the"]\n', "utf-8")
+    shown = aigc("judge", "--config", "strict.toml")
+    assert shown.code == 3, shown.err
+    assert f"Compared with {before.name}: accepted 4 → 0, held 0 → 4." in shown.out
+    assert json.loads((newest_run() / "run.json").read_text("utf-8"))["tokens_out"] == 0
+    again = aigc("judge", before.name, "--json")
+    assert json.loads(again.out)["outcomes"] == {"accepted": 4}
+
+
 def test_show_summarises_the_newest_run_or_the_one_named(aigc: Aigc) -> None:
     first = run_json(aigc)
     second = run_json(aigc, "--new")
