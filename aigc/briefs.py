@@ -3,7 +3,7 @@
 Codes of row errors beside those of `cells` (cells) and `sheets` (rows), stable for ever:
 
     missing_content_type   missing_required   unknown_content_type   ambiguous_column
-    unknown_language       duplicate_id       min_over_max
+    unknown_language       duplicate_id       min_over_max           injection
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 from aigc.content import ContentType, base_language
 from aigc.errors import BriefsError, nearest, shown
 from aigc.hashing import digest, digest_text
+from aigc.injection import CERTAIN, SAYING, find_in, heaviest, texts, weight
 from aigc.records import Brief, FieldValue, InvalidRow, Limits, RowError, Source
 from aigc.settings import InputSettings
 from aigc.sheets import Sheet, open_sheet
@@ -140,6 +141,8 @@ class BriefSheet:
             findings.append((self._heading["id"], Problem(
                 "duplicate_id", f"{shown(fixed.id)}, which the row of line {earlier} has already",
                 "an id that no other row has", "Change one, or leave both blank to have ids derived.")))
+        if plan and self._settings.injection == "quarantine":
+            findings += self._orders(fixed, plan, fields)
         if findings or plan is None:
             return self._invalid(row, raw, seen, fixed, plan, language, findings)
         return Brief(
@@ -147,6 +150,22 @@ class BriefSheet:
             content_type=plan.type.name, language=language, fields=fields, limits=fixed.limits(plan.type, language),
             source=Source(file=raw.file, line=raw.line), tone=fixed.tone, audience=fixed.audience,
             variants=fixed.variants or self._variants)
+
+    def _orders(
+        self, fixed: _Fixed, plan: _Plan, fields: Mapping[str, FieldValue]
+    ) -> Iterator[tuple[str, Problem]]:
+        """What in a row's cells certainly speaks to the model."""
+        cells = texts({**fields, "tone": fixed.tone, "audience": fixed.audience, "keywords": fixed.keywords,
+                       "must_not_mention": fixed.must_not_mention})
+        for name, found in find_in(cells).items():
+            if weight(found) >= CERTAIN:
+                worst = heaviest(found)
+                heading = next((column.heading for column in plan.columns if column.name == name), "")
+                yield heading or self._heading[name], Problem(
+                    "injection",
+                    f"{SAYING[worst.kind]} ({shown(cells[name][worst.span.start:worst.span.end].strip())})",
+                    "material to write from",
+                    'Remove it. Where it is meant, set input.injection to "fence" or "flag".')
 
     def _invalid(self, row: int, raw: RawRow, seen: _SeenIds, fixed: _Fixed, plan: _Plan | None, language: str,
                  findings: list[tuple[str, Problem]]) -> InvalidRow:

@@ -13,6 +13,7 @@ from aigc.briefs import BriefSheet, read_briefs
 from aigc.errors import UsageError, nearest, writable
 from aigc.filters import Filter, build_filters
 from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
+from aigc.injection import WORTH_A_LOOK, find_in, texts_of, weight
 from aigc.models import ModelRef, catalogue
 from aigc.packs import Packs, load_packs
 from aigc.prompts import render
@@ -59,19 +60,29 @@ class Job:
                 )
         for pack in self.packs.values():
             build_filters(pack.type.filters, f"{pack.folder}/template.toml")
-        self._filters = {
-            name: build_filters(settings.filters_for(name, pack.type.filters), f"settings of content type {name}")
-            for name, pack in self.packs.items()
-        }
+        self._filters = {name: self._filters_of(name) for name in self.packs}
         self._sampling = {name: settings.sampling_for(name, pack.type.sampling) for name, pack in self.packs.items()}
         for name, sampling in self._sampling.items():
             check_sampling(sampling, f"settings of content type {name}")
 
         self.describe_form = _describes_form(settings)
 
+    def _filters_of(self, name: str) -> tuple[Filter, ...]:
+        tables = self.settings.filters_for(name, self.packs[name].type.filters)
+        filters = build_filters(tables, f"settings of content type {name}")
+        is_looked_for = self.settings.input.injection != "off"
+        return tuple(item for item in filters if is_looked_for or item.name != "injection")
+
     def messages(self, brief: Brief, feedback: Sequence[str] = ()) -> list[Message]:
         """The exact messages that the model gets for `brief`, with what was wrong with its last attempt."""
-        return render(brief, self.packs, feedback, describe_form=self.describe_form)
+        fenced = self._fenced(brief) if self.settings.input.injection in ("quarantine", "fence") else []
+        return render(brief, self.packs, feedback, describe_form=self.describe_form, fenced=fenced)
+
+    @staticmethod
+    def _fenced(brief: Brief) -> list[str]:
+        """The brief's fields that may speak to the model."""
+        found = find_in(texts_of(brief))
+        return [name for name, findings in found.items() if weight(findings) >= WORTH_A_LOOK]
 
     def rows(self) -> Iterator[Brief | InvalidRow]:
         """The sheet's rows in order, up to the limit."""
@@ -168,6 +179,7 @@ class Fingerprints:
                     run.feedback,
                     (run.best_of, run.score, run.max_tokens_per_text),
                     (settings.safety, settings.judge),
+                    settings.input.injection,
                     settings.filters_for(name, pack.type.filters),
                 ]
             )

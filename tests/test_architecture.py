@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
-          "urls", "settings_ranges", "settings_reading", "characters"}
+          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "duplicates", "provenance", "report", "rubric", "safety"}

@@ -19,6 +19,7 @@ from aigc.filters.cut_off import CutOffFilter
 from aigc.filters.echo import EchoFilter
 from aigc.filters.empty import EmptyFilter
 from aigc.filters.encoding import EncodingFilter
+from aigc.filters.injection import InjectionFilter
 from aigc.filters.language import LanguageFilter
 from aigc.filters.leftovers import LeftoversFilter
 from aigc.filters.length import LengthFilter
@@ -55,6 +56,7 @@ FILTERS: dict[str, type[Filter]] = {
     "language": LanguageFilter,
     "required_terms": RequiredTermsFilter,
     "forbidden_terms": ForbiddenTermsFilter,
+    "injection": InjectionFilter,
     "profanity": ProfanityFilter,
     "echo": EchoFilter,
     "readability": ReadabilityFilter,

@@ -31,6 +31,7 @@ ORDER = [
     "language",
     "required_terms",
     "forbidden_terms",
+    "injection",
     "profanity",
     "echo",
     "readability",
