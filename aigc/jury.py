@@ -28,6 +28,8 @@ class Judges:
 
     compare: Compare | None = None
     batch_filters: Sequence[BatchFilter] = ()
+    at_once: Sequence[BatchFilter] = ()
+    """As batch filters, but with nothing to wait for: each text is put before them by itself."""
 
 
 NOBODY = Judges()
@@ -44,6 +46,7 @@ class Jury:
         on_verdict: Callable[[Row], None],
     ) -> None:
         self._job, self._compare, self._batch_filters = job, judges.compare, judges.batch_filters
+        self._at_once = judges.at_once
         self._on_wait, self._on_verdict = on_wait, on_verdict
         self._waiting: list[Row] = []
         """Rows for the next batch."""
@@ -86,6 +89,9 @@ class Jury:
             completion = row.attempts[-1].completion
             verdict = _compared(self._compare, row.brief, completion, row.family.before(row.variant))
             self._add(row, [verdict])
+        for item in self._at_once:
+            if not _decides(row):
+                self._add(row, _checked(item, [row]))
         if _decides(row) or not self._batch_filters:
             self._end(row)
             return

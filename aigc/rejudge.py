@@ -11,15 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from aigc.engine import Engine
+from aigc.earlier import runs_of_sheet
 from aigc.engine.scripted import ScriptedEngine
 from aigc.errors import BriefsError, UsageError
 from aigc.job import Job
 from aigc.models import ModelRef
+from aigc.panel import open_panel, open_published
 from aigc.pipeline import Tally
 from aigc.provenance import RunFacts, RunFile
 from aigc.records import EngineInfo
-from aigc.runs import NO_PANEL, Panel, find_run, open_run
+from aigc.runs import find_run, open_run
 from aigc.settings import Settings, TypeSettings
 
 _NOT_MADE = "`aigc judge`, which makes no texts"
@@ -32,7 +33,6 @@ def rejudge(
     settings: Settings,
     on_row: Callable[[Tally], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
-    open_panel: Callable[[Job, ModelRef, Engine], Panel] = lambda *_: NO_PANEL,
 ) -> tuple[Path, RunFile, RunFile]:
     """Judge the texts of a run, the newest where `name` is None. Returns the new run's folder, and both run.json.
 
@@ -51,9 +51,12 @@ def rejudge(
     engine = _Silent(next(iter(before.engines.values()), None))
     # Only this run: what others of the sheet have made is not what is to be judged.
     earlier = [msgspec.convert(msgspec.to_builtins(before), RunFacts)]
-    panel = open_panel(job, model, engine)
-    panel = Panel(panel.judges, may_make=lambda _: _NOT_MADE)
-    with open_run(job, model, engine, earlier, on_row, say, panel) as run:
+    own = [run.run_id for run in runs_of_sheet(job, say)]
+    with (
+        open_published(job, own) as published,
+        open_panel(job, model, published, lambda _: _NOT_MADE) as panel,
+        open_run(job, model, engine, earlier, on_row, say, panel) as run,
+    ):
         run.begin(job.survey())
         run.generate(job.rows())
         return run.folder, run.finish(), before

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +20,8 @@ from aigc.engine import Engine
 from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, writable
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
-from aigc.jury import NOBODY, Judges
 from aigc.models import ModelRef
+from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline, Tally
 from aigc.provenance import (
     RUN_FILE,
@@ -46,18 +45,6 @@ Mode: TypeAlias = Literal["auto", "resume", "new"]
 REPORT = "report.md"
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Who has a say in a run beside its filters. `may_make` is why no more texts may be made; nothing while they may.
-    """
-
-    judges: Judges = NOBODY
-    may_make: Callable[[Tally], str] = lambda _: ""
-
-
-NO_PANEL = Panel()
-
-
 class Run:
     """One run being made. As a context manager it marks the run interrupted or failed if it is left before `finish`."""
 
@@ -74,6 +61,7 @@ class Run:
     ) -> None:
         self.folder, self.file = store.folder, file
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
+        self._panel = panel
         self._pipeline = Pipeline(
             job,
             model,
@@ -120,7 +108,7 @@ class Run:
         self._refuse_changed_sheet()
         started = time.monotonic()
         columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.fields)
-        exported = export(self._pipeline.records(), self.folder, list(columns))
+        exported = export(self._panel.marked(self._pipeline.records()), self.folder, list(columns))
         self._count(exported, time.monotonic() - started)
         write_atomically(self.folder / REPORT, lambda file: file.write(report(self.file).encode()))
         self._write("finished")

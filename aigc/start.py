@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from aigc import models
 from aigc.briefs import BriefSheet
-from aigc.earlier import same_results
-from aigc.engine import Engine, open_engine
+from aigc.earlier import runs_of_sheet, same_results
+from aigc.engine import open_engine
 from aigc.errors import BriefsError
 from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
+from aigc.panel import open_panel, open_published
 from aigc.pipeline import Tally
 from aigc.provenance import RunFile
 from aigc.records import Brief, InvalidRow, Value
@@ -83,18 +84,19 @@ def start(
         say(f"{counted(survey.invalid, 'bad row')} in the results as invalid; {good} to run.")
     model = find_model(job.settings, survey.languages, say)
     earlier = find_earlier(job, request.mode, say)
-    if there := same_results(job, model, earlier):
-        folder, file = there
-        say(f"Nothing to do: {folder.name} already holds these results. --new makes them again.")
-        yield Started(job, survey, None, folder, file)
-        return
-    engine: Engine = open_engine(job.settings.engine, model)
-    try:
-        with open_run(job, model, engine, earlier, on_row, say) as run:
+    with open_published(job, [run.run_id for run in runs_of_sheet(job, lambda _: None)]) as published:
+        if there := same_results(job, model, earlier):
+            folder, file = there
+            say(f"Nothing to do: {folder.name} already holds these results. --new makes them again.")
+            yield Started(job, survey, None, folder, file)
+            return
+        with (
+            open_panel(job, model, published) as panel,
+            closing(open_engine(job.settings.engine, model)) as engine,
+            open_run(job, model, engine, earlier, on_row, say, panel) as run,
+        ):
             run.begin(survey, survey_s)
             yield Started(job, survey, run, run.folder, run.file, engine.info().slots)
-    finally:
-        engine.close()
 
 
 def open_job(request: Request) -> Job:

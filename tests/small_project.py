@@ -18,10 +18,11 @@ from aigc.hashing import digest
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.packs import Packs, load_packs
+from aigc.panel import NO_PANEL, Panel, open_published
 from aigc.pipeline import Tally
 from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Completion, Prompt, Record
-from aigc.runs import NO_PANEL, Mode, Panel, Run, find_earlier, open_run
+from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Table, load_settings
 from aigc.store import Store
 
@@ -78,7 +79,9 @@ class Project:
         self.sheet([{"id": name, "content_type": "note", "product": name} for name in names])
 
     def job(self, **changes: int | None) -> Job:
-        return Job(self.folder / self.sheet_name, load_settings(None, self._settings(), {}), **changes)
+        job = Job(self.folder / self.sheet_name, load_settings(None, self._settings(), {}), **changes)
+        with open_published(job, [], self.folder / "corpus"):  # fingerprints cover it
+            return job
 
     def packs(self) -> Packs:
         return load_packs(self.folder / "templates")

@@ -12,9 +12,9 @@ from small_project import GOOD, SHORT, Power, Project, small_project
 from aigc.engine.scripted import ScriptedEngine, fault
 from aigc.filters import BatchFilter, Case
 from aigc.jury import BATCH, Judges
+from aigc.panel import Panel
 from aigc.records import Brief, Completion, Prompt, Record, Verdict
 from aigc.rows import SCORE
-from aigc.runs import Panel
 from aigc.store import Store
 
 OTHER = "It keeps the water hot for hours, and its handle stays cool enough for a child to hold it."

@@ -8,12 +8,8 @@ import pytest
 from small_project import GOOD, SHORT, Project, interrupted, small_project
 
 from aigc.errors import BriefsError, UsageError
-from aigc.filters import Case
-from aigc.jury import Judges
 from aigc.provenance import RunFile
-from aigc.records import Verdict
 from aigc.rejudge import changes, rejudge
-from aigc.runs import Panel
 from aigc.settings import load_settings
 
 
@@ -77,17 +73,11 @@ def test_rows_whose_texts_do_not_pass_any_more_are_short_and_made_at_the_next_ru
     assert "at least 10 words" in project.prompts[0].messages[-1].content
 
 
-def test_a_new_filter_that_runs_a_model_is_asked_of_old_texts(project: Project) -> None:
-    class Guard:
-        name = "guard"
-
-        def check(self, cases: list[Case]) -> list[Verdict]:
-            return [Verdict(filter="guard", action="hold", reason="unsafe") for _ in cases]
-
+def test_a_classifier_that_is_required_only_now_holds_what_nobody_has_checked(project: Project) -> None:
     project.run()
-    settings = load_settings(None, {"run": {"out": str(project.out)}, "filters": {"length": {"tolerance": 0.2}}}, {})
-    _, file, _ = rejudge(None, settings, open_panel=lambda *_: Panel(Judges(batch_filters=[Guard()])))
+    file = judged(project, safety={"required": True})
     assert file.outcomes == {"held": 3}
+    assert file.reasons["safety_not_run"] == {"held": 3}
 
 
 def test_a_run_that_has_not_finished_is_not_judged(project: Project) -> None:

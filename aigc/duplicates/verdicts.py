@@ -91,10 +91,12 @@ class Duplicates:
         texts that stand.
         """
         seen: Neighbours[tuple[str, int]] = Neighbours()
-        for record in records:
-            yield record if self._thresholds.elsewhere == "off" else self._marked(record, seen)
+        return (self.marked(record, seen) for record in records)
 
-    def _marked(self, record: Record, seen: Neighbours[tuple[str, int]]) -> Record:
+    def marked(self, record: Record, seen: Neighbours[tuple[str, int]]) -> Record:
+        """The record, marked where its text is like one of `seen`, which it then joins."""
+        if self._thresholds.elsewhere == "off":
+            return record
         text = record.content.text if record.content and record.outcome in ("accepted", "held") else ""
         own = Text.of(text, _given(record.brief, record.limits))
         if len(own.shingles) < MIN_SHINGLES:

@@ -1,0 +1,117 @@
+"""Who has a say in a run beside the filters of a type: the texts it may repeat, the models that judge, its budget.
+
+    open_panel ─▶ Panel ─▶ Run: `judges` in the loop, `may_make` before each text, `marked` when results are written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aigc.batch_filters import open_batch_filters
+from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds
+from aigc.filters import build_thresholds
+from aigc.job import Job
+from aigc.jury import NOBODY, Judges
+from aigc.models import ModelRef
+from aigc.pipeline import Tally
+from aigc.records import Brief, Completion, Record, Verdict
+from aigc.safety import Unchecked
+
+NEAR_DUPLICATE = "near_duplicate"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """`may_make` is why no more texts may be made, nothing while they may. `marked` adds what only all texts show."""
+
+    judges: Judges = NOBODY
+    may_make: Callable[[Tally], str] = lambda _: ""
+    marked: Callable[[Iterable[Record]], Iterator[Record]] = iter
+
+
+NO_PANEL = Panel()
+
+
+class Published:
+    """Comparisons of each content type's texts: with their siblings, their run, and what was published before.
+
+    `own_runs` are earlier runs of the sheet: their texts are this run's rows.
+    """
+
+    def __init__(self, job: Job, corpus: CorpusIndex | None, own_runs: Sequence[str]) -> None:
+        self._by_type = {
+            name: Duplicates(_thresholds(job, name), corpus, own_runs)
+            for name in job.packs
+            if _thresholds(job, name) != _OFF
+        }
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """By content type, a digest of what its texts are compared with and how, for the fingerprints of its rows."""
+        return {name: found.digest for name, found in self._by_type.items()}
+
+    def compare(self, brief: Brief, completion: Completion, siblings: Sequence[str]) -> Verdict:
+        """See `jury.Compare`."""
+        found = self._by_type.get(brief.content_type)
+        return found.verdict(brief, completion, siblings) if found else Verdict(filter=NEAR_DUPLICATE, action="not_run")
+
+    def marked(self, records: Iterable[Record]) -> Iterator[Record]:
+        """`records`, in the sheet's order, each marked where its text is like one before it of the same type."""
+        seen: dict[str, Neighbours[tuple[str, int]]] = {}
+        for record in records:
+            found = self._by_type.get(record.content_type)
+            yield found.marked(record, seen.setdefault(record.content_type, Neighbours())) if found else record
+
+    @property
+    def is_asked(self) -> bool:
+        return bool(self._by_type)
+
+
+@contextmanager
+def open_published(job: Job, own_runs: Sequence[str], folder: Path = CORPUS) -> Iterator[Published]:
+    """The comparisons of a job; rows' fingerprints cover them from here on. The corpus is read as it is now.
+
+    Raises:
+        SettingsError: a threshold that cannot be one.
+        StoreError: the corpus cannot be read.
+    """
+    with ExitStack() as stack:
+        corpus = stack.enter_context(CorpusIndex.read(folder)) if folder.is_dir() else None
+        published = Published(job, corpus, own_runs)
+        job.compared_with = published.digests
+        yield published
+
+
+@contextmanager
+def open_panel(
+    job: Job, model: ModelRef, published: Published, may_make: Callable[[Tally], str] = lambda _: ""
+) -> Iterator[Panel]:
+    """All who judge the job's texts. Models are loaded at the first text that comes to them, and released at the end.
+
+    Raises:
+        AigcError: a model that settings name is not here or does not fit.
+    """
+    settings = job.settings
+    types = {name: pack.type for name, pack in job.packs.items()}
+    found = open_batch_filters(settings.safety, settings.judge, settings.engine, model, types)
+    with ExitStack() as stack:
+        for item in found:
+            stack.callback(item.close)
+        judges = Judges(
+            compare=published.compare if published.is_asked else None,
+            batch_filters=[item for item in found if not isinstance(item, Unchecked)],
+            at_once=[item for item in found if isinstance(item, Unchecked)],
+        )
+        yield Panel(judges, may_make, published.marked)
+
+
+def _thresholds(job: Job, name: str) -> Thresholds:
+    tables = job.settings.filters_for(name, job.packs[name].type.filters)
+    place = f"settings of content type {name}"
+    return build_thresholds(NEAR_DUPLICATE, Thresholds, tables.get(NEAR_DUPLICATE, {}), place)
+
+
+_OFF = Thresholds(action="off", elsewhere="off")
