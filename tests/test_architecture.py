@@ -63,13 +63,13 @@ ROOMS = {
     "typer": {"cli", "console", "console_judge", "corpus_cli", "progress"}, "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
-    "phonenumbers": {"filters"}, "rensa": {"duplicates"},
+    "phonenumbers": {"filters"}, "ahocorasick": {"filters"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
 LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
-        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "rensa", "numpy", "pandas", "rich", "platformdirs",
+        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "ahocorasick", "rensa", "numpy", "pandas", "rich", "platformdirs",
         "ftfy", "markdown_it"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 

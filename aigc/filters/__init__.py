@@ -10,15 +10,19 @@ import logging
 import math
 import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import msgspec
 
 from aigc.errors import SettingsError, nearest, shown
+from aigc.filters.advertising import AdvertisingFilter
 from aigc.filters.cut_off import CutOffFilter
 from aigc.filters.echo import EchoFilter
 from aigc.filters.empty import EmptyFilter
 from aigc.filters.encoding import EncodingFilter
+from aigc.filters.files import FileFilter, files_digest
+from aigc.filters.grounding import GroundingFilter
 from aigc.filters.injection import InjectionFilter
 from aigc.filters.language import LanguageFilter
 from aigc.filters.leftovers import LeftoversFilter
@@ -33,13 +37,14 @@ from aigc.filters.refusal import RefusalFilter
 from aigc.filters.repetition import RepetitionFilter
 from aigc.filters.secrets import SecretsFilter
 from aigc.filters.terms import ForbiddenTermsFilter, RequiredTermsFilter
+from aigc.filters.tone import ToneFilter
 from aigc.filters.verdicts import BatchFilter, Case, Filter, FilterAction, PromptFilter, feedback, settle
 from aigc.records import Brief, Completion, Message, Verdict
 from aigc.settings import FilterTables
 
 __all__ = [
-    "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters", "feedback", "judge",
-    "settle",
+    "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters", "feedback",
+    "files_digest", "judge", "settle",
 ]
 
 FILTERS: dict[str, type[Filter]] = {
@@ -60,6 +65,9 @@ FILTERS: dict[str, type[Filter]] = {
     "profanity": ProfanityFilter,
     "echo": EchoFilter,
     "readability": ReadabilityFilter,
+    "tone": ToneFilter,
+    "advertising": AdvertisingFilter,
+    "grounding": GroundingFilter,
     "secrets": SecretsFilter,
     "personal_data": PersonalDataFilter,
 }
@@ -70,17 +78,22 @@ _WORDS = {"`float`": "a number", "`int`": "a whole number", "`str`": "a text", "
 log = logging.getLogger(__name__)
 
 
-def build_filters(tables: FilterTables, place: str) -> tuple[Filter, ...]:
+def build_filters(tables: FilterTables, place: str, templates: Path | None = None) -> tuple[Filter, ...]:
     """All filters with their defaults, changed by `tables`; those whose action is `off` are left out.
 
-    `place` names the file the tables come from.
+    `place` names the file the tables come from, `templates` the folder of template packs in which filters look for
+    files of terms (without it ./templates).
 
     Raises:
-        SettingsError: an unknown filter or threshold (with the nearest known one), or a value that cannot be one.
+        SettingsError: an unknown filter or threshold (with the nearest known one), a value that cannot be one, or a
+            file that is not there or not what it should be.
     """
     _check_names(tables, list(FILTERS), f"{place}, key filters.", "filter")
     built = (_build(name, kind, tables.get(name, {}), place) for name, kind in FILTERS.items())
-    return tuple(item for item in built if item.action != "off")
+    return tuple(
+        item.opened(f"{place}, key filters.{item.name}", templates) if isinstance(item, FileFilter) else item
+        for item in built if item.action != "off"
+    )
 
 
 def judge(
@@ -128,12 +141,14 @@ def _build(name: str, kind: type[Filter], table: dict[str, bool | int | float | 
         what, _, where = str(exc).partition(" - at ")
         path = where.strip("`").removeprefix("$.")
         key = path.partition("[")[0]
-        expected = _actions(kind) if key == "action" else _in_words(what)
+        expected = _choices(kind, key) if what.startswith("Invalid enum") else _in_words(what)
         raise SettingsError(f"{prefix}.{path}", shown(table[key]), expected, "Correct the value.") from exc
 
 
-def _actions(kind: type[Filter]) -> str:
-    return "one of " + ", ".join(get_args(get_type_hints(kind)["action"]))
+def _choices(kind: type[Filter], key: str) -> str:
+    """The values of a `Literal`, or of a list of one."""
+    choices = get_args(get_type_hints(kind)[key])
+    return "one of " + ", ".join(get_args(choices[0]) or choices)
 
 
 def _in_words(what: str) -> str:

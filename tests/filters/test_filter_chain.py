@@ -35,10 +35,13 @@ ORDER = [
     "profanity",
     "echo",
     "readability",
+    "tone",
+    "advertising",
+    "grounding",
     "secrets",
     "personal_data",
 ]
-ON = [name for name in ORDER if name != "readability"]
+ON = [name for name in ORDER if name not in ("readability", "advertising", "grounding")]
 """Filters that run unless settings say otherwise."""
 
 
