@@ -12,6 +12,7 @@ from aigc.filters.verdicts import MAX_SPANS, FilterAction, asked, at_most_flag, 
 from aigc.records import Brief, Completion, Span, Verdict
 
 _SHOWN = 5
+_READ_CHARS = 40_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class AdvertisingFilter:
         return tuple(path if path.is_absolute() else find_terms(str(path), None, self.name) for path in paths)
 
     def __call__(self, brief: Brief, completion: Completion) -> Verdict:
-        text = readable(completion)
+        text = readable(completion)[:_READ_CHARS]
         found = [place for path in self.files() for place in term_pack(path).places(text)]
         if found:
             found = self._objected(brief, text, found)
