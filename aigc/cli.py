@@ -50,6 +50,9 @@ ContentTypeName = Annotated[str | None, typer.Option("--content-type", help="Typ
 Mapped = Annotated[
     list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Column that holds a field; repeat for more.")
 ]
+Reason = Annotated[
+    str | None, typer.Option("--override-policy", metavar="REASON", help="Set the policy aside, and say why.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N rows of the sheet.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -112,6 +115,7 @@ def run(
         bool, typer.Option("--dry-run", help="Render every prompt, generate and write nothing.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Run nothing if any row is bad.")] = False,
+    override_policy: Reason = None,
     config: Config = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -133,7 +137,8 @@ def run(
         engine={"adapter": adapter},
     )
     mode: Mode = "auto" if resume is None else ("resume" if resume else "new")
-    request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode)
+    request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode,
+                      override_policy=override_policy)
     if dry_run:
         console.dry_run(request, as_json=as_json)
         return

@@ -18,6 +18,7 @@ from aigc.errors import AigcError, TemplateError, UsageError, nearest, shown, wr
 from aigc.job import Job, Survey, templates_folder
 from aigc.models import catalogue, installed
 from aigc.packs import load_packs
+from aigc.policy import refusal
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
 from aigc.records import Brief, RowError
@@ -142,6 +143,7 @@ def check(request: Request, *, as_json: bool) -> Survey:
     else:
         found = job.survey(_show_error)
         show_counts(request.briefs, found, job.sheet.unused_headings)
+        show_objections(job, found)
     return found
 
 
@@ -157,6 +159,12 @@ def show_counts(briefs: str, found: Survey, unused: Sequence[str]) -> None:
     width = max(map(len, found.types), default=0)
     for name, count in found.types.items():
         typer.echo(f"  {name:<{width}}  {counted(count, 'text'):>9}")
+
+
+def show_objections(job: Job, found: Survey) -> None:
+    """What the policy would say to a run of this sheet."""
+    if against := job.objections(found):
+        typer.echo(f"The policy does not allow this run. {refusal(job.settings.policy, against)}")
 
 
 def dry_run(request: Request, *, as_json: bool) -> None:
@@ -185,6 +193,7 @@ def dry_run(request: Request, *, as_json: bool) -> None:
     for message in failed:
         typer.echo(message)
     show_counts(request.briefs, found, job.sheet.unused_headings)
+    show_objections(job, found)
     typer.echo(
         f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
     )

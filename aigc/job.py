@@ -10,12 +10,14 @@ from pathlib import Path
 
 from aigc import __version__
 from aigc.briefs import BriefSheet, read_briefs
-from aigc.errors import UsageError, nearest, writable
-from aigc.filters import Filter, build_filters
+from aigc.errors import UsageError, nearest, shown, writable
+from aigc.filters import Filter, build_filters, files_digest
+from aigc.forbidden import Forbidden
 from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
 from aigc.injection import WORTH_A_LOOK, find_in, texts_of, weight
 from aigc.models import ModelRef, catalogue
 from aigc.packs import Packs, load_packs
+from aigc.policy import Mentions, Objection, Override, objections, tokens_at_most
 from aigc.prompts import render
 from aigc.records import Brief, InvalidRow, Message, RowError, Sampling, Value
 from aigc.settings import Settings, check_sampling
@@ -41,6 +43,8 @@ class Survey(Value, frozen=True):
     """Requests by content type."""
     errors: list[RowError]
     error_count: int
+    mentions: list[Mentions] = []
+    """Terms that the policy forbids, and where they stand."""
 
 
 class Job:
@@ -48,28 +52,35 @@ class Job:
 
     def __init__(self, briefs: Path, settings: Settings, *, limit: int | None = None) -> None:
         self.briefs, self.settings, self.limit = briefs, settings, limit
-        self.packs: Packs = load_packs(templates_folder(settings.run.templates))
+        self._templates = templates_folder(settings.run.templates)
+        self.packs: Packs = load_packs(self._templates)
         self.sheet: BriefSheet = read_briefs(briefs, self.packs.types, settings.input, variants=settings.run.variants)
-        for name in settings.types:
+        named = [*((name, f"table types.{name}") for name in settings.types),
+                 *((name, f"setting policy.content_types, {shown(name)}") for name in settings.policy.content_types)]
+        for name, place in named:
             if name not in self.packs:
                 raise UsageError(
-                    f"table types.{name}",
+                    place,
                     "no such content type",
                     "one of " + ", ".join(self.packs),
                     f"Correct the name in aigc.toml.{nearest(name, [*self.packs])}",
                 )
         for pack in self.packs.values():
-            build_filters(pack.type.filters, f"{pack.folder}/template.toml")
+            build_filters(pack.type.filters, f"{pack.folder}/template.toml", self._templates)
         self._filters = {name: self._filters_of(name) for name in self.packs}
         self._sampling = {name: settings.sampling_for(name, pack.type.sampling) for name, pack in self.packs.items()}
         for name, sampling in self._sampling.items():
             check_sampling(sampling, f"settings of content type {name}")
 
         self.describe_form = _describes_form(settings)
+        self.override: Override | None = None
+        """By whom and why the policy is set aside for this run, where it is."""
+        self.compared_with: dict[str, str] = {}
+        """By content type, a digest of the texts that its texts are compared with, where they are."""
 
     def _filters_of(self, name: str) -> tuple[Filter, ...]:
         tables = self.settings.filters_for(name, self.packs[name].type.filters)
-        filters = build_filters(tables, f"settings of content type {name}")
+        filters = build_filters(tables, f"settings of content type {name}", self._templates)
         is_looked_for = self.settings.input.injection != "off"
         return tuple(item for item in filters if is_looked_for or item.name != "injection")
 
@@ -97,11 +108,13 @@ class Job:
         types: Counter[str] = Counter()
         languages: set[str] = set()
         briefs, invalid, error_count, errors = 0, 0, 0, list[RowError]()
+        forbidden = Forbidden(self.settings)
         for row in self.rows():
             if isinstance(row, Brief):
                 briefs += 1
                 types[row.content_type] += row.variants
                 languages.add(row.language)
+                forbidden.see(row)
             else:
                 invalid += 1
                 error_count += len(row.errors)
@@ -117,10 +130,21 @@ class Job:
             types=dict(sorted(types.items())),
             errors=errors,
             error_count=error_count,
+            mentions=forbidden.mentions,
         )
 
+    def objections(self, survey: Survey) -> list[Objection]:
+        """What the policy has against making all that a survey found."""
+        run = self.settings.run
+        tokens = {name: texts * tokens_at_most(run, self._sampling[name].max_new_tokens)
+                  for name, texts in survey.types.items()}
+        return objections(self.settings, survey.types, tokens, survey.mentions)
+
     def filters(self, brief: Brief) -> tuple[Filter, ...]:
-        return self._filters[brief.content_type]
+        return self.filters_of(brief.content_type)
+
+    def filters_of(self, content_type: str) -> tuple[Filter, ...]:
+        return self._filters[content_type]
 
     def sampling(self, brief: Brief) -> Sampling:
         return self._sampling[brief.content_type]
@@ -180,7 +204,9 @@ class Fingerprints:
                     (run.best_of, run.score, run.max_tokens_per_text),
                     (settings.safety, settings.judge),
                     settings.input.injection,
+                    job.compared_with.get(name, ""),
                     settings.filters_for(name, pack.type.filters),
+                    files_digest(job.filters_of(name)),
                 ]
             )
             for name, pack in job.packs.items()

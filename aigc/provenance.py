@@ -14,6 +14,7 @@ import msgspec
 from aigc import __version__
 from aigc.disk import disk_errors
 from aigc.errors import StoreError
+from aigc.policy import Override
 from aigc.records import EngineInfo, Value
 from aigc.settings import Settings
 
@@ -72,6 +73,8 @@ class RunFile(Value, frozen=True):
     """When the latest session of this run began. Settings, model, inputs and timings are that session's."""
     limit: int | None = None
     """Rows of the sheet that were asked for; None for all."""
+    policy_override: Override | None = None
+    """By whom, when and why the policy was set aside for this session, where it was."""
     schema_version: int = SCHEMA_VERSION
     inputs: list[FileFacts] = []
     templates: dict[str, str] = {}

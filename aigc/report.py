@@ -85,6 +85,9 @@ def _facts(run: RunFile) -> str:
         ("Seed", str(run.settings.run.seed)),
         ("Attempts allowed", str(run.settings.run.max_attempts)),
     ]
+    if aside := run.policy_override:
+        what = f", although it objects to {', '.join(aside.set_aside)}" if aside.set_aside else ""
+        rows.append(("Policy set aside", f"by {aside.who} at {aside.at}{what}: {aside.why}"))
     if run.skipped_rows:
         rows.append(("Rows of the sheet left out by rule", f"{run.skipped_rows:,}"))
     if run.taken_over:

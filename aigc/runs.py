@@ -242,6 +242,7 @@ def _new_file(job: Job, model: ModelRef, run_id: str, same: RunFacts | None, ear
         job=job.digest(model),
         settings=job.settings,
         limit=job.limit,
+        policy_override=job.override,
         model=_model_facts(model),
         started_at=same.started_at if same else session_at,
         session_at=session_at,

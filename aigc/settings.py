@@ -135,11 +135,12 @@ class TypePolicy(Value, frozen=True, forbid_unknown_fields=True):
 class PolicySettings(Value, frozen=True, forbid_unknown_fields=True):
     """What a run may do; it stops before the model is loaded where it would do more. 0 and [] are no limit.
 
-    `max_rows` counts texts that are asked for, `max_tokens` what they could take at most and then what they do take.
+    `max_rows` counts texts that are asked for, `max_tokens` what they could take at most, `budget_tokens` what is made.
     """
 
     max_rows: int = 0
     max_tokens: int = 0
+    budget_tokens: int = 0
     content_types: list[str] = []
     forbidden: list[str] = []
     allow_override: bool = False

@@ -32,6 +32,7 @@ def check_ranges(settings: Settings, place: str) -> None:
         ("input.max_cell_chars", settings.input.max_cell_chars, 1),
         ("policy.max_rows", settings.policy.max_rows, 0),
         ("policy.max_tokens", settings.policy.max_tokens, 0),
+        ("policy.budget_tokens", settings.policy.budget_tokens, 0),
         *((f"types.{name}.policy.max_rows", part.policy.max_rows, 0) for name, part in settings.types.items()),
         *((f"types.{name}.policy.max_tokens", part.policy.max_tokens, 0) for name, part in settings.types.items()),
     ):

@@ -19,7 +19,8 @@ from aigc.job import Job, Survey
 from aigc.models import ModelRef
 from aigc.panel import open_panel, open_published
 from aigc.pipeline import Tally
-from aigc.provenance import RunFile
+from aigc.policy import budget, settled
+from aigc.provenance import RunFile, now
 from aigc.records import Brief, InvalidRow, Value
 from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
@@ -39,6 +40,8 @@ class Request(Value, frozen=True):
     overrides: dict[str, Table] = {}
     limit: int | None = None
     mode: Mode = "auto"
+    override_policy: str | None = None
+    """Why the policy is set aside for this run, where it is to be."""
 
     def settings(self) -> Settings:
         return load_settings(Path(self.config) if self.config else default_config(), self.overrides)
@@ -82,6 +85,10 @@ def start(
     if survey.invalid:
         good = counted(survey.briefs, "good row")
         say(f"{counted(survey.invalid, 'bad row')} in the results as invalid; {good} to run.")
+    job.override = settled(job.settings.policy, job.objections(survey), request.override_policy, now())
+    if job.override:
+        say(f"The policy is set aside by {job.override.who}: {job.override.why}")
+    tokens = budget(job.settings.policy, job.override)
     model = find_model(job.settings, survey.languages, say)
     earlier = find_earlier(job, request.mode, say)
     with open_published(job, [run.run_id for run in runs_of_sheet(job, lambda _: None)]) as published:
@@ -91,7 +98,7 @@ def start(
             yield Started(job, survey, None, folder, file)
             return
         with (
-            open_panel(job, model, published) as panel,
+            open_panel(job, model, published, lambda tally: tokens.why_not(tally.tokens_out)) as panel,
             closing(open_engine(job.settings.engine, model)) as engine,
             open_run(job, model, engine, earlier, on_row, say, panel) as run,
         ):

@@ -75,6 +75,7 @@ def generate(
     seed: NonNegativeInt | None = None,
     strict: bool = False,
     mode: Mode = "auto",
+    override_policy: str | None = None,
     config: str | None = None,
 ) -> State[None]:
     """Make a run of a sheet of briefs. What an earlier run of the same sheet made is taken over where it still fits.
@@ -91,6 +92,7 @@ def generate(
         seed: Another seed gives other texts.
         strict: Run nothing if any row is bad.
         mode: Go on with an earlier run where there is one (auto), insist on one (resume), or start afresh (new).
+        override_policy: Why the policy is set aside for this run.
         config: Settings file. Default: ./aigc.toml where there is one.
     """
     overrides: dict[str, Table] = {
@@ -99,7 +101,8 @@ def generate(
         ),
         "input": _given(content_type=content_type, columns=columns),
     }
-    return _make(Request(briefs=briefs, config=config or "", overrides=overrides, limit=limit, mode=mode))
+    return _make(Request(briefs=briefs, config=config or "", overrides=overrides, limit=limit, mode=mode,
+                         override_policy=override_policy))
 
 
 def _given(**settings: object) -> Table:
@@ -207,7 +210,8 @@ def run_flow(request: Request, on_row: Callable[[Tally], None], say: Callable[[s
 
 def _parameters(request: Request) -> dict[str, Any]:
     """The flow's parameters for `request`. Settings and parameters share their names; the flow refuses one it lacks."""
-    own = _given(briefs=request.briefs, config=request.config or None, limit=request.limit, mode=request.mode)
+    own = _given(briefs=request.briefs, config=request.config or None, limit=request.limit, mode=request.mode,
+                 override_policy=request.override_policy)
     return {**own, **{name: value for table in request.overrides.values() for name, value in table.items()}}
 
 

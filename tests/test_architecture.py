@@ -31,17 +31,19 @@ EXCEPTIONS = {
 }
 ASSEMBLY = {
     "corpus": {"duplicates", "export", "provenance", "sheets"},
-    "job": {"briefs", "filters", "models", "prompts"},
+    "forbidden": {"filters"},
+    "job": {"briefs", "filters", "forbidden", "models", "prompts"},
     "earlier": {"job", "models", "provenance", "store"},
     "rows": {"filters"},
     "batch_filters": {"engine", "filters", "models", "rubric", "safety"},
     "jury": {"filters", "job", "rows"},
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "prompts", "provenance", "rows",
                  "store"},
-    "runs": {"earlier", "engine", "export", "job", "jury", "models", "pipeline", "provenance", "report", "store"},
+    "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "pipeline", "safety"},
+    "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "provenance", "report", "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
-    "rejudge": {"engine", "job", "models", "pipeline", "provenance", "runs"},
-    "start": {"briefs", "earlier", "engine", "job", "models", "pipeline", "provenance", "report", "runs"},
+    "rejudge": {"earlier", "engine", "job", "models", "panel", "pipeline", "provenance", "runs"},
+    "start": {"briefs", "earlier", "engine", "job", "models", "panel", "pipeline", "provenance", "report", "runs"},
 }
 SURFACE = {
     "corpus_cli": {"corpus", "duplicates", "report"},
@@ -63,14 +65,14 @@ ROOMS = {
     "typer": {"cli", "console", "console_judge", "corpus_cli", "progress"}, "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
-    "phonenumbers": {"filters"}, "ahocorasick": {"filters"}, "rensa": {"duplicates"},
+    "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
 LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
-        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "ahocorasick", "rensa", "numpy", "pandas", "rich", "platformdirs",
-        "ftfy", "markdown_it"}
+        "openpyxl", "pyarrow", "py3langid", "phonenumbers", "ahocorasick", "rensa", "numpy", "pandas", "rich",
+        "platformdirs", "ftfy", "markdown_it"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 
 

@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from functools import cache, lru_cache
+from typing import Any
 
 from aigc.injection import chinese, english
 from aigc.injection.disguise import View, encoded, hidden, smuggled, unmasked
 from aigc.injection.requests import CELL_END, off_topic
 from aigc.injection.rule import AS_A_WHOLE, Rule
-from aigc.injection.steering import MAY_STEER, steered
+from aigc.injection.steering import may_steer, steered
 from aigc.records import Brief, FieldValue, Span, Value
 
 CERTAIN, WORTH_A_LOOK = 0.8, 0.5
 """Weights of a cell from which it is certain, or likely enough, that it speaks to the model."""
 MOST_CHARS = 100_000
+_CACHED_CHARS = 4000
 _FEWEST_CHARS = 5
 """Chinese says something to a model in no fewer; what is written in letters alone needs three times as many."""
 SAYING = {
@@ -43,25 +45,13 @@ SAYING = {
 _ADDS_UP = 0.4
 """Findings lighter than this say nothing together either."""
 
-_LATIN = re.compile("[a-z]")
-_HAN = re.compile("[\u3400-\u9fff]")
 _END = re.compile(r"[。！？；\n\x1e]+|[.!?;]+[\"”’)\]]*(?:\s+|$)")
 _IN_QUOTES = re.compile("|".join((
     r"\"[^\"\n]{1,300}\"", "“[^”\n]{1,300}”", "‘[^’\n]{1,300}’", r"(?<!\w)'[^'\n]{1,300}'(?!\w)", "「[^」\n]{1,300}」",
     "«[^»\n]{1,300}»")))
 
 
-def _by_trigger(rules: Iterable[Rule]) -> list[tuple[str, list[Rule]]]:
-    """Each trigger once, with the rules that it may start: most texts have none, and that is soon seen."""
-    table: dict[str, list[Rule]] = {}
-    for each in rules:
-        for trigger in each.triggers:
-            table.setdefault(trigger, []).append(each)
-    return list(table.items())
-
-
-_ENGLISH = _by_trigger(english.RULES)
-_CHINESE = _by_trigger(chinese.RULES)
+_RULES = (*english.RULES, *chinese.RULES)
 
 
 class Finding(Value, frozen=True):
@@ -76,7 +66,16 @@ def find(text: str) -> tuple[Finding, ...]:
     """Every place of `text` that speaks to a model, in order."""
     if len(text) < _FEWEST_CHARS or (text.isascii() and len(text) < 3 * _FEWEST_CHARS):
         return ()
-    text = text[:MOST_CHARS]
+    return _seen(text) if len(text) <= _CACHED_CHARS else _found(text[:MOST_CHARS])
+
+
+# A row is read, rendered and its text judged, some hundred rows apart: 2,048 texts of at most 4,000 characters.
+@lru_cache(maxsize=2048)
+def _seen(text: str) -> tuple[Finding, ...]:
+    return _found(text)
+
+
+def _found(text: str) -> tuple[Finding, ...]:
     lower, sentences = _lower(text), _sentences(text)
     found = _spoken(text, lower, sentences)
     found += [_finding("request", *place) for place in off_topic(lower, sentences)]
@@ -149,19 +148,32 @@ def _spoken(text: str, lower: str, sentences: list[tuple[int, int]]) -> list[Fin
             if each.may_match(said):
                 found += [_finding(each.kind, start + match.start(), start + match.end(), each.weight)
                           for match in each.pattern.finditer(said)]
-    if MAY_STEER.search(lower):
+    if may_steer(lower):
         found += [_finding("steering", start, end, weight) for start, end in sentences
                   if (weight := steered(lower[start:end]))]
     return _discounted(text, found) if found else found
 
 
 def _rules(lower: str) -> list[Rule]:
-    """The rules that may find something."""
-    books = [_ENGLISH] if _LATIN.search(lower) else []
-    if not lower.isascii() and _HAN.search(lower):
-        books.append(_CHINESE)
-    there = [rules for book in books for trigger, rules in book if trigger in lower]
-    return [each for each in dict.fromkeys(chain.from_iterable(there)) if each.may_match(lower)]
+    """The rules that may find something. Most texts hold no trigger, and one pass over a text sees that."""
+    there = {number for _, numbers in _triggers().iter(lower) for number in numbers}
+    return [_RULES[number] for number in sorted(there) if _RULES[number].may_match(lower)] if there else []
+
+
+@cache
+def _triggers() -> Any:
+    """Every trigger, with the numbers of the rules that it starts."""
+    import ahocorasick
+
+    numbers: dict[str, list[int]] = {}
+    for number, each in enumerate(_RULES):
+        for trigger in each.triggers:
+            numbers.setdefault(trigger, []).append(number)
+    automaton = ahocorasick.Automaton()
+    for trigger, starts in numbers.items():
+        automaton.add_word(trigger, starts)
+    automaton.make_automaton()
+    return automaton
 
 
 def _lower(text: str) -> str:

@@ -31,10 +31,14 @@ _MIXED_WORD = re.compile("[a-zA-Z][\u0370-\u04ff]|[\u0370-\u04ff][a-zA-Z]")
 _SPACED = re.compile(r"(?<![^\W_])[^\W\d_](?:[ .\-_*·|]{1,2}[^\W\d_]){7,}(?![^\W_])")
 _DIGITS = str.maketrans("01345@$7", "oieasast")
 _DIGIT_WORD = re.compile(r"(?<![A-Za-z0-9@$])(?:[a-zA-Z]+[0-9@$]|[0-9@$]+[a-zA-Z]{2})[a-zA-Z0-9@$]{2,}")
+_DIGIT_IN_WORD = re.compile(r"[a-z][01345@$7][a-z]|[01345@$7][a-z]{3}")
+_WRITTEN_WITH_DIGITS = ("ignore", "instruction", "prompt", "previous", "disregard", "answer", "system")
+_FEWEST_GAPS = 7
 _LINE = re.compile("[^\n\x1e]+")
 _SHORTEST_CODE = 20
 _BASE64 = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{20,4000}={0,2}(?![\w+/=-])")
 _HEX = re.compile(r"(?<!\w)(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ :]?){12,2000}(?!\w)")
+_HEX_PAIRS = re.compile(r"\b[0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}\b")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}|[\w+.-]){12,2000}")
 _ENTITIES = re.compile(r"(?:&#x?[0-9a-fA-F]{2,6};[ ]?){6,2000}")
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|[\w ]){12,2000}")
@@ -73,14 +77,18 @@ def encoded(text: str) -> Iterator[View]:
         yield from (view for view in decode(text) if _WORDS.search(view.text))
 
 
+def _has_code(text: str) -> bool:
+    """Whether a word is as long as words seldom are. Chinese and Japanese put no spaces between theirs."""
+    return max(map(len, text.split()), default=0) >= _SHORTEST_CODE
+
+
 def _base64(text: str) -> Iterator[View]:
-    # A word is seldom so long; Chinese and Japanese put no spaces between words.
-    if max(map(len, text.split()), default=0) >= _SHORTEST_CODE:
+    if _has_code(text):
         yield from (View(_text_of_base64(match[0]), *match.span()) for match in _BASE64.finditer(text))
 
 
 def _hex(text: str) -> Iterator[View]:
-    for match in _HEX.finditer(text):
+    for match in _HEX.finditer(text) if _has_code(text) or _HEX_PAIRS.search(text) else ():
         yield View(_utf8(bytes.fromhex(re.sub(r"0x|\\x|[ :]", "", match[0]))), *match.span())
 
 
@@ -125,18 +133,29 @@ def smuggled(text: str) -> Iterator[View]:
 
 def unmasked(text: str) -> Iterator[View]:
     """Lines of `text` without invisible characters, look-alikes, gaps between letters and digits in their stead."""
-    if text.isascii() and not (_SPACED.search(text) or _DIGIT_WORD.search(text) or _is_backwards(text)):
+    if (text.isascii() or not _ODD.search(text)) and not _may_be_masked(text.lower()):
         return
     for line in _LINE.finditer(text):
         plain = _plain(line[0])
         if plain != line[0]:
             yield View(plain, *line.span())
-        if _is_backwards(plain):
+        if _is_backwards(plain.lower()):
             yield View(plain[::-1], *line.span())
 
 
-def _is_backwards(text: str) -> bool:
-    lower = text.lower()
+def _may_be_masked(lower: str) -> bool:
+    if _is_backwards(lower) or (_DIGIT_IN_WORD.search(lower) and _is_written_with_digits(lower)):
+        return True
+    single = sum(len(word) == 1 for word in lower.split())
+    return single + sum(map(lower.count, ".-_*·|")) >= _FEWEST_GAPS and _SPACED.search(lower) is not None
+
+
+def _is_written_with_digits(lower: str) -> bool:
+    letters = lower.translate(_DIGITS)
+    return any(word in letters and word not in lower for word in _WRITTEN_WITH_DIGITS)
+
+
+def _is_backwards(lower: str) -> bool:
     return "snoitcurtsni" in lower or "tpmorp" in lower or "erongi" in lower
 
 

@@ -43,7 +43,6 @@ _EXERCISE_WORDS = r"""evidence examples?_from examples?_in_your reasons partner 
     calculator classmates? connectives? full_sentences whole_sentences textbook diagram graph units marks quiz win
     prize draw competition contest"""
 
-MAY_STEER = re.compile(r"\b(?:yo)?ur ")
 _OUTPUTS = re.compile(_OUTPUT)
 _WRITING = re.compile(r"\b(?:your|ur) (?:[\w-]+ ){0,2}?(?:message|text|writing|words|sentences?)\b")
 _TELLS = re.compile(rf"{_LED_IN}{_VERB}\b")
@@ -60,9 +59,13 @@ _EXERCISE = re.compile(rf"(?<!\.)\b{any_of(_EXERCISE_WORDS)}\b(?!\.\w)")
 """What customers ask to have in a reply; what teachers and competitions ask to have in an answer."""
 
 
+def may_steer(lower: str) -> bool:
+    return "your " in lower or " ur " in lower or lower.startswith("ur ")
+
+
 def steered(sentence: str) -> float:
     """How surely a sentence in lower case tells a model what to do with its answer, 0 to 1."""
-    if not MAY_STEER.search(sentence):
+    if not may_steer(sentence):
         return 0.0
     if not _OUTPUTS.search(sentence):
         # Weaker: `your message` may be the reader's own, as in an advertisement for a keyboard.
