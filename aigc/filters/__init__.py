@@ -11,7 +11,7 @@ import math
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -43,8 +43,8 @@ from aigc.records import Brief, Completion, Message, Verdict
 from aigc.settings import FilterTables
 
 __all__ = [
-    "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters", "feedback",
-    "files_digest", "judge", "settle",
+    "ELSEWHERE", "FILTERS", "BatchFilter", "Case", "Filter", "FilterAction", "broken", "build_filters",
+    "build_thresholds", "feedback", "files_digest", "judge", "settle",
 ]
 
 FILTERS: dict[str, type[Filter]] = {
@@ -72,10 +72,13 @@ FILTERS: dict[str, type[Filter]] = {
     "personal_data": PersonalDataFilter,
 }
 """Every filter, in the order in which they run and are shown."""
+ELSEWHERE = ("near_duplicate",)
+"""Tables of thresholds that other stages read."""
 
 _WORDS = {"`float`": "a number", "`int`": "a whole number", "`str`": "a text", "`array`": "a list",
           "<=": "at most", ">=": "at least"}
 log = logging.getLogger(__name__)
+Thresholds = TypeVar("Thresholds")
 
 
 def build_filters(tables: FilterTables, place: str, templates: Path | None = None) -> tuple[Filter, ...]:
@@ -88,8 +91,8 @@ def build_filters(tables: FilterTables, place: str, templates: Path | None = Non
         SettingsError: an unknown filter or threshold (with the nearest known one), a value that cannot be one, or a
             file that is not there or not what it should be.
     """
-    _check_names(tables, list(FILTERS), f"{place}, key filters.", "filter")
-    built = (_build(name, kind, tables.get(name, {}), place) for name, kind in FILTERS.items())
+    _check_names(tables, [*FILTERS, *ELSEWHERE], f"{place}, key filters.", "filter")
+    built = (build_thresholds(name, kind, tables.get(name, {}), place) for name, kind in FILTERS.items())
     return tuple(
         item.opened(f"{place}, key filters.{item.name}", templates) if isinstance(item, FileFilter) else item
         for item in built if item.action != "off"
@@ -128,7 +131,14 @@ def broken(name: str, exc: Exception, request_id: str) -> Verdict:
     return Verdict(filter=name, action="hold", reason="filter_error", message=message)
 
 
-def _build(name: str, kind: type[Filter], table: dict[str, bool | int | float | str | list[str]], place: str) -> Filter:
+def build_thresholds(
+    name: str, kind: type[Thresholds], table: dict[str, bool | int | float | str | list[str]], place: str
+) -> Thresholds:
+    """The dataclass `kind` from the table `filters.NAME` of settings; `place` names the file.
+
+    Raises:
+        SettingsError: a key that it does not have, or a value that cannot be one.
+    """
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     prefix = f"{place}, key filters.{name}"
     _check_names(table, known, f"{prefix}.", "key")
@@ -145,7 +155,7 @@ def _build(name: str, kind: type[Filter], table: dict[str, bool | int | float | 
         raise SettingsError(f"{prefix}.{path}", shown(table[key]), expected, "Correct the value.") from exc
 
 
-def _choices(kind: type[Filter], key: str) -> str:
+def _choices(kind: type[object], key: str) -> str:
     """The values of a `Literal`, or of a list of one."""
     choices = get_args(get_type_hints(kind)[key])
     return "one of " + ", ".join(get_args(choices[0]) or choices)
