@@ -107,7 +107,7 @@ def test_a_filter_that_is_off_is_left_out() -> None:
         (
             {"lenght": {}},
             "aigc.toml, key filters.lenght: found an unknown filter; expected one of "
-            + ", ".join(ORDER)
+            + ", ".join([*ORDER, "near_duplicate"])
             + ". Remove it or correct its name. Did you mean 'length'?",
         ),
         (
