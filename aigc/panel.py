@@ -87,7 +87,11 @@ def open_published(job: Job, own_runs: Sequence[str], folder: Path = CORPUS) -> 
 
 @contextmanager
 def open_panel(
-    job: Job, model: ModelRef, published: Published, may_make: Callable[[Tally], str] = lambda _: ""
+    job: Job,
+    model: ModelRef,
+    published: Published,
+    may_make: Callable[[Tally], str] = lambda _: "",
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Panel]:
     """All who judge the job's texts. Models are loaded at the first text that comes to them, and released at the end.
 
@@ -96,7 +100,7 @@ def open_panel(
     """
     settings = job.settings
     types = {name: pack.type for name, pack in job.packs.items()}
-    found = open_batch_filters(settings.safety, settings.judge, settings.engine, model, types)
+    found = open_batch_filters(settings.safety, settings.judge, settings.engine, model, types, say)
     with ExitStack() as stack:
         for item in found:
             stack.callback(item.close)

@@ -54,7 +54,7 @@ def rejudge(
     own = [run.run_id for run in runs_of_sheet(job, say)]
     with (
         open_published(job, own) as published,
-        open_panel(job, model, published, lambda _: _NOT_MADE) as panel,
+        open_panel(job, model, published, lambda _: _NOT_MADE, say) as panel,
         open_run(job, model, engine, earlier, on_row, say, panel) as run,
     ):
         run.begin(job.survey())

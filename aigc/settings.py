@@ -106,7 +106,7 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class SafetySettings(Value, frozen=True, forbid_unknown_fields=True):
-    """The classifier that reads texts for harm; none without a `model`. `required` stops a run that has none.
+    """The classifier that reads texts for harm; none without a `model`. `required` holds texts that none has read.
 
     `actions` is what a category of the house asks for, by its name.
     """

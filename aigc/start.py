@@ -98,7 +98,7 @@ def start(
             yield Started(job, survey, None, folder, file)
             return
         with (
-            open_panel(job, model, published, lambda tally: tokens.why_not(tally.tokens_out)) as panel,
+            open_panel(job, model, published, lambda tally: tokens.why_not(tally.tokens_out), say) as panel,
             closing(open_engine(job.settings.engine, model)) as engine,
             open_run(job, model, engine, earlier, on_row, say, panel) as run,
         ):
