@@ -73,6 +73,37 @@ def _run(folder: Path, variants: int, limit: int | None, *, attempts: int, feedb
     return found
 
 
+def summary(parts: dict[str, Figures]) -> Figures:
+    """The figures that the goals are set for, the lesser of two languages where there are two; None where skipped."""
+    text, privacy, alike = (parts.get(name, {}) for name in ("text", "privacy", "duplicates"))
+    people = [
+        kinds[kind]
+        for language, wanted in (("english", ("email", "card", "ip_address", "iban")),
+                                 ("chinese", ("resident_id", "phone", "card")))
+        for kinds in [privacy.get(language, {})]
+        for kind in wanted
+        if kind in kinds
+    ]
+    found = {
+        "false_alarms_en": [text.get("false_alarms_en")],
+        "false_alarms_zh": [text.get("false_alarms_zh")],
+        "refusal_f1": [text.get("refusal_f1")],
+        "loops_recall": [text.get("loops_recall_en"), text.get("loops_recall_zh")],
+        "truncations_recall": [text.get("truncation_recall_en"), text.get("truncation_recall_zh")],
+        "docs_per_s": [text.get("docs_per_s_en"), text.get("docs_per_s_zh")],
+        "pii_recall": [kind["recall"] for kind in people],
+        "pii_precision": [kind["precision"] for kind in people],
+        "injection_recall": [parts.get("injection", {}).get("injection_recall")],
+        "injection_false_alarms": [parts.get("injection", {}).get("injection_false_alarms")],
+        "neardup_recall": [
+            alike.get(name, {}).get("recall_by_share_of_words_changed", {}).get("0.1", {}).get("compared")
+            for name in ("en", "zh")
+        ],
+        "neardup_precision": [alike.get(name, {}).get("one_template_precision") for name in ("en", "zh")],
+    }
+    return {name: min((one for one in values if one is not None), default=None) for name, values in found.items()}
+
+
 def show(part: str, figures: Figures) -> None:
     print(f"\n{part}")
     for name, value in figures.items():
@@ -88,13 +119,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).parent))
-    result: Figures = {}
+    parts: dict[str, Figures] = {}
     for part in options.only:
         figures = loop(options.variants, options.limit) if part == "loop" else measured(part, options.data)
         show(part, figures)
-        result |= figures
+        parts[part] = figures
+    whole = summary(parts)
+    show("all", whole)
     if options.json:
-        print(json.dumps(result))
+        print(json.dumps({**whole, **parts}))
 
 
 if __name__ == "__main__":
