@@ -12,7 +12,7 @@ from aigc.errors import StoreError, writable
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.provenance import RunFacts, RunFile, read_run, runs
-from aigc.records import UNFINISHED, Attempt, Record
+from aigc.records import FILTER_FAILURES, UNFINISHED, Attempt, Record
 from aigc.store import Store
 
 MOST_RUNS = 200
@@ -32,12 +32,17 @@ def same_results(job: Job, model: ModelRef, earlier: list[RunFacts]) -> tuple[Pa
     """The newest finished run of `earlier` that holds exactly what this job would make, and its folder."""
     wanted, out = job.digest(model), Path(job.settings.run.out)
     for run in earlier:
-        if run.status == "finished" and run.job == wanted and not any(run.outcomes.get(name) for name in UNFINISHED):
+        if run.status == "finished" and run.job == wanted and not _is_unfinished(run):
             try:
                 return out / run.run_id, read_run(out / run.run_id)
             except StoreError:  # of another version of aigc: its rows can be taken over all the same
                 continue
     return None
+
+
+def _is_unfinished(run: RunFacts) -> bool:
+    """Whether a finished run has rows that the next one makes, or judges again."""
+    return any(map(run.outcomes.get, UNFINISHED)) or any(map(run.reasons.get, FILTER_FAILURES))
 
 
 def unfinished(job: Job, model: ModelRef, earlier: list[RunFacts]) -> RunFacts | None:
@@ -68,7 +73,7 @@ class Earlier:
             except StoreError as exc:
                 self._leave(store, exc)
                 continue
-            if record and record.outcome not in UNFINISHED:
+            if record and record.outcome not in UNFINISHED and not record.is_unheard:
                 return msgspec.structs.replace(record, taken_from=record.taken_from or store.run_id)
         return None
 

@@ -5,6 +5,7 @@ What costs more is asked only of a text to which nothing cheaper objects. A text
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -50,6 +51,9 @@ class Jury:
         self._on_wait, self._on_verdict = on_wait, on_verdict
         self._waiting: list[Row] = []
         """Rows for the next batch."""
+        self._released = deque[Row]()
+        """Rows whose siblings are settled; heard one after another, however many wait for one."""
+        self._is_hearing = False
 
     def hear(self, row: Row) -> None:
         """Judge the newest text of a row."""
@@ -65,8 +69,15 @@ class Jury:
 
     def settled(self, row: Row, text: str | None) -> None:
         """A row has its record, with this text where one stands: its siblings can be compared with it."""
-        for waiting in row.family.settle(row.variant, text):
-            self._compared(waiting)
+        self._released += row.family.settle(row.variant, text)
+        if self._is_hearing:
+            return
+        self._is_hearing = True
+        try:
+            while self._released:
+                self._compared(self._released.popleft())
+        finally:
+            self._is_hearing = False
 
     @property
     def waiting(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aigc.batch_filters import open_batch_filters
 from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds
-from aigc.filters import build_thresholds
+from aigc.filters import broken, build_thresholds
 from aigc.job import Job
 from aigc.jury import NOBODY, Judges
 from aigc.models import ModelRef
@@ -63,7 +63,7 @@ class Published:
         seen: dict[str, Neighbours[tuple[str, int]]] = {}
         for record in records:
             found = self._by_type.get(record.content_type)
-            yield found.marked(record, seen.setdefault(record.content_type, Neighbours())) if found else record
+            yield _marked(found, record, seen.setdefault(record.content_type, Neighbours())) if found else record
 
     @property
     def is_asked(self) -> bool:
@@ -110,6 +110,16 @@ def open_panel(
             at_once=[item for item in found if isinstance(item, Unchecked)],
         )
         yield Panel(judges, may_make, published.marked)
+
+
+def _marked(found: Duplicates, record: Record, seen: Neighbours[tuple[str, int]]) -> Record:
+    """The record, marked; as it is where that fails, which is logged: results must not wait for a comparison."""
+    try:
+        return found.marked(record, seen)
+    except Exception as exc:  # noqa: BLE001 - all records are made by now
+        attempt = record.attempt
+        broken(NEAR_DUPLICATE, exc, attempt.request_id if attempt else "")
+        return record
 
 
 def _thresholds(job: Job, name: str) -> Thresholds:

@@ -37,7 +37,7 @@ from aigc.records import (
     Record,
     RowError,
 )
-from aigc.rows import Family, Row, is_spent, settled
+from aigc.rows import Family, Row, invalid_record, is_spent, settled
 from aigc.store import Store
 
 
@@ -134,7 +134,10 @@ class Pipeline:
         fresh = self._rows_to_make(rows)
         while True:
             self._advance()
-            if self._ready:
+            if self._ready and self._may_make():
+                self._unfinished += self._ready
+                self._ready.clear()
+            elif self._ready:
                 yield self._send(self._ready.popleft())
             elif row := next(fresh, None):
                 self._unfinished.append(row)
@@ -158,20 +161,22 @@ class Pipeline:
             if isinstance(brief, InvalidRow):
                 self._settle_invalid(brief)
                 continue
-            family = Family(brief.variants)
+            family, wanted = Family(brief.variants), list[Row]()
             for variant in range(brief.variants):
                 row = Row(brief, variant, self._fingerprints.of(brief, variant), len(self._places), family)
                 self._places.append(-1)
                 if not self._take_over(row):
-                    row.made = self._made(row)
-                    yield row
+                    wanted.append(row)
+            for row in wanted:  # only now: what is made is compared with all that stands
+                row.made = self._made(row)
+                yield row
 
     def _take_over(self, row: Row) -> bool:
         """Settle a row whose record was made before from all the same. Unfinished ones are gone on with."""
         wanted = row.brief.id, row.variant, row.fingerprint
         place = self._store.place_of(*wanted)
         record = self._store.record_at(place) if place is not None else None
-        if record is None or record.outcome in UNFINISHED:
+        if record is None or record.outcome in UNFINISHED or record.is_unheard:
             place, record = None, self._earlier.find(*wanted)
         if record is None:
             return False
@@ -198,7 +203,7 @@ class Pipeline:
                 continue
             known, why_not = row.made.get(prompt.request_id), self._may_make()
             if known is None and why_not:
-                known = row.made_instead()
+                known = self._made_instead(row)
             if known:
                 self._add_attempt(row, prompt, known.completion, known)
             elif why_not:
@@ -215,11 +220,21 @@ class Pipeline:
             request: attempt for request, attempt in own if not attempt.completion.fault
         }
 
+    def _made_instead(self, row: Row) -> Attempt | None:
+        """The newest text that was made as the row's next attempt and differs in nothing but the advice it had."""
+        found = [attempt for attempt in row.made.values() if attempt.number == len(row.attempts)]
+        same = (each for each in found if self._prompt(row, each.feedback).request_id == each.request_id)
+        return max(same, key=lambda attempt: attempt.created_at, default=None)
+
     def _next_prompt(self, row: Row) -> Prompt:
+        is_told = row.attempts and self._job.settings.run.feedback
+        row.given = feedback(row.attempts[-1].verdicts) if is_told else []
+        return self._prompt(row, row.given)
+
+    def _prompt(self, row: Row, advice: list[str]) -> Prompt:
         run = self._job.settings.run
-        row.given = feedback(row.attempts[-1].verdicts) if row.attempts and run.feedback else []
         prompt = make_prompt(
-            self._job.messages(row.brief, row.given),
+            self._job.messages(row.brief, advice),
             brief=row.brief,
             variant=row.variant,
             attempt=len(row.attempts),
@@ -309,19 +324,7 @@ class Pipeline:
         fingerprint = self._fingerprints.of_invalid(row)
         place = self._store.place_of(row.id, 0, fingerprint)
         if place is None:
-            place = self._store.append(
-                Record(
-                    row=row.row,
-                    brief_id=row.id,
-                    variant=0,
-                    content_type=row.content_type,
-                    language=row.language,
-                    outcome="invalid",
-                    source=row.source,
-                    fingerprint=fingerprint,
-                    errors=row.errors,
-                )
-            )
+            place = self._store.append(invalid_record(row, fingerprint))
         self._places.append(place)
         self._count("invalid")
 

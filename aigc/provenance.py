@@ -126,6 +126,7 @@ class RunFacts(Value, frozen=True):
     settings: _SettingsPart = _SettingsPart()
     engines: dict[str, EngineInfo] = {}
     outcomes: dict[str, int] = {}
+    reasons: dict[str, dict[str, int]] = {}
 
 
 class _Version(Value, frozen=True):

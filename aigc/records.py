@@ -23,6 +23,8 @@ Outcome: TypeAlias = Literal["accepted", "held", "rejected", "exhausted", "short
 was not allowed to make; its brief invalid; or no text could be generated."""
 UNFINISHED: tuple[Outcome, ...] = ("failed", "short")
 """Outcomes of rows that the next run makes."""
+FILTER_FAILURES = ("filter_error", "safety_error", "judge_error")
+"""Reasons of verdicts that tell of a filter which failed, not of the text."""
 FinishReason: TypeAlias = Literal["stop", "length", "error"]
 """Why a text ended: by itself (end token, stop string, complete grammar), at its token limit, or not at all."""
 
@@ -244,6 +246,11 @@ class Record(Value, frozen=True):
     errors: list[RowError] = []
     taken_from: str = ""
     """Run id of the earlier run this record was taken over from, if it was."""
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether a filter failed on its text, so that the next run asks it again."""
+        return any(verdict.reason in FILTER_FAILURES for verdict in self.verdicts)
 
     @property
     def attempt(self) -> Attempt | None:

@@ -42,6 +42,7 @@ def rejudge(
     """
     out = Path(settings.run.out)
     folder, before = find_run(out, name, say)
+    folder = folder.resolve()
     if before.status != "finished":
         found, remedy = f"a run that is {before.status}", "Finish it first: run the command that started it again."
         raise UsageError(f"run {before.run_id}", found, "a finished run", remedy)
@@ -50,7 +51,8 @@ def rejudge(
     model = _model(before)
     engine = _Silent(next(iter(before.engines.values()), None))
     # Only this run: what others of the sheet have made is not what is to be judged.
-    earlier = [msgspec.convert(msgspec.to_builtins(before), RunFacts)]
+    facts = msgspec.convert(msgspec.to_builtins(before), RunFacts)
+    earlier = [msgspec.structs.replace(facts, run_id=folder.name)]  # a folder may have been renamed
     own = [run.run_id for run in runs_of_sheet(job, say)]
     with (
         open_published(job, own) as published,

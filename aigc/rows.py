@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aigc.filters import settle
-from aigc.records import Attempt, Brief, Message, Outcome, Prompt, Record, RowError, Verdict
+from aigc.records import Attempt, Brief, InvalidRow, Message, Outcome, Prompt, Record, RowError, Verdict
 from aigc.settings import RunSettings
 
 SCORE = "score"
@@ -34,11 +34,6 @@ class Row:
     """Texts that were made for it before, by request."""
     kept: int = 0
     """Attempts that are in the journal."""
-
-    def made_instead(self) -> Attempt | None:
-        """The text that was made as this attempt when other advice was given on the one before; the newest of such."""
-        found = [attempt for attempt in self.made.values() if attempt.number == len(self.attempts)]
-        return max(found, key=lambda attempt: attempt.created_at, default=None)
 
     def record(self, outcome: Outcome, chosen: int | None, errors: list[RowError], template_digest: str) -> Record:
         """What the row ends as."""
@@ -100,6 +95,21 @@ class Family:
     def before(self, variant: int) -> list[str]:
         """Texts that stand, of the variants before it and of those that an earlier run had settled."""
         return [text for number, text in enumerate(self._texts) if number != variant and text is not None]
+
+
+def invalid_record(row: InvalidRow, fingerprint: str) -> Record:
+    """What a row ends as that cannot be a brief."""
+    return Record(
+        row=row.row,
+        brief_id=row.id,
+        variant=0,
+        content_type=row.content_type,
+        language=row.language,
+        outcome="invalid",
+        source=row.source,
+        fingerprint=fingerprint,
+        errors=row.errors,
+    )
 
 
 def settled(attempts: Sequence[Attempt], run: RunSettings) -> tuple[Outcome, int | None] | None:

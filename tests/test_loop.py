@@ -101,6 +101,29 @@ def test_what_becomes_of_variants_does_not_depend_on_who_is_done_first(project: 
     ]
 
 
+def test_hundreds_of_variants_may_wait_for_one(project: Project) -> None:
+    project.products("kettle")
+    project.set("run", variants=300)
+    judged_by(project, compare=True)
+
+    def script(prompt: Prompt) -> str:
+        number = len(project.prompts)
+        return SHORT if number == 1 else f"{GOOD} This is version {number} of all."
+
+    records = project.records(project.run(script, slots=1))
+    assert set(outcomes(records)) == {"accepted"}
+
+
+def test_what_is_made_after_a_failure_is_compared_with_all_that_stands(project: Project) -> None:
+    project.products("kettle")
+    project.set("run", variants=2)
+    judged_by(project, compare=True)
+    turns = iter([fault("out_of_memory"), GOOD])
+    assert sorted(outcomes(project.records(project.run(lambda _: next(turns), slots=1)))) == ["accepted", "failed"]
+    records = project.records(project.run(lambda prompt: OTHER if prompt.attempt else GOOD, slots=1))
+    assert {record.attempts[-1].completion.text for record in records} == {GOOD, OTHER}
+
+
 def test_a_variant_does_not_wait_for_ever_for_one_that_fails(project: Project) -> None:
     project.products("kettle")
     project.set("run", variants=3)
@@ -190,6 +213,15 @@ def test_a_broken_model_filter_holds_every_text_and_quotes_none(
     records = project.records(project.run())
     assert [(record.outcome, record.reasons) for record in records] == [("held", ["filter_error"])] * 3
     assert GOOD not in caplog.text
+
+
+def test_texts_on_which_a_filter_failed_are_judged_again_and_not_made_again(project: Project) -> None:
+    judged_by(project, batch=[Broken()])
+    assert project.run().outcomes == {"held": 3}
+    assert not project.has_nothing_to_do()
+    judged_by(project, batch=[Guard()])
+    assert project.run().outcomes == {"accepted": 3}
+    assert project.prompts == []
 
 
 def test_a_comparison_that_breaks_holds_its_text(project: Project) -> None:
@@ -291,6 +323,23 @@ def test_a_row_whose_texts_have_used_up_its_tokens_says_so(project: Project) -> 
     assert record.errors[0].code == "token_budget"
     assert "16 tokens in 4 texts" in record.errors[0].found
     assert record.reasons == ["token_budget", "too_short"]
+
+
+def test_a_spent_budget_passes_no_text_of_another_brief(project: Project) -> None:
+    project.sheet([{"id": "a", "content_type": "note", "product": "kettle"}])
+    project.run()
+    project.sheet([{"id": "a", "content_type": "note", "product": "lamp"}])
+    project.panel = Panel(may_make=lambda _: "no budget")
+    (record,) = project.records(project.run())
+    assert (record.outcome, record.attempts) == ("short", [])
+
+
+def test_a_budget_that_is_spent_while_prompts_wait_begins_none_of_them(project: Project) -> None:
+    guard = Guard(action="retry")
+    project.products(*(f"kettle {number}" for number in range(20)))
+    project.panel = Panel(Judges(batch_filters=[guard]), lambda tally: "spent" if tally.attempts > 20 else "")
+    project.run(lambda _: GOOD + " And forbidden.", slots=2)
+    assert len(project.prompts) <= 22, "those in flight are finished"
 
 
 def test_rows_that_may_not_be_made_any_more_are_short_and_made_at_the_next_run(project: Project) -> None:

@@ -61,6 +61,22 @@ def test_a_text_that_was_made_upon_other_advice_is_judged_all_the_same(project: 
     assert project.prompts == []
 
 
+def test_texts_of_an_edited_template_are_not_passed_off_as_those_of_the_new_one(project: Project) -> None:
+    project.run()
+    project.pack("note", user_j2="Write about {{ product }} for children.")
+    file = judged(project)
+    assert file.outcomes == {"short": 3}
+    assert project.run().outcomes == {"accepted": 3}
+    assert len(project.prompts) == 3
+
+
+def test_a_renamed_run_is_judged_as_it_is(project: Project) -> None:
+    file = project.run()
+    (project.out / file.run_id).rename(project.out / "kept")
+    settings = load_settings(None, {"run": {"out": str(project.out)}}, {})
+    assert rejudge("kept", settings)[1].outcomes == {"accepted": 3}
+
+
 def test_rows_whose_texts_do_not_pass_any_more_are_short_and_made_at_the_next_run(project: Project) -> None:
     project.overrides["filters"] = {"length": {"action": "flag"}}
     project.run(lambda prompt: SHORT if "lamp" in prompt.messages[-1].content else GOOD)

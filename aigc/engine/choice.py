@@ -89,7 +89,7 @@ class Group:
         """
         best, ids = logits.amax(-1, keepdim=True), torch.arange(logits.shape[1], device=logits.device)
         share = self._top_p * self._sum(logits, best)
-        chosen, drawing = logits.argmax(-1), torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        chosen, drawing = logits.argmax(-1), best.squeeze(1).isfinite()  # others have no choice, and fail
         for attempt in range(MOST_DRAWS):
             tokens, _ = self._draw(logits, attempt)
             mine = logits.gather(1, tokens.unsqueeze(1))
@@ -102,7 +102,9 @@ class Group:
             if not drawing.any():
                 return chosen
         left = drawing.nonzero().flatten()
-        chosen[left], _ = self._of(left)._weigh(*likeliest(logits[left], logits.shape[1]), None)
+        last = Group(self._numbers[:, left], self._integers[:, left],
+                     self._positions[left, 0] ^ (MOST_DRAWS << ATTEMPT_BIT), self._way)
+        chosen[left], _ = last._weigh(*likeliest(logits[left], logits.shape[1]), None)
         return chosen
 
     def _sum(self, logits: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
@@ -120,7 +122,9 @@ class Group:
         tokens = chunk * CHUNK + torch.arange(CHUNK, device=logits.device)
         beyond = tokens >= logits.shape[1]
         scaled = (logits.gather(1, tokens.masked_fill(beyond, 0)) - best) / self._temperature
-        beyond |= scaled.double().exp() < self._min_p
+        scaled = scaled.masked_fill(beyond, float("-inf"))
+        # The chunk was drawn for what it holds: its likeliest stays, however the limit rounds.
+        beyond |= (scaled.double().exp() < self._min_p) & (scaled < scaled.amax(-1, keepdim=True))
         score = (scaled + gumbel(self._seeds, positions, tokens)).masked_fill(beyond, float("-inf"))
         return tokens.gather(1, score.argmax(-1, keepdim=True)).squeeze(1), best.squeeze(1).isfinite()
 

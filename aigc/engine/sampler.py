@@ -47,6 +47,7 @@ class Sampler:
     def __init__(self, slots: int, device: torch.device, end_tokens: Iterable[int] = ()) -> None:
         self._device = device
         self._ends = torch.tensor(sorted(end_tokens), dtype=torch.int64, device=device)
+        self._never = torch.full((), float("-inf"), device=device)  # a number of the host's would be waited for
         self._least = [0] * slots
         self._numbers = torch.zeros(4, slots, dtype=torch.float64, device=device)  # temperature, top_p, min_p, penalty
         self._integers = torch.zeros(2, slots, dtype=torch.int64, device=device)  # seed, top_k
@@ -138,7 +139,7 @@ class Sampler:
     def _forbid_ends(self, logits: torch.Tensor, slots: list[int], positions: list[int]) -> None:
         short = [row for row, slot in enumerate(slots) if positions[row] < self._least[slot]]
         if short:
-            logits[self._ids(short).unsqueeze(1), self._ends] = float("-inf")
+            logits[self._ids(short).unsqueeze(1), self._ends] = self._never
 
     def _remember(self, tokens: torch.Tensor, slots: list[int]) -> None:
         for slot in slots:

@@ -40,7 +40,7 @@ def curve_of(module: torch.nn.Module) -> Curve | None:
     given = torch.linspace(-_TRIAL, _TRIAL, 241)
     try:
         found = module(given)
-    except (TypeError, ValueError, RuntimeError, IndexError):
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError):
         return None  # a module of another kind: it does not take one tensor of one dimension
     if not isinstance(found, torch.Tensor) or found.shape != given.shape:
         return None

@@ -99,7 +99,7 @@ class PackedLinear(torch.nn.Module):
         self.out_features, self.in_features = weight.shape
         self._product = product(self.in_features, storage_of(weight.dtype), lanes())
         self._packed = pack(weight, self._product.panel)
-        self._bias = torch.zeros(len(self._packed) * self._product.panel)
+        self._bias = torch.zeros(len(self._packed) * self._product.panel, dtype=torch.float32, device="cpu")
         if bias is not None:
             self._bias[: self.out_features] = bias.float()
 

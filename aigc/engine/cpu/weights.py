@@ -35,9 +35,9 @@ def weigh_chunks(
         best: the largest of each row; `steep`: one over its temperature; `least`: each float32 [rows].
         chunk: tokens that are summed; a multiple of a vector's lanes.
     """
-    logits, best, steep, least = (each.contiguous() for each in (logits, best, steep, least))
+    logits, best, steep, least = (each.float().contiguous() for each in (logits, best, steep, least))
     rows, vocabulary = logits.shape
-    out = torch.empty(rows, vocabulary // chunk)
+    out = torch.empty(rows, vocabulary // chunk, dtype=torch.float32, device="cpu")
     counter = ctypes.c_int64(0)
     pointers = [each.data_ptr() for each in (logits, best, steep, least, out)]
     arguments = _Arguments(*pointers, ctypes.addressof(counter), rows, vocabulary, vocabulary // chunk)
