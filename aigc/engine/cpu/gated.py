@@ -85,6 +85,5 @@ def _beside(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
 
 def _bias(layer: torch.nn.Linear) -> torch.Tensor:
-    if layer.bias is not None:
-        return layer.bias.detach().float()
-    return torch.zeros(layer.out_features, dtype=torch.float32, device="cpu")
+    none = torch.zeros(layer.out_features, dtype=torch.float32, device="cpu")
+    return none if layer.bias is None else layer.bias.detach().float()
