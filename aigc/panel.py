@@ -43,9 +43,9 @@ class Published:
 
     def __init__(self, job: Job, corpus: CorpusIndex | None, own_runs: Sequence[str]) -> None:
         self._by_type = {
-            name: Duplicates(_thresholds(job, name), corpus, own_runs)
+            name: Duplicates(thresholds, corpus, own_runs)
             for name in job.packs
-            if _thresholds(job, name) != _OFF
+            if (thresholds := _thresholds(job, name)) != _OFF
         }
 
     @property

@@ -67,7 +67,8 @@ class Group:
             best, tokens = logits.max(-1)  # the first of a tie
             return tokens, best.isfinite()
         if self._way.name == "drawn":
-            return self._draw(logits)
+            best = logits.amax(-1, keepdim=True)
+            return self._draw(logits, best, self._chunks(logits, best)), best.squeeze(1).isfinite()
         values, tokens = likeliest(logits, self._way.width)
         finite = values[:, 0].isfinite()
         if self._way.name == "listed" or values.shape == logits.shape:
@@ -79,8 +80,10 @@ class Group:
             chosen[flat] = self._of(flat)._draw_within(logits[flat])
         return chosen, finite
 
-    def _of(self, rows: torch.Tensor) -> Group:
-        return Group(self._numbers[:, rows], self._integers[:, rows], self._positions[rows, 0], self._way)
+    def _of(self, rows: torch.Tensor, attempt: int = 0) -> Group:
+        """Some of the rows; `attempt` gives them other noise."""
+        positions = self._positions[rows, 0] ^ (attempt << ATTEMPT_BIT)
+        return Group(self._numbers[:, rows], self._integers[:, rows], positions, self._way)
 
     def _draw_within(self, logits: torch.Tensor) -> torch.Tensor:
         """Draw from all until what comes is of those that top-p keeps: exact, and nothing is sorted. Token ids [rows].
@@ -88,34 +91,34 @@ class Group:
         A token is kept where those before it, likelier or of a lower id, have together less than top-p's share.
         """
         best, ids = logits.amax(-1, keepdim=True), torch.arange(logits.shape[1], device=logits.device)
-        share = self._top_p * self._sum(logits, best)
+        weights = self._chunks(logits, best)
+        share = self._top_p * weights.double().sum(-1, keepdim=True)
         chosen, drawing = logits.argmax(-1), best.squeeze(1).isfinite()  # others have no choice, and fail
         for attempt in range(MOST_DRAWS):
-            tokens, _ = self._draw(logits, attempt)
+            tokens = self._draw(logits, best, weights, attempt)
             mine = logits.gather(1, tokens.unsqueeze(1))
             ties = ((logits == mine) & (ids < tokens.unsqueeze(1))).sum(-1, keepdim=True)
-            likelier = self._sum(logits.masked_fill(logits <= mine, float("-inf")), best)
-            before = likelier + ties * ((mine - best) / self._temperature).double().exp()
+            likelier = self._chunks(logits.masked_fill(logits <= mine, float("-inf")), best)
+            before = likelier.double().sum(-1, keepdim=True) + ties * ((mine - best) / self._temperature).double().exp()
             kept = drawing & (before < share).squeeze(1)
             chosen[kept] = tokens[kept]
             drawing &= ~kept
             if not drawing.any():
                 return chosen
         left = drawing.nonzero().flatten()
-        last = Group(self._numbers[:, left], self._integers[:, left],
-                     self._positions[left, 0] ^ (MOST_DRAWS << ATTEMPT_BIT), self._way)
-        chosen[left], _ = last._weigh(*likeliest(logits[left], logits.shape[1]), None)
+        chosen[left], _ = self._of(left, MOST_DRAWS)._weigh(*likeliest(logits[left], logits.shape[1]), None)
         return chosen
 
-    def _sum(self, logits: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
-        """What all tokens weigh that min-p keeps, float64 [rows, 1]."""
-        return chunk_weights(logits, best, self._temperature, self._min_p).double().sum(-1, keepdim=True)
+    def _chunks(self, logits: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
+        """What chunks of the vocabulary weigh, tokens that min-p cuts left out: [rows, chunks]."""
+        return chunk_weights(logits, best, self._temperature, self._min_p)
 
-    def _draw(self, logits: torch.Tensor, attempt: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-        """First a chunk of the vocabulary by its weight, then a token of the chunk by its own: noise for hundreds of
-        each instead of for every token, and by the chain rule the same distribution."""
-        best, positions = logits.amax(-1, keepdim=True), self._positions ^ (attempt << ATTEMPT_BIT)
-        weights = chunk_weights(logits, best, self._temperature, self._min_p)
+    def _draw(
+        self, logits: torch.Tensor, best: torch.Tensor, weights: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
+        """Token ids [rows]. First a chunk of the vocabulary by its weight, then a token of the chunk by its own: noise
+        for hundreds of each instead of for every token, and by the chain rule the same distribution."""
+        positions = self._positions ^ (attempt << ATTEMPT_BIT)
         chunks = torch.arange(weights.shape[1], device=logits.device).unsqueeze(0)
         noise = gumbel(self._seeds, positions, CHUNK_NOISE + chunks)
         chunk = (weights.double().log() + noise).argmax(-1, keepdim=True)
@@ -126,7 +129,7 @@ class Group:
         # The chunk was drawn for what it holds: its likeliest stays, however the limit rounds.
         beyond |= (scaled.double().exp() < self._min_p) & (scaled < scaled.amax(-1, keepdim=True))
         score = (scaled + gumbel(self._seeds, positions, tokens)).masked_fill(beyond, float("-inf"))
-        return tokens.gather(1, score.argmax(-1, keepdim=True)).squeeze(1), best.squeeze(1).isfinite()
+        return tokens.gather(1, score.argmax(-1, keepdim=True)).squeeze(1)
 
     def _weigh(
         self, values: torch.Tensor, tokens: torch.Tensor, whole: torch.Tensor | None

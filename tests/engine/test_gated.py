@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from aigc.engine.cpu.gated import PackedGated, pack_gated
+from aigc.engine.cpu.gated import PackedGated, _agree, pack_gated
 
 from . import tiny
 
@@ -90,3 +90,10 @@ def test_a_model_with_packed_blocks_gives_nearly_the_same_logits(kind: str) -> N
     tokens = torch.tensor([[5, 9, 200, 31, 7]])
     with torch.inference_mode():
         torch.testing.assert_close(own(tokens).logits, stock(tokens).logits, rtol=1e-4, atol=1e-3)
+
+
+def test_what_gives_no_number_where_the_block_gives_one_does_not_take_its_place() -> None:
+    block = Block(torch.nn.SiLU())
+    own = packed(Block(torch.nn.SiLU()))
+    own._outward[:] = torch.nan
+    assert not _agree(block, own)

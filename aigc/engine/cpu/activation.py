@@ -16,6 +16,7 @@ from llvmlite import ir
 
 from aigc.engine.cpu.compiler import Kernel, lanes
 from aigc.engine.cpu.ir import I64, POINTER, Code, Storage, Value, storage_of
+from aigc.engine.cpu.replacing import replace_modules
 
 Curve: TypeAlias = Literal["silu", "gelu_tanh", "gelu_quick"]
 """x / (1 + exp(-s)), where s is x (SiLU), 2·sqrt(2/pi)·(x + 0.044715·x³) (GELU by tanh), or 1.702·x (quick GELU)."""
@@ -97,10 +98,12 @@ class Activation(torch.nn.Module):
 
 def pack_activations(model: torch.nn.Module) -> None:
     """Replace the model's activation functions by ones whose bits depend on the number alone, where there is one."""
-    for name, module in list(model.named_modules()):
-        if name and (curve := curve_of(module)):
-            parent, _, own = name.rpartition(".")
-            setattr(model.get_submodule(parent), own, Activation(curve))
+
+    def made(module: torch.nn.Module) -> Activation | None:
+        curve = curve_of(module)
+        return Activation(curve) if curve else None
+
+    replace_modules(model, made)
 
 
 class _Arguments(ctypes.Structure):

@@ -12,6 +12,7 @@ from aigc.engine.cpu.activation import Curve, curve_of
 from aigc.engine.cpu.compiler import lanes
 from aigc.engine.cpu.ir import storage_of
 from aigc.engine.cpu.linear import is_plain, pack, product
+from aigc.engine.cpu.replacing import replace_modules
 
 _PARTS = {"gate_proj", "up_proj", "down_proj", "act_fn"}
 """What Llama called them, and with it most that came later."""
@@ -44,14 +45,12 @@ class PackedGated(torch.nn.Module):
 
 def pack_gated(model: torch.nn.Module) -> None:
     """Replace the model's gated blocks, where what stands for one gives what it gives: it is tried on a few rows."""
-    for name in [name for name, _ in model.named_modules() if name]:
-        try:
-            module = model.get_submodule(name)  # by name, so that a block that was replaced is freed at once
-        except AttributeError:
-            continue  # a part of one that was replaced
-        if (packed := _packed(module)) and _agree(module, packed):
-            parent, _, own = name.rpartition(".")
-            setattr(model.get_submodule(parent), own, packed)
+
+    def made(module: torch.nn.Module) -> PackedGated | None:
+        packed = _packed(module)
+        return packed if packed and _agree(module, packed) else None
+
+    replace_modules(model, made)
 
 
 def _packed(module: torch.nn.Module) -> PackedGated | None:
@@ -74,8 +73,8 @@ def _agree(module: torch.nn.Module, packed: PackedGated) -> bool:
     # Large ones too: some blocks clamp, which small numbers do not show.
     rows = torch.cat([rows * scale for scale in (1.0, 32.0, 1024.0)]).to(packed._outward.dtype)
     expected, found = module(rows).float(), packed(rows).float()
-    apart = (found - expected).norm(dim=1) > _MOST_APART * expected.norm(dim=1)
-    return not bool((apart & expected.isfinite().all(dim=1)).any())  # float16 ends at 65,504
+    alike = (found - expected).norm(dim=1) <= _MOST_APART * expected.norm(dim=1)  # False of a NaN
+    return bool((alike | ~expected.isfinite().all(dim=1)).all())  # float16 ends at 65,504
 
 
 def _beside(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,7 @@ from llvmlite import ir
 from aigc.engine.cpu.activation import Curve, activates_by_place, write_curve
 from aigc.engine.cpu.compiler import Kernel, lanes
 from aigc.engine.cpu.ir import I64, POINTER, Code, Storage, Value, bytes_of, dtype_of, storage_of
+from aigc.engine.cpu.replacing import replace_modules
 
 TILE = 6
 """Rows that are multiplied together, on CPUs with vectors of 8."""
@@ -130,13 +131,14 @@ def pack_linears(model: torch.nn.Module) -> None:
 
     Their matrices are freed, but for one that is tied to the embedding.
     """
-    for name, module in list(model.named_modules()):
+
+    def made(module: torch.nn.Module) -> PackedLinear | None:
         if (matrix := _matrix(module)) is None:
-            continue
-        parent, _, own = name.rpartition(".")
+            return None
         bias = getattr(module, "bias", None)
-        packed = PackedLinear(matrix, bias.detach() if bias is not None else None)
-        setattr(model.get_submodule(parent), own, packed)
+        return PackedLinear(matrix, bias.detach() if bias is not None else None)
+
+    replace_modules(model, made)
 
 
 def computes_rows_apart(model: torch.nn.Module) -> bool:
