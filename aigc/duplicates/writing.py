@@ -85,7 +85,7 @@ class CorpusWriter:
         return next(same, None)
 
     def add(self, name: str, kind: Kind, origin: str, texts: Iterable[CorpusText]) -> Source:
-        """Add the texts of one source. If it ends early, for whatever reason, none of them is there."""
+        """Add the texts of one source: all of them are there or, if it ends early, for whatever reason, none."""
         before, sha, left_out = self._manifest, hashlib.sha256(), 0
         try:
             with disk_errors(self.folder, "the corpus is as it was"):
@@ -101,7 +101,7 @@ class CorpusWriter:
                 )
                 self._commit([*before.sources, source])
         except BaseException:
-            self._manifest = before
+            self._manifest = read_manifest(self.folder)  # not `before`: Ctrl-C may come when the source counts already
             self._trim()
             raise
         return source

@@ -14,7 +14,7 @@ import pytest
 from duplicate_cases import EN, EN_EDITED, EN_OTHER, FACTS, FACTS_TOLD, ZH, ZH_EDITED, corpus_texts, edited, many
 
 from aigc.duplicates import CorpusIndex, CorpusText, CorpusWriter, Source, lsh, writing
-from aigc.duplicates.corpus_files import MANIFEST, PLACES, SKETCHES, TEXTS
+from aigc.duplicates.corpus_files import MANIFEST, PLACES, SKETCHES, TEXTS, read_manifest
 from aigc.errors import RunLocked, StoreError
 
 HERE = Path(__file__).parent
@@ -171,6 +171,35 @@ def test_a_source_that_fails_in_the_middle_leaves_the_corpus_as_it_was(
         corpus.add("whole.csv", "file", "whole", corpus_texts([EN_OTHER]))
     assert place_of(folder, EN_OTHER) == "whole.csv line 1"
     assert place_of(folder, EN_EDITED) == "published.csv line 1"
+
+
+@pytest.mark.parametrize("moment", ["write_atomically", "_drop_tables"])
+def test_ctrl_c_just_after_a_source_counts_cuts_nothing_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The manifest has just been written: the interrupt comes inside that call's last step, or in the next one."""
+    owner = writing if moment == "write_atomically" else CorpusWriter
+    whole = getattr(owner, moment)
+
+    def interrupted(*given: object) -> None:
+        whole(*given)
+        manifest = read_manifest(folder)
+        if len(manifest.sources) == 2:
+            monkeypatch.setattr(owner, moment, whole)
+            raise KeyboardInterrupt
+
+    with CorpusWriter(folder) as corpus:
+        monkeypatch.setattr(owner, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            corpus.add("next.csv", "file", "next.csv", corpus_texts([EN_OTHER]))
+        assert getattr(owner, moment) is whole
+        corpus.add("last.csv", "file", "last.csv", corpus_texts(many(3)))
+    with CorpusIndex.read(folder) as after_it:
+        assert [(source.name, source.first, source.texts) for source in after_it.sources] == [
+            ("published.csv", 0, 2), ("next.csv", 2, 1), ("last.csv", 3, 3),
+        ]
+    places = [place_of(folder, text) for text in (EN_EDITED, EN_OTHER, many(3)[2])]
+    assert places == ["published.csv line 1", "next.csv line 1", "last.csv line 3"]
 
 
 ENDLESS = """
