@@ -3,7 +3,7 @@
     text × question ─▶ Prompt with a schema ─▶ engine ─▶ {"evidence", "answer"} ─▶ share of good answers ─▶ Verdict
 
 A judge is a language model and errs, so its word flags unless the pack says more, and a quote that does not stand in
-the text is not shown.
+the text is not shown. A judge that fails holds the text, whatever the pack says: nobody has checked it.
 """
 
 from __future__ import annotations
@@ -96,20 +96,20 @@ class Rubric:
         said = [_read(answers.get(prompt.request_id)) for prompt in prompts]
         answered = [(question, one) for question, one in zip(spec.questions, said, strict=True) if one]
         bad = [(question, one) for question, one in answered if one.answer != question.good]
+        lost = len(prompts) - len(answered)
         share = round(1 - len(bad) / len(answered), 4) if answered else None
-        if not bad and len(answered) == len(prompts):
+        if not bad and not lost:
             return Verdict(filter=NAME, action="pass", measured=share, limit=1.0)
-        if not bad:
-            lost = len(prompts) - len(answered)
-            message = f"The judge gave no answer to {lost} of {len(prompts)} questions. Read the text yourself."
-            return Verdict(
-                filter=NAME, action="flag", reason="judge_error", measured=share, limit=1.0, message=message
-            )
         text = readable(case.completion)
+        told = [_told(question, one, text) for question, one in bad]
+        if lost:
+            told.append(f"The judge gave no answer to {lost} of {len(prompts)} questions. Read the text yourself.")
+        has_failed = lost > 0 and (not bad or spec.action == "flag")  # what was not checked is held, never let pass
         return Verdict(
-            filter=NAME, action=spec.action, reason=f"judge_{bad[0][0].id}", measured=share, limit=1.0,
+            filter=NAME, action="hold" if has_failed else spec.action,
+            reason="judge_error" if has_failed else f"judge_{bad[0][0].id}", measured=share, limit=1.0,
             spans=[span for _, one in bad if (span := _quoted(one.evidence, text))],
-            message=" ".join(_told(question, one, text) for question, one in bad), advice=_advice(case, bad),
+            message=" ".join(told), advice=_advice(case, bad),
         )
 
     def _asked(self, prompts: list[Prompt]) -> dict[str, Completion]:
@@ -121,7 +121,7 @@ class Rubric:
         except AigcError as exc:
             self._failures += 1
             self._engine = None
-            _log.error("the judge failed, so %d questions have no answer: %s", len(prompts), exc)
+            _log.error("the judge failed, so texts with %d questions are held: %s", len(prompts), exc)
             return {}
         self._failures = 0
         return answers

@@ -89,16 +89,30 @@ def test_a_quote_that_does_not_stand_in_the_text_is_dropped(evidence: str, shown
     assert ("“Slice it thick.”" in found.message) == shown
 
 
+@pytest.mark.parametrize("action", ["flag", "hold", "retry"])
 @pytest.mark.parametrize(
     "lost", [fault("engine_died"), "no JSON", '{"evidence": "", "answer": "maybe"}', '{"answer": 1}'],
     ids=["a fault", "no JSON", "neither yes nor no", "another form"],
 )
-def test_an_answer_that_is_lost_flags_that_nobody_has_checked(lost: str | Completion) -> None:
-    found = judged({"keep to": said("yes"), "cure": lost})
-    assert (found.action, found.reason, found.measured) == ("flag", "judge_error", 1.0)
+def test_an_answer_that_is_lost_holds_the_text_whatever_a_bad_one_asks_for(lost: str | Completion, action: str) -> None:
+    found = judged({"keep to": said("yes"), "cure": lost}, action=action)
+    assert (found.action, found.reason, found.measured) == ("hold", "judge_error", 1.0)
     assert found.message == "The judge gave no answer to 1 of 2 questions. Read the text yourself."
-    assert judged({"keep to": lost, "cure": lost}).measured is None
-    assert judged({"keep to": lost, "cure": said("yes")}).reason == "judge_claims"
+    none = judged({"keep to": lost, "cure": lost}, action=action)
+    assert (none.action, none.reason, none.measured, none.advice) == ("hold", "judge_error", None, "")
+
+
+@pytest.mark.parametrize(("action", "asked", "reason"), [
+    ("flag", "hold", "judge_error"), ("hold", "hold", "judge_claims"), ("retry", "retry", "judge_claims"),
+])
+def test_of_a_bad_answer_and_a_lost_one_the_stricter_decides_and_both_are_told(
+    action: str, asked: str, reason: str
+) -> None:
+    found = judged({"keep to": "no JSON", "cure": said("yes", "Slice it thick.")}, action=action)
+    assert (found.action, found.reason, len(found.spans)) == (asked, reason, 1)
+    assert found.message == ("The judge answers yes to “Does the text promise a cure?” (“Slice it thick.”). "
+                             "The judge gave no answer to 1 of 2 questions. Read the text yourself.")
+    assert found.advice == "Write it so that the answer to “Does the text promise a cure?” is no."
 
 
 def test_a_pack_may_have_bad_answers_sent_back_with_the_question_as_advice() -> None:
@@ -144,7 +158,7 @@ def test_where_there_is_nothing_to_ask_no_judge_has_read_it(case: Case) -> None:
     assert (found.action, found.reason, judge.asked) == ("not_run", "", [])
 
 
-def test_an_engine_that_fails_flags_every_text_is_opened_again_and_given_up_after_several() -> None:
+def test_an_engine_that_fails_holds_every_text_is_opened_again_and_given_up_after_several() -> None:
     opens: list[int] = []
 
     def failing() -> Engine:
@@ -154,7 +168,7 @@ def test_an_engine_that_fails_flags_every_text_is_opened_again_and_given_up_afte
     rubric = Rubric({"ad_copy": a_type(FACTS)}, failing)
     for _ in range(MOST_FAILURES + 2):
         found = rubric.check([a_case(), a_case("Bread.")])
-        assert [(one.action, one.reason) for one in found] == [("flag", "judge_error")] * 2
+        assert [(one.action, one.reason) for one in found] == [("hold", "judge_error")] * 2
     assert len(opens) == MOST_FAILURES
 
 
