@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from aigc.disk import without_surrogates
-from aigc.records import Attempt, Record
+from aigc.records import Attempt, Provenance, Record, Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,17 +22,27 @@ SCHEMA_VERSION = "1"
 """Told in the schema's metadata under `aigc.records`; a column may be added under the same version."""
 
 
+class Stamped(Value, frozen=True):
+    """A record with what made it. `leaf` is the digest of both, by which the run's manifest proves the row."""
+
+    record: Record
+    provenance: Provenance
+    leaf: str
+
+
 def record_schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema([(column.name, _type(column)) for column in _RECORD], {"aigc.records": SCHEMA_VERSION})
+    return pa.schema([(column.name, _type(column)) for column in _STAMPED], {"aigc.records": SCHEMA_VERSION})
 
 
-def record_table(records: Sequence[Record]) -> pa.Table:
+def record_table(rows: Sequence[Stamped]) -> pa.Table:
     """A row for each record, in order. Texts must be valid Unicode (`valid_unicode`), else UnicodeEncodeError."""
     import pyarrow as pa
 
-    return pa.Table.from_arrays([_array(column, records) for column in _RECORD], schema=record_schema())
+    records = [row.record for row in rows]
+    arrays = [_array(column, records) for column in _RECORD] + [_array(column, rows) for column in _STAMP]
+    return pa.Table.from_arrays(arrays, schema=record_schema())
 
 
 def valid_unicode(record: Record) -> Record:
@@ -43,7 +53,8 @@ def valid_unicode(record: Record) -> Record:
 class _Column(NamedTuple):
     """A column of the table or of a struct in it. `many`: the value is a list of what `kind` says.
 
-    Kinds: text, int, float; shown: a number or a text, told as text; a tuple: a struct of those columns, or null.
+    Kinds: text, int, float, bool; shown: a number or a text, told as text; number: the number of such, or null; a
+    tuple: a struct of those columns, or null.
     """
 
     name: str
@@ -64,7 +75,8 @@ def _type(column: _Column) -> Any:
     if isinstance(column.kind, tuple):
         one = pa.struct([(part.name, _type(part)) for part in column.kind])
     else:
-        one = {"text": pa.string(), "shown": pa.string(), "int": pa.int64(), "float": pa.float64()}[column.kind]
+        one = {"text": pa.string(), "shown": pa.string(), "int": pa.int64(), "float": pa.float64(),
+               "number": pa.float64(), "bool": pa.bool_()}[column.kind]
     return pa.list_(one) if column.many else one
 
 
@@ -84,6 +96,8 @@ def _values(column: _Column, values: list[object]) -> Any:
 
     if column.kind == "shown":
         return _shown(values)
+    if column.kind == "number":
+        return _numbers(values)
     if not isinstance(column.kind, tuple):
         return pa.array(values, _type(column))
     present = [value for value in values if value is not None]
@@ -100,8 +114,13 @@ def _shown(values: list[Any]) -> Any:
     import pyarrow.compute as pc
 
     texts = pa.array([value if isinstance(value, str) else None for value in values], pa.string())
-    numbers = pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
-    return pc.coalesce(texts, numbers.cast(pa.string()))
+    return pc.coalesce(texts, _numbers(values).cast(pa.string()))
+
+
+def _numbers(values: list[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
 
 
 def _content_text(attempt: Attempt) -> str | None:
@@ -114,8 +133,12 @@ def _text(record: Record) -> str | None:
 
 
 def _fields(record: Record) -> bytes:
-    content = record.content
-    return msgspec.json.encode(content.fields) if content else b"{}"
+    return _content_fields(record.attempts[record.chosen]) if record.chosen is not None else b"{}"
+
+
+def _content_fields(attempt: Attempt) -> bytes:
+    content = attempt.completion.content
+    return msgspec.json.encode(content.fields) if content and content.fields else b"{}"
 
 
 _SPAN = tuple(_plain("int", "start", "end"))
@@ -124,6 +147,8 @@ _VERDICT = (
     *_plain("shown", "measured", "limit"),
     _Column("spans", attrgetter("spans"), _SPAN, many=True),
     *_plain("text", "message", "advice"),
+    _Column("measured_number", attrgetter("measured"), "number"),
+    _Column("limit_number", attrgetter("limit"), "number"),
 )
 _SAMPLING = (
     *_plain("float", "temperature", "top_p"), *_plain("int", "top_k"),
@@ -145,6 +170,12 @@ _ATTEMPT = (
     _Column("sampling", attrgetter("sampling"), _SAMPLING),
     _Column("feedback", attrgetter("feedback"), many=True),
     _Column("verdicts", attrgetter("verdicts"), _VERDICT, many=True),
+    _Column("content_fields", _content_fields),
+    _Column("cut_fields", lambda attempt: msgspec.json.encode(attempt.completion.cut_fields)),
+    _Column("logprob", attrgetter("completion.logprob"), "float"),
+    _Column("tokens_in_digest", attrgetter("completion.tokens_in_digest")),
+    _Column("tokens_out_digest", attrgetter("completion.tokens_out_digest")),
+    *_plain("text", "prompt_commitment"),
 )
 _LIMITS = (
     *_plain("int", "min_words", "max_words"),
@@ -169,4 +200,20 @@ _RECORD = (
     *_plain("text", "fingerprint", "template_digest"),
     _Column("limits", attrgetter("limits"), _LIMITS),
     *_plain("text", "taken_from"),
+    *_plain("text", "record_id"),
 )
+_PROVENANCE = (
+    *_plain("int", "schema_version"),
+    *_plain("text", "record_id", "run_id", "request_id", "brief_id", "source_file"), *_plain("int", "source_line"),
+    *_plain("text", "content_type", "model", "model_digest", "template", "prompt"),
+    *_plain("text", "tokens_in_digest"),
+    _Column("sampling", attrgetter("sampling"), _SAMPLING),
+    *_plain("text", "seed", "engine"), *_plain("int", "slots"), *_plain("bool", "batch_invariant"),
+    *_plain("int", "attempt", "tokens_in", "tokens_out"),
+    *_plain("text", "finish_reason", "output", "tokens_out_digest", "filters", "created_at", "digital_source_type",
+            "human_oversight"),
+    *_plain("bool", "visible_label", "hidden_label"), *_plain("text", "watermark"),
+    _Column("decisions", attrgetter("decisions"), many=True),
+)
+_STAMP = (_Column("provenance", attrgetter("provenance"), _PROVENANCE), _Column("leaf", attrgetter("leaf")))
+_STAMPED = (*_RECORD, *_STAMP)

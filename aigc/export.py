@@ -16,11 +16,11 @@ from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from aigc.arrow import record_schema, record_table, valid_unicode
+from aigc.arrow import Stamped, record_schema, record_table, valid_unicode
 from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import problem_text
 from aigc.hashing import digest_file
@@ -44,9 +44,11 @@ CELL_UNITS = 32_767
 # CWE-1236. Spreadsheets skip spaces and quotes before a formula, and some read full-width signs as signs.
 _FORMULA = re.compile(r"[\t\r\n]|[\s\ufeff\"'`“”‘’＂＇]*[=+\-@＝＋－＠]")
 _ACCEPTED_COLUMNS = ["id", "variant", "content_type", "language", "text"]
-_ACCEPTED_LAST = ["attempt", "flags", "source_file", "source_line"]
+_ACCEPTED_LAST = ["attempt", "flags", "source_file", "source_line", "record_id"]
 _REJECTED_COLUMNS = ["id", "variant", "content_type", "language", "outcome", "reasons", "details", "source_file",
-                     "source_line", "attempts", "last_text"]
+                     "source_line", "attempts", "last_text", "record_id"]
+Stamp: TypeAlias = Callable[[Record], Stamped]
+"""Puts beside a record what made it."""
 
 
 class Counts(Value, frozen=True):
@@ -94,9 +96,10 @@ class Accepted(Value, frozen=True):
     flags: list[str] = []
     source_file: str = ""
     source_line: int = 0
+    record_id: str = ""
 
 
-def export(records: Iterable[Record], folder: Path, columns: Sequence[str] = ()) -> Exported:
+def export(records: Iterable[Record], folder: Path, stamp: Stamp, columns: Sequence[str] = ()) -> Exported:
     """Write the results' files of `records`, in their order, to `folder`; memory does not grow with their number.
 
     `columns` are the output fields that accepted.csv shows first, whether or not a row has them; other fields follow
@@ -112,7 +115,7 @@ def export(records: Iterable[Record], folder: Path, columns: Sequence[str] = ())
     """
     tally = _Tally(columns)
     with disk_errors(folder, "all records are safe in the journal"), _staging(folder) as staging, _no_collector():
-        _write_batches(records, staging, tally)
+        _write_batches(records, staging, stamp, tally)
         _write_accepted_csv(staging, [*tally.columns])
         rows = dict.fromkeys((ACCEPTED_CSV, ACCEPTED_JSONL), tally.accepted)
         rows |= {PARQUET: tally.rows, REJECTED_CSV: tally.rows - tally.accepted}
@@ -183,7 +186,7 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _write_batches(records: Iterable[Record], staging: Path, tally: _Tally) -> None:
+def _write_batches(records: Iterable[Record], staging: Path, stamp: Stamp, tally: _Tally) -> None:
     """Write all files but accepted.csv, whose columns are known only after the last record."""
     with (
         _parquet(staging / PARQUET) as write_table,
@@ -192,9 +195,9 @@ def _write_batches(records: Iterable[Record], staging: Path, tally: _Tally) -> N
     ):
         rejected.write(BOM_UTF8 + _csv_line(_REJECTED_COLUMNS))
         for batch in _batches(records):
-            rows, table = _with_table(batch)
+            rows, table = _with_table(batch, stamp)
             write_table(table)
-            for record in rows:
+            for record in (row.record for row in rows):
                 tally.add(record)
                 if record.outcome == "accepted" and (attempt := record.attempt):
                     accepted = _accepted(record, attempt)
@@ -241,12 +244,16 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _with_table(batch: list[Record]) -> tuple[list[Record], pa.Table]:
+def _with_table(batch: list[Record], stamp: Stamp) -> tuple[list[Stamped], pa.Table]:
+    rows = [_stamped(record, stamp) for record in batch]
+    return rows, record_table(rows)
+
+
+def _stamped(record: Record, stamp: Stamp) -> Stamped:
     try:
-        return batch, record_table(batch)
+        return stamp(record)
     except UnicodeEncodeError:
-        valid = [valid_unicode(record) for record in batch]
-        return valid, record_table(valid)
+        return stamp(valid_unicode(record))
 
 
 def _accepted(record: Record, attempt: Attempt) -> Accepted:
@@ -255,7 +262,7 @@ def _accepted(record: Record, attempt: Attempt) -> Accepted:
         id=record.brief_id, variant=record.variant, content_type=record.content_type, language=record.language,
         text=content.text, fields=content.fields, brief=record.brief, attempt=attempt.number,
         request_id=attempt.request_id, engine=attempt.engine, flags=record.reasons,
-        source_file=record.source.file, source_line=record.source.line,
+        source_file=record.source.file, source_line=record.source.line, record_id=record.record_id,
     )
 
 
@@ -270,7 +277,8 @@ def _write_accepted_csv(staging: Path, fields: list[str]) -> None:
             texts = [_cell_text(row.fields.get(name, "")) for name in fields]
             cells = [_cell(text, ACCEPTED_JSONL) for text in (row.id, row.content_type, row.language, row.text, *texts)]
             flags, source = (_cell(text, ACCEPTED_JSONL) for text in ("; ".join(row.flags), row.source_file))
-            file.write(_csv_line([cells[0], row.variant, *cells[1:], row.attempt, flags, source, row.source_line]))
+            last: list[str | int] = [row.attempt, flags, source, row.source_line, row.record_id]
+            file.write(_csv_line([cells[0], row.variant, *cells[1:], *last]))
 
 
 def _rejected_row(record: Record) -> list[str | int]:
@@ -278,7 +286,8 @@ def _rejected_row(record: Record) -> list[str | int]:
         record.brief_id, record.content_type, record.language, record.outcome, "; ".join(record.reasons),
         "\n".join(_details(record)), record.source.file, _last_text(record),
     )]
-    return [cells[0], record.variant, *cells[1:7], record.source.line, len(record.attempts), cells[7]]
+    last: list[str | int] = [record.source.line, len(record.attempts), cells[7], record.record_id]
+    return [cells[0], record.variant, *cells[1:7], *last]
 
 
 def _last_text(record: Record) -> str:

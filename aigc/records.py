@@ -169,6 +169,9 @@ class Completion(Value, frozen=True):
     fault: Fault | None = None
     content: Content | None = None
     repaired: str = ""
+    tokens_in_digest: str = ""
+    tokens_out_digest: str = ""
+    """Digests of the token ids that the model was given and that it gave; empty where the engine does not see them."""
     cut_fields: dict[str, int] = {}
     """Output fields that the grammar ended at their limit of characters, in the middle of what was being said."""
 
@@ -210,6 +213,8 @@ class Attempt(Value, frozen=True):
     engine: str
     """Digest of the `EngineInfo` that made it; run.json holds the value."""
     feedback: list[str] = []
+    prompt_commitment: str = ""
+    """`hmac-sha256:<run id>:<hex>` of the messages that the model was given: see `aigc.provenance.commitments`."""
 
 
 class EngineInfo(Value, frozen=True):
@@ -246,6 +251,8 @@ class Record(Value, frozen=True):
     errors: list[RowError] = []
     taken_from: str = ""
     """Run id of the earlier run this record was taken over from, if it was."""
+    record_id: str = ""
+    """A UUID of version 7 (RFC 9562), given when the row is settled and kept when the record is taken over."""
 
     @property
     def is_unheard(self) -> bool:
@@ -273,3 +280,49 @@ class Record(Value, frozen=True):
         if not codes and self.attempts and self.attempts[-1].completion.fault:
             codes = [self.attempts[-1].completion.fault.code]
         return list(dict.fromkeys(codes))
+
+
+class Provenance(Value, frozen=True):
+    """What made a row's text, beside the row in `records.parquet`. docs/provenance.md says what each field is for.
+
+    It tells of the text that stands for the row, else of the last attempt; of none where there was no attempt.
+    """
+
+    record_id: str
+    run_id: str
+    """The run that made the record."""
+    brief_id: str
+    source_file: str
+    source_line: int
+    content_type: str
+    template: str
+    filters: str
+    """Digest of the filters' settings and word lists, and of the models that judge."""
+    model: str
+    model_digest: str
+    schema_version: int = 1
+    request_id: str = ""
+    prompt: str = ""
+    """Commitment to the messages, which cannot be guessed from it."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_in_digest: str = ""
+    tokens_out_digest: str = ""
+    output: str = ""
+    """Digest of the readable text, in Unicode's form NFC, as UTF-8."""
+    sampling: Sampling | None = None
+    seed: str = ""
+    """As text: a reader of JSON would round it."""
+    attempt: int = 0
+    finish_reason: str = ""
+    created_at: str = ""
+    engine: str = ""
+    slots: int = 0
+    batch_invariant: bool = False
+    digital_source_type: str = ""
+    human_oversight: str = "none"
+    visible_label: bool = False
+    hidden_label: bool = False
+    watermark: str = ""
+    decisions: list[str] = []
+    """Digests of editors' decisions, oldest first."""

@@ -23,6 +23,7 @@ from aigc.job import Job, Survey
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline, Tally
+from aigc.proof import open_stamper
 from aigc.provenance import (
     RUN_FILE,
     AdapterFacts,
@@ -37,7 +38,7 @@ from aigc.provenance import (
     runs,
     versions,
 )
-from aigc.records import Brief, InvalidRow
+from aigc.records import Brief, EngineInfo, InvalidRow
 from aigc.report import counted, report
 from aigc.store import Store, new_run_id
 
@@ -61,7 +62,7 @@ class Run:
     ) -> None:
         self.folder, self.file = store.folder, file
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
-        self._panel = panel
+        self._model, self._panel = model, panel
         self._pipeline = Pipeline(
             job,
             model,
@@ -108,11 +109,17 @@ class Run:
         self._refuse_changed_sheet()
         started = time.monotonic()
         columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.fields)
-        exported = export(self._panel.marked(self._pipeline.records()), self.folder, list(columns))
+        stamper = open_stamper(self._job, self._model, self.folder.name, self._engines)
+        exported = export(self._panel.marked(self._pipeline.records()), self.folder, stamper.stamp, list(columns))
         self._count(exported, time.monotonic() - started)
         write_atomically(self.folder / REPORT, lambda file: file.write(report(self.file).encode()))
         self._write("finished")
         return self.file
+
+    @property
+    def _engines(self) -> dict[str, EngineInfo]:
+        """All that made texts of this run and of those it takes over from, by digest."""
+        return {**self.file.engines, **self._pipeline.engines}
 
     def close(self) -> None:
         self._store.close()
@@ -165,8 +172,7 @@ class Run:
         )
 
     def _write(self, status: Literal["running", "interrupted", "failed", "finished"]) -> None:
-        engines = {**self.file.engines, **self._pipeline.engines}
-        self.file = msgspec.structs.replace(self.file, status=status, engines=engines)
+        self.file = msgspec.structs.replace(self.file, status=status, engines=self._engines)
         write_atomically(self.folder / RUN_FILE, lambda file: file.write(encode(self.file)))
 
 

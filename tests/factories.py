@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from aigc.records import Attempt, Completion, Content, OutputValue, Record, Sampling, Source, Verdict
+from aigc.provenance.stamps import Stamper
+from aigc.records import Attempt, Completion, Content, EngineInfo, OutputValue, Record, Sampling, Source, Verdict
 
 
 def a_verdict(**changes: object) -> Verdict:
@@ -41,3 +42,9 @@ def a_record(row: int = 1, **changes: object) -> Record:
         template_digest="sha256:t", brief={"product": "bread"}, attempts=[an_attempt()], chosen=0,
     )
     return replace(record, **changes)
+
+
+def a_stamper(**changes: object) -> Stamper:
+    engine = EngineInfo(engine="scripted", model="small", model_digest="sha256:m", slots=4)
+    return Stamper(**{"run_id": "2026-11-24-0143-briefs-k3f9", "model": "small", "model_digest": "sha256:m",
+                      "filters": {"ad_copy": "sha256:filters"}, "engines": {"sha256:e": engine}, **changes})

@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
-          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters"}
+          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "duplicates", "provenance", "report", "rubric", "safety"}
@@ -40,7 +40,9 @@ ASSEMBLY = {
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "prompts", "provenance", "rows",
                  "store"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "pipeline", "safety"},
-    "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "provenance", "report", "store"},
+    "proof": {"filters", "job", "models", "provenance"},
+    "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "proof", "provenance", "report",
+             "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
     "rejudge": {"earlier", "engine", "job", "models", "panel", "pipeline", "provenance", "runs"},
     "start": {"briefs", "earlier", "engine", "job", "models", "panel", "pipeline", "provenance", "report", "runs"},
@@ -48,12 +50,13 @@ ASSEMBLY = {
 SURFACE = {
     "corpus_cli": {"corpus", "duplicates", "report"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
+    "console_sheet": {"console", "job", "provenance", "report", "sheets", "start"},
     "project": {"job"},
     "doctor": {"models", "engine", "job"},
     "progress": {"pipeline", "report"},
-    "console": {"batch", "doctor", "flows", "job", "models", "progress", "provenance", "report",
-                "runs", "start"},
-    "cli": {"batch", "console", "console_judge", "corpus_cli", "models", "project", "provenance", "runs", "start"},
+    "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
+    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "models", "project", "provenance",
+            "runs", "start"},
     "flows": {"pipeline", "provenance", "report", "runs", "start"},
 }
 
@@ -62,9 +65,10 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine"},
-    "typer": {"cli", "console", "console_judge", "corpus_cli", "progress"}, "rich": {"cli", "console", "progress"},
+    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "progress"},
+    "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
-    "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export"}, "py3langid": {"filters"},
+    "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export", "parquet_rows"}, "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"},
     "pandas": set(), "requests": set(), "yaml": set(),

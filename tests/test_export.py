@@ -6,14 +6,14 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from factories import a_record, a_verdict, an_attempt
+from factories import a_record, a_stamper, a_verdict, an_attempt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +21,13 @@ from aigc import export as export_module
 from aigc.arrow import record_schema
 from aigc.disk import take_lock
 from aigc.errors import RunLocked, StoreError
-from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, CELL_UNITS, FILES, PARQUET, REJECTED_CSV, STAGING, export
+from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, CELL_UNITS, FILES, PARQUET, REJECTED_CSV, STAGING, Exported
 from aigc.hashing import digest_file
 from aigc.records import Fault, Limits, Record, RowError, Sampling, Source, Span, Verdict
+
+
+def export(records: Iterable[Record], folder: Path, columns: Sequence[str] = ()) -> Exported:
+    return export_module.export(records, folder, a_stamper().stamp, columns)
 
 
 def too_short(**changes: object) -> Record:
@@ -95,6 +99,7 @@ def test_nested_values_are_read_back_as_they_were(tmp_path: Path) -> None:
     assert again["verdicts"][1] == {
         "filter": "length", "action": "reject", "reason": "too_short", "measured": "12", "limit": "80–150",
         "spans": [{"start": 0, "end": 5}], "message": "12 words; at least 80 are asked for.", "advice": "Write more.",
+        "measured_number": 12.0, "limit_number": None,
     }
     assert json.loads(shortened["brief"]) == {"product": "面包", "price": 2.5}
     assert json.loads(shortened["fields"]) == fields
@@ -140,7 +145,7 @@ def test_counts_and_files_say_what_was_written(tmp_path: Path, records: list[Rec
         assert (file.digest, file.size) == (digest_file(tmp_path / file.name), (tmp_path / file.name).stat().st_size)
 
 
-LAST = ["attempt", "flags", "source_file", "source_line"]
+LAST = ["attempt", "flags", "source_file", "source_line", "record_id"]
 
 
 def test_a_run_of_no_rows_has_all_files_with_their_headings(tmp_path: Path) -> None:
@@ -149,7 +154,7 @@ def test_a_run_of_no_rows_has_all_files_with_their_headings(tmp_path: Path) -> N
     assert pq.read_table(tmp_path / PARQUET).num_rows == 0
     assert list(pd.read_csv(tmp_path / ACCEPTED_CSV).columns) == [
         "id", "variant", "content_type", "language", "text", "headline", "attempt", "flags", "source_file",
-        "source_line",
+        "source_line", "record_id",
     ]
     assert (tmp_path / ACCEPTED_JSONL).read_bytes() == b""
 
@@ -181,7 +186,7 @@ def test_accepted_jsonl_has_one_object_a_line_with_its_trace(tmp_path: Path, rec
     assert json.loads(lines[0]) == {
         "id": "b1", "variant": 0, "content_type": "ad_copy", "language": "en", "text": "Fresh bread at seven.",
         "fields": {}, "brief": {"product": "bread"}, "attempt": 0, "request_id": "request-0", "engine": "sha256:e",
-        "flags": [], "source_file": "inputs/briefs.csv", "source_line": 2,
+        "flags": [], "source_file": "inputs/briefs.csv", "source_line": 2, "record_id": "",
     }
     assert '"text":"你好"' in lines[2]
 
@@ -195,6 +200,7 @@ def test_rejected_csv_tells_every_other_row_with_its_reasons_and_last_text(
         "id": "b2", "variant": "0", "content_type": "ad_copy", "language": "en", "outcome": "exhausted",
         "reasons": "too_short", "details": "12 words; at least 80 are asked for.",
         "source_file": "inputs/briefs.csv", "source_line": "3", "attempts": "2", "last_text": "last words",
+        "record_id": "",
     }
     assert broken["details"] == "attempt 1: found 9,000 tokens; expected at most 2,048. Shorten the brief."
     assert wrong["details"] == (

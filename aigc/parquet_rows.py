@@ -1,0 +1,110 @@
+"""`records.parquet` read back: every row as the record that it was written from, with what made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aigc.arrow import SCHEMA_VERSION, Stamped
+from aigc.disk import disk_errors
+from aigc.errors import StoreError, shown
+from aigc.records import Attempt, Completion, Content, Limits, Provenance, Record, RowError, Source, Verdict
+
+BATCH_ROWS = 500
+_REMEDY = "Restore it from a copy, or run the same command again with --new."
+
+
+def read_rows(path: Path) -> Iterator[Stamped]:
+    """The rows of a `records.parquet`, in order; memory does not grow with their number.
+
+    Raises:
+        StoreError: there is no such file, it is damaged, or it holds something else.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        if not path.is_file():
+            raise StoreError(str(path), "no file", "the records of a run", "Name the folder of a finished run.")
+        try:
+            with pq.ParquetFile(path) as file:
+                _check_version(path, file.schema_arrow)
+                for batch in file.iter_batches(BATCH_ROWS):
+                    yield from map(_stamped, batch.to_pylist())
+        except (pa.ArrowException, msgspec.MsgspecError, KeyError, TypeError, ValueError) as exc:
+            found = f"what cannot be read ({shown(exc, 160)})"
+            raise StoreError(str(path), found, "records of a run", _REMEDY) from exc
+
+
+def _check_version(path: Path, schema: Any) -> None:
+    found = (schema.metadata or {}).get(b"aigc.records", b"").decode("ascii", "replace")
+    missing = {"provenance", "leaf", "attempts", "record_id"} - {*schema.names}
+    if found != SCHEMA_VERSION or missing:
+        what = f"version {shown(found)}" if found != SCHEMA_VERSION else f"no column {min(missing)}"
+        remedy = "Read it with the version of aigc that wrote it, or make the run anew: texts are taken over."
+        raise StoreError(str(path), what, f"records of version {SCHEMA_VERSION} with provenance", remedy)
+
+
+def _stamped(row: dict[str, Any]) -> Stamped:
+    provenance = msgspec.convert(row["provenance"], Provenance)
+    return Stamped(record=_record(row), provenance=provenance, leaf=row["leaf"])
+
+
+def _record(row: dict[str, Any]) -> Record:
+    source = Source(file=row["source_file"], line=row["source_line"])
+    return msgspec.convert(
+        {
+            **{name: row[name] for name in _PLAIN},
+            "source": source,
+            "brief": msgspec.json.decode(row["brief"]),
+            "limits": msgspec.convert(row["limits"], Limits),
+            "attempts": [_attempt(attempt) for attempt in row["attempts"]],
+            "errors": [_error(row, source, error) for error in row["errors"]],
+        },
+        Record,
+    )
+
+
+def _error(row: dict[str, Any], source: Source, error: dict[str, Any]) -> RowError:
+    given = {name: error[name] for name in ("column", "code", "found", "expected", "remedy")}
+    return RowError(row=row["row"], id=row["brief_id"], source=source, **given)
+
+
+def _attempt(attempt: dict[str, Any]) -> Attempt:
+    content = None
+    if attempt["content_text"] is not None:
+        fields = msgspec.json.decode(attempt["content_fields"])
+        content = {"text": attempt["content_text"], "fields": fields,
+                   **{name: attempt[name] for name in _OF_CONTENT}}
+    completion = {name: attempt[name] for name in _OF_COMPLETION}
+    completion |= {"content": content, "cut_fields": msgspec.json.decode(attempt["cut_fields"])}
+    return msgspec.convert(
+        {
+            **{name: attempt[name] for name in _OF_ATTEMPT},
+            "seed": int(attempt["seed"]),
+            "completion": msgspec.convert(completion, Completion),
+            "verdicts": [_verdict(verdict) for verdict in attempt["verdicts"]],
+        },
+        Attempt,
+    )
+
+
+def _verdict(verdict: dict[str, Any]) -> Verdict:
+    plain = {name: value for name, value in verdict.items() if not name.endswith("_number")}
+    for name in ("measured", "limit"):
+        number = verdict[f"{name}_number"]
+        plain[name] = plain[name] if number is None else number
+    return msgspec.convert(plain, Verdict)
+
+
+_PLAIN = ("row", "brief_id", "variant", "content_type", "language", "outcome", "fingerprint", "template_digest",
+          "chosen", "taken_from", "record_id")
+_OF_ATTEMPT = ("number", "request_id", "created_at", "engine", "sampling", "feedback", "prompt_commitment")
+_OF_COMPLETION = ("request_id", "text", "finish_reason", "tokens_in", "tokens_out", "generate_s", "fault", "repaired",
+                  "logprob", "tokens_in_digest", "tokens_out_digest")
+_OF_CONTENT: tuple[str, ...] = tuple(
+    name for name in Content.__struct_fields__ if name not in ("text", "fields")
+)
