@@ -48,6 +48,7 @@ def check_ranges(settings: Settings, place: str) -> None:
         found, key = shown(settings.safety.threshold), f"{place}, key safety.threshold"
         raise SettingsError(key, found, "a number from 0 to 1", "Correct it.")
     _check_server(settings.engine, place)
+    _check_score(settings, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
     for name, part in settings.types.items():
         check_sampling(part.sampling.over(Sampling()), f"{place}, table types.{name}.sampling")
@@ -64,6 +65,13 @@ def _check_server(engine: EngineSettings, place: str) -> None:
     if not 0.0 < engine.timeout_s <= 86_400.0:
         found, expected = shown(engine.timeout_s), "seconds above 0, at most a day"
         raise SettingsError(f"{place}, key engine.timeout_s", found, expected, "Correct it.")
+
+
+def _check_score(settings: Settings, place: str) -> None:
+    """Refuse a choice among texts by what their engine does not tell: the first would be taken, and called the best."""
+    if settings.engine.name == "openai" and settings.run.best_of > 1 and settings.run.score == "logprob":
+        found = "'logprob' with engine.name = \"openai\", which does not tell how likely a text was"
+        raise SettingsError(f"{place}, key run.score", found, '"judge" or ""', "Correct it, or set run.best_of to 1.")
 
 
 def check_sampling(sampling: Sampling, place: str) -> None:

@@ -123,6 +123,9 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
         ),
         ("[run]\nseed = -1", "{file}, key run.seed: found '-1'; expected a whole number from 0. Correct it."),
         ("[run]\nbest_of = 0", "{file}, key run.best_of: found '0'; expected a whole number from 1. Correct it."),
+        ('[run]\nbest_of = 2\nscore = "logprob"\n[engine]\nname = "openai"',
+         "{file}, key run.score: found 'logprob' with engine.name = \"openai\", which does not tell how likely a text "
+         'was; expected "judge" or "". Correct it, or set run.best_of to 1.'),
         ("[run]\nbest_of = 65", "{file}, key run.best_of: found '65'; expected at most 64. Correct it."),
         (
             "[run]\nmax_tokens_per_text = -1",
