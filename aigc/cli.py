@@ -121,7 +121,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Generate content for every row of BRIEFS. The same command goes on where a stopped run left off."""
-    from aigc import console
+    from aigc import console, console_sheet
     from aigc.start import Request
 
     overrides = console.overrides(
@@ -140,8 +140,7 @@ def run(
     request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode,
                       override_policy=override_policy)
     if dry_run:
-        console.dry_run(request, as_json=as_json)
-        return
+        raise typer.Exit(0 if console_sheet.dry_run(request, as_json=as_json) else 1)
     folder, file = _interruptible(request, quiet=quiet or as_json)
     console.show_result(folder, file, as_json=as_json)
     if file.outcomes.get("accepted", 0) < file.rows:
@@ -210,12 +209,11 @@ def check(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read all of BRIEFS and report every bad row; generate nothing."""
-    from aigc import console
+    """Read all of BRIEFS; report every bad row and what the policy has against a run. Generates nothing."""
+    from aigc import console_sheet
 
     request = _reading(briefs, templates, content_type, columns, limit, config)
-    if console.check(request, as_json=as_json).invalid:
-        raise typer.Exit(1)
+    raise typer.Exit(0 if console_sheet.check(request, as_json=as_json) else 1)
 
 
 @app.command()
@@ -229,9 +227,9 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Print the exact messages that the model would get for one row."""
-    from aigc import console
+    from aigc import console_sheet
 
-    console.preview(_reading(briefs, templates, content_type, columns, None, config), row, as_json=as_json)
+    console_sheet.preview(_reading(briefs, templates, content_type, columns, None, config), row, as_json=as_json)
 
 
 def _reading(
@@ -259,9 +257,9 @@ def types(
     config: Config = None,
 ) -> None:
     """List the content types, or the fields of one."""
-    from aigc import console
+    from aigc import console_sheet
 
-    console.show_types(name, templates, config)
+    console_sheet.show_types(name, templates, config)
 
 
 @app.command()

@@ -5,31 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import typer
 
 from aigc.batch import BatchOrder, BatchSummary, run_batch
-from aigc.content import help_for
 from aigc.doctor import examine, examine_prefect, prefect_api_url
-from aigc.errors import AigcError, TemplateError, UsageError, nearest, shown, writable
-from aigc.job import Job, Survey, templates_folder
+from aigc.errors import AigcError, UsageError, shown, writable
 from aigc.models import catalogue, installed
-from aigc.packs import load_packs
-from aigc.policy import refusal
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
-from aigc.records import Brief, RowError
 from aigc.report import counted, duration, headline, outcome_lines
 from aigc.runs import find_run
 from aigc.settings import Table, load_settings
-from aigc.start import Request, default_config, open_job, start
+from aigc.start import Request, default_config, start
 
 LANGUAGES_SHOWN = 2
-CHARS_PER_TOKEN = 4.2
-"""Of English prompts, measured on the shipped templates with the default model's tokenizer."""
 
 
 def overrides(**tables: Mapping[str, object]) -> dict[str, Table]:
@@ -134,129 +127,11 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     typer.echo("  report.md        what happened, by type and reason")
 
 
-def check(request: Request, *, as_json: bool) -> Survey:
-    """Survey the sheet, showing each error as it is met: a sheet may have millions."""
-    job = open_job(request)
-    if as_json:
-        found = job.survey()
-        typer.echo(msgspec.json.encode(found).decode())
-    else:
-        found = job.survey(_show_error)
-        show_counts(request.briefs, found, job.sheet.unused_headings)
-        show_objections(job, found)
-    return found
-
-
-def _show_error(error: RowError) -> None:
-    typer.echo(error.message)
-
-
-def show_counts(briefs: str, found: Survey, unused: Sequence[str]) -> None:
-    left_out = f", {found.skipped:,} left out" if found.skipped else ""
-    typer.echo(f"{writable(briefs)}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
-    if found.languages:
-        typer.echo(f"Languages: {', '.join(found.languages)}. Columns not used: {', '.join(unused) or 'none'}.")
-    width = max(map(len, found.types), default=0)
-    for name, count in found.types.items():
-        typer.echo(f"  {name:<{width}}  {counted(count, 'text'):>9}")
-
-
-def show_objections(job: Job, found: Survey) -> None:
-    """What the policy would say to a run of this sheet."""
-    if against := job.objections(found):
-        typer.echo(f"The policy does not allow this run. {refusal(job.settings.policy, against)}")
-
-
-def dry_run(request: Request, *, as_json: bool) -> None:
-    """Render every prompt of the sheet and say what a run would take."""
-    job = open_job(request)
-    found = job.survey() if as_json else job.survey(_show_error)
-    tokens_in = tokens_out = 0
-    failed = list[str]()
-    for row in (row for row in job.rows() if isinstance(row, Brief)):
-        try:
-            characters = sum(len(message.content) for message in job.messages(row))
-        except TemplateError as exc:
-            failed.append(str(exc))
-            continue
-        tokens_in += round(characters / CHARS_PER_TOKEN) * row.variants
-        tokens_out += job.sampling(row).max_new_tokens * row.variants
-    if as_json:
-        facts = {
-            "survey": found,
-            "unrenderable": failed,
-            "prompt_tokens_about": tokens_in,
-            "answer_tokens_at_most": tokens_out,
-        }
-        typer.echo(msgspec.json.encode(facts).decode())
-        return
-    for message in failed:
-        typer.echo(message)
-    show_counts(request.briefs, found, job.sheet.unused_headings)
-    show_objections(job, found)
-    typer.echo(
-        f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
-    )
-
-
-def preview(request: Request, row: int, *, as_json: bool) -> None:
-    job: Job = open_job(request)
-    number = 0
-    for number, found in enumerate(job.rows(), 1):
-        if number < row:
-            continue
-        if not isinstance(found, Brief):
-            for error in found.errors:
-                say(error.message)
-            raise UsageError("--row", f"{row}, a row with errors", "one without", "Correct it, or preview another row.")
-        messages = job.messages(found)
-        schema = job.packs[found.content_type].type.json_schema(found.language)
-        if as_json:
-            typer.echo(
-                msgspec.json.encode(
-                    {
-                        "id": found.id,
-                        "messages": messages,
-                        "sampling": job.sampling(found),
-                        "json_schema": msgspec.Raw(schema.encode()) if schema else None,
-                    }
-                ).decode()
-            )
-            return
-        for message in messages:
-            typer.echo(f"--- {message.role} ---\n{message.content}\n")
-        typer.echo(
-            f"--- answer: {job.packs[found.content_type].type.output.format}, "
-            f"at most {job.sampling(found).max_new_tokens} tokens ---"
-        )
-        return
-    raise UsageError("--row", str(row), f"1 to {number:,}", "Count from 1, without the heading and rows left out.")
-
-
 def show_run(name: str | None, out: str | None, config: Path | None, *, as_json: bool) -> None:
     """Show run `name`, else the newest under `out`, which the settings name where it is not given."""
     settings = load_settings(config or default_config(), overrides(run={"out": out}))
     folder, file = find_run(Path(settings.run.out), name, say)
     show_result(folder, file, as_json=as_json)
-
-
-def show_types(name: str | None, templates: str | None, config: Path | None) -> None:
-    settings = load_settings(config or default_config(), overrides(run={"templates": templates}))
-    packs = load_packs(templates_folder(settings.run.templates))
-    if name is None:
-        for known, pack in packs.items():
-            typer.echo(f"{known:<20} {', '.join(pack.type.languages):<7} {pack.type.summary}")
-        typer.echo("\naigc types TYPE shows a type's fields.")
-        return
-    if name not in packs:
-        raise UsageError("TYPE", shown(name), f"one of {', '.join(packs)}", f"Correct it.{nearest(name, [*packs])}")
-    kind = packs[name].type
-    typer.echo(f"{kind.title}: {kind.summary}\n\nColumns of the sheet:")
-    for field, spec in kind.fields.items():
-        typer.echo(f"  {field:<18} {spec.type:<8} {'required' if spec.required else 'optional'}  {spec.help}")
-    typer.echo(f"\nOutput: {kind.output.format}")
-    for field, part in kind.output.fields.items():
-        typer.echo(f"  {field:<18} {part.type:<8} {help_for(part.help, kind.languages[0])}")
 
 
 def show_models() -> None:

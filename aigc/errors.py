@@ -95,8 +95,9 @@ def repr_plain(text: str) -> str:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """` Did you mean 'x'?` for the closest of `known`, or an empty string."""
+    """` Did you mean 'x'?` for the closest of `known`, else for one that `word` is a part of, or an empty string."""
     import difflib
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = close or [name for name in known if len(word) > 2 and word.casefold() in name.casefold()][:1]
     return f" Did you mean '{close[0]}'?" if close else ""

@@ -17,6 +17,7 @@ from bad_inputs.cases import HEADER, MANIFEST, Case, lay_out
 from commands import Aigc
 
 from aigc.export import FILES
+from aigc.sheets.columns import BUILT_IN
 
 MEMO = {
     "templates/memo/template.toml": MANIFEST.replace("Note", "Memo"),
@@ -162,6 +163,26 @@ def test_types_lists_the_types_and_the_fields_of_one(aigc: Aigc) -> None:
     lines = aigc("types", "note").out.splitlines()
     assert "  product            text     required  What it is about." in lines
     assert "Output: text" in lines
+
+
+def test_types_lists_the_columns_that_all_types_share(aigc: Aigc) -> None:
+    lines = aigc("types", "note").out.splitlines()
+    shared = lines[lines.index("Columns that every type has:") + 1 :]
+    shared = shared[: shared.index("")]
+    assert [line.split()[0] for line in shared] == list(BUILT_IN)
+    assert all(line.endswith(".") for line in shared)
+    assert "  keywords           list     optional  Each must occur in the text." in shared
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("memmo", "Correct it. Did you mean 'memo'?"),
+    ("Not", "Correct it. Did you mean 'note'?"),
+    ("zz", "expected one of memo, note. Correct it."),
+])
+def test_an_unknown_type_is_told_with_the_nearest(aigc: Aigc, name: str, told: str) -> None:
+    shown = aigc("types", name)
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err.endswith(f"{told}\n")
 
 
 def test_a_run_is_judged_again_under_other_thresholds_and_its_texts_are_not_made_again(aigc: Aigc) -> None:

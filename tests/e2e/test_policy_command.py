@@ -34,8 +34,34 @@ def test_a_run_against_the_policy_ends_as_other_errors_of_settings_do(aigc: Aigc
 def test_check_and_a_dry_run_tell_what_the_policy_will_say(aigc: Aigc) -> None:
     for command in (["check", "briefs.csv"], ["run", "briefs.csv", "--dry-run"]):
         shown = aigc(*command)
-        assert shown.code == 0
+        assert shown.code == 1
         assert "The policy does not allow this run. setting policy.max_rows: found 2 texts asked for" in shown.out
+
+
+def test_check_and_a_dry_run_tell_it_to_programs_too(aigc: Aigc) -> None:
+    for command in (["check", "briefs.csv"], ["run", "briefs.csv", "--dry-run"]):
+        shown = aigc(*command, "--json")
+        assert shown.code == 1
+        assert json.loads(shown.out)["objections"] == [{
+            "key": "policy.max_rows",
+            "found": "2 texts asked for",
+            "expected": "at most 1",
+            "remedy": "Leave rows out with --limit or input.skip, or ask for fewer variants.",
+        }]
+        Path("aigc.toml").rename("away.toml")
+        allowed = aigc(*command, "--json")
+        assert (allowed.code, json.loads(allowed.out)["objections"]) == (0, [])
+        Path("away.toml").rename("aigc.toml")
+
+
+def test_a_dry_run_of_a_policy_that_will_be_set_aside_is_told_what_that_run_would_be(aigc: Aigc) -> None:
+    command = "run", "briefs.csv", "--dry-run", "--override-policy", "it is Friday"
+    shown = aigc(*command)
+    assert (shown.code, "a policy that cannot be set aside" in shown.err) == (2, True)
+    Path("aigc.toml").write_text("[policy]\nmax_rows = 1\nallow_override = true\n", "utf-8")
+    shown = aigc(*command)
+    assert (shown.code, "does not allow" in shown.out) == (0, False)
+    assert run_files() == []
 
 
 def test_the_policy_is_set_aside_with_a_reason_where_it_may_be(aigc: Aigc) -> None:
