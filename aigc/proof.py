@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import msgspec
+
+from aigc.disk import write_atomically
 from aigc.filters import files_digest
-from aigc.hashing import digest
+from aigc.hashing import digest, digest_file
 from aigc.job import Job
 from aigc.models import ModelRef
+from aigc.provenance import FileFacts, RunFacts, RunFile
+from aigc.provenance.environment import code_facts, environment
+from aigc.provenance.manifest import (
+    MANIFEST,
+    Level,
+    Manifest,
+    Previous,
+    Rows,
+    encode_manifest,
+    manifest_digest,
+)
 from aigc.provenance.stamps import Stamper
 from aigc.records import EngineInfo
+
+BESIDE = ("journal.jsonl", "report.md")
+"""Files of a run that its manifest tells beside the results."""
 
 
 def open_stamper(job: Job, model: ModelRef, run_id: str, engines: Mapping[str, EngineInfo]) -> Stamper:
@@ -21,6 +39,48 @@ def open_stamper(job: Job, model: ModelRef, run_id: str, engines: Mapping[str, E
         filters={name: _filters_digest(job, name) for name in job.packs},
         engines=engines,
     )
+
+
+def seal(folder: Path, run: RunFile, stamper: Stamper, others: Sequence[RunFacts]) -> RunFile:
+    """Write the manifest of a run whose results are all in place. Returns its run.json, which names the manifest.
+
+    `others` are the runs under the same output folder, newest first.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    run = msgspec.structs.replace(run, status="finished", manifest="")
+    manifest = Manifest(
+        run=run,
+        code=code_facts(),
+        environment=environment(run.versions),
+        rows=Rows(count=stamper.tree.leaves, merkle_root=stamper.tree.root.hex()),
+        reproducible=_level(run),
+        filters=dict(stamper.filters),
+        files=[_facts(folder / name) for name in BESIDE],
+        previous=_previous(folder, others),
+    )
+    data = encode_manifest(manifest)
+    write_atomically(folder / MANIFEST, lambda file: file.write(data))
+    return msgspec.structs.replace(run, manifest=manifest_digest(data))
+
+
+def _level(run: RunFile) -> Level:
+    engines = run.engines.values()
+    return "bytes" if all(engine.engine != "openai" and engine.batch_invariant for engine in engines) else "inputs"
+
+
+def _previous(folder: Path, others: Sequence[RunFacts]) -> Previous | None:
+    """The newest finished run but this one that has a manifest."""
+    for other in others:
+        path = folder.parent / other.run_id / MANIFEST
+        if other.run_id != folder.name and other.status == "finished" and path.is_file():
+            return Previous(run_id=other.run_id, manifest=digest_file(path))
+    return None
+
+
+def _facts(path: Path) -> FileFacts:
+    return FileFacts(path=path.name, digest=digest_file(path), bytes=path.stat().st_size)
 
 
 def _filters_digest(job: Job, name: str) -> str:

@@ -17,13 +17,13 @@ import msgspec
 from aigc.disk import write_atomically
 from aigc.earlier import Earlier, runs_of_sheet, unfinished
 from aigc.engine import Engine
-from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, writable
+from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, nearest, shown, writable
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline, Tally
-from aigc.proof import open_stamper
+from aigc.proof import open_stamper, seal
 from aigc.provenance import (
     RUN_FILE,
     AdapterFacts,
@@ -113,6 +113,7 @@ class Run:
         exported = export(self._panel.marked(self._pipeline.records()), self.folder, stamper.stamp, list(columns))
         self._count(exported, time.monotonic() - started)
         write_atomically(self.folder / REPORT, lambda file: file.write(report(self.file).encode()))
+        self.file = seal(self.folder, self.file, stamper, runs(Path(self._job.settings.run.out)))
         self._write("finished")
         return self.file
 
@@ -265,7 +266,8 @@ def _model_facts(model: ModelRef) -> ModelFacts:
         path = writable(added.path.resolve())
         adapter = AdapterFacts(path=path, digest=added.digest, base_digest=added.base_digest)
     return ModelFacts(
-        ref=model.ref, digest=model.digest, licence=model.licence, languages=model.languages, adapter=adapter
+        ref=model.ref, digest=model.digest, licence=model.licence, languages=model.languages, adapter=adapter,
+        files=model.files,
     )
 
 
@@ -274,11 +276,21 @@ def _facts(path: Path, found: str) -> FileFacts:
 
 
 def find_run(out: Path, name: str | None, say: Callable[[str], None] = lambda _: None) -> tuple[Path, RunFile]:
-    """The folder and run.json of `name` (a run id or a folder), or of the newest run under `out`."""
+    """The folder and run.json of `name` (a run id or a folder), or of the newest run under `out`.
+
+    Raises:
+        UsageError: there is none.
+        StoreError: its run.json is damaged, or of another version.
+    """
     if name is not None:
         folder = Path(name) if Path(name).is_dir() else out / name
+        if not (folder / RUN_FILE).exists():
+            known = sorted((path.parent.name for path in out.glob(f"*/{RUN_FILE}")), reverse=True)
+            remedy = f"Correct it, or name the folder of its runs with --out.{nearest(name, known)}"
+            raise UsageError("RUN", f"{shown(name)}, which is no run", f"a run under {out}, or a run's folder", remedy)
         return folder, read_run(folder)
     newest = next(iter(runs(out, say)), None)
     if newest is None:
-        raise UsageError(str(out), "no run", "a run's folder", "Start one with `aigc run`.")
+        raise UsageError(str(out), "no run", "a run's folder",
+                         "Start one with `aigc run`, or name the folder of your runs with --out.")
     return out / newest.run_id, read_run(out / newest.run_id)

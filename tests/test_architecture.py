@@ -32,7 +32,7 @@ EXCEPTIONS = {
 ASSEMBLY = {
     "corpus": {"duplicates", "export", "provenance", "sheets"},
     "forbidden": {"filters"},
-    "job": {"briefs", "filters", "forbidden", "models", "prompts"},
+    "job": {"briefs", "duplicates", "filters", "forbidden", "models", "prompts", "safety"},
     "earlier": {"job", "models", "provenance", "store"},
     "rows": {"filters"},
     "batch_filters": {"engine", "filters", "models", "rubric", "safety"},
@@ -70,7 +70,7 @@ ROOMS = {
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export", "parquet_rows"}, "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
-    "ftfy": {"characters"}, "markdown_it": {"filters"},
+    "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""

@@ -55,6 +55,8 @@ class ModelRef(Value, frozen=True):
     digest: str = ""
     chat_template: bool = False
     adapter: AdapterRef | None = None
+    files: dict[str, str] = {}
+    """Digest of each file that decides a text, by its name."""
 
     def folder(self) -> Path:
         """The folder with the files.
@@ -105,6 +107,7 @@ def resolve(
         ref=model, path=folder.path, digest=digest([base, added.digest]) if added else base, adapter=added,
         chat_template=has_chat_template(folder) or bool(added and added.chat_template),
         languages=known.languages if known else None, licence=known.licence if known else "",
+        files={path.relative_to(folder.path).as_posix(): found for path, found in digests.items()},
     )
 
 

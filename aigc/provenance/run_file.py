@@ -48,6 +48,8 @@ class ModelFacts(Value, frozen=True):
     licence: str = ""
     languages: list[str] | None = None
     adapter: AdapterFacts | None = None
+    files: dict[str, str] = {}
+    """Digest of each of the model's own files that decides a text."""
 
 
 class Timings(Value, frozen=True):
@@ -102,6 +104,8 @@ class RunFile(Value, frozen=True):
     earlier: dict[str, int] = {}
     """Rows taken over unchanged, by the run that made them."""
     versions: dict[str, str] = {}
+    manifest: str = ""
+    """Digest of manifest.json, written just before run.json says `finished`."""
 
 
 class _RunPart(Value, frozen=True):

@@ -32,7 +32,7 @@ class Stamper:
     tree: Tree = field(default_factory=Tree)
 
     def stamp(self, record: Record) -> Stamped:
-        """The record with its provenance."""
+        """The record with its provenance; its leaf is the tree's next."""
         record = _as_stored(record)
         shown = record.attempt or (record.attempts[-1] if record.attempts else None)
         provenance = Provenance(
@@ -50,7 +50,9 @@ class Stamper:
         )
         if shown:
             provenance = msgspec.structs.replace(provenance, **self._of_attempt(shown))
-        return Stamped(record=record, provenance=provenance, leaf=leaf_of(record, provenance))
+        leaf = leaf_of(record, provenance)
+        self.tree.add(leaf_bytes(leaf))
+        return Stamped(record=record, provenance=provenance, leaf=leaf)
 
     def _of_attempt(self, attempt: Attempt) -> dict[str, object]:
         completion, engine = attempt.completion, self.engines.get(attempt.engine)
