@@ -18,7 +18,7 @@ from aigc.filters import BatchFilter
 from aigc.models import ModelRef
 from aigc.rubric import Rubric
 from aigc.safety import Safety, Unchecked
-from aigc.safety.kinds import HEAD, check_settings, format_of, kind_of, labels_of
+from aigc.safety.kinds import HEAD, format_of, kind_of, labels_of
 from aigc.safety.readers import GuardReader, HeadReader, Reader, harmful_labels
 from aigc.settings import EngineSettings, JudgeSettings, SafetySettings
 
@@ -39,10 +39,8 @@ def open_batch_filters(
     what is fetched.
 
     Raises:
-        SettingsError: a kind or a category that does not exist.
         ModelError: a model that is not here, or that is no classifier.
     """
-    check_settings(safety)
     filters: list[ModelFilter] = [_safety(safety, engine, say)]
     if any(kind.judge.questions for kind in types.values()):
         filters.append(Rubric(types, _judge(judge, engine, model, say)))

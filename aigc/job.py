@@ -8,10 +8,13 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from aigc import __version__
 from aigc.briefs import BriefSheet, read_briefs
+from aigc.duplicates import Thresholds
 from aigc.errors import UsageError, nearest, shown, writable
-from aigc.filters import Filter, build_filters, files_digest
+from aigc.filters import Filter, build_filters, build_thresholds, files_digest
 from aigc.forbidden import Forbidden
 from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
 from aigc.injection import WORTH_A_LOOK, find_in, texts_of, weight
@@ -20,7 +23,8 @@ from aigc.packs import Packs, load_packs
 from aigc.policy import Mentions, Objection, Override, objections, tokens_at_most
 from aigc.prompts import render
 from aigc.records import Brief, InvalidRow, Message, RowError, Sampling, Value
-from aigc.settings import Settings, check_sampling
+from aigc.safety.kinds import check_settings
+from aigc.settings import FilterTables, Settings, check_sampling
 
 SHIPPED = Path(__file__).parent / "shipped"
 _REPOSITORY = Path(__file__).parent.parent
@@ -51,23 +55,18 @@ class Job:
     """Everything a run works with except the engine. `limit` stops after that many rows of the sheet."""
 
     def __init__(self, briefs: Path, settings: Settings, *, limit: int | None = None) -> None:
-        self.briefs, self.settings, self.limit = briefs, settings, limit
         self._templates = templates_folder(settings.run.templates)
+        self.briefs, self.settings, self.limit = briefs, _with_templates(settings, self._templates), limit
         self.packs: Packs = load_packs(self._templates)
         self.sheet: BriefSheet = read_briefs(briefs, self.packs.types, settings.input, variants=settings.run.variants)
-        named = [*((name, f"table types.{name}") for name in settings.types),
-                 *((name, f"setting policy.content_types, {shown(name)}") for name in settings.policy.content_types)]
-        for name, place in named:
-            if name not in self.packs:
-                raise UsageError(
-                    place,
-                    "no such content type",
-                    "one of " + ", ".join(self.packs),
-                    f"Correct the name in aigc.toml.{nearest(name, [*self.packs])}",
-                )
+        self._refuse_unknown_types()
+        check_settings(settings.safety)
         for pack in self.packs.values():
-            build_filters(pack.type.filters, f"{pack.folder}/template.toml", self._templates)
+            place = f"{pack.folder}/template.toml"
+            build_filters(pack.type.filters, place, self._templates)
+            _comparison(pack.type.filters, place)
         self._filters = {name: self._filters_of(name) for name in self.packs}
+        self._comparisons = {name: self._comparison_of(name) for name in self.packs}
         self._sampling = {name: settings.sampling_for(name, pack.type.sampling) for name, pack in self.packs.items()}
         for name, sampling in self._sampling.items():
             check_sampling(sampling, f"settings of content type {name}")
@@ -78,11 +77,28 @@ class Job:
         self.compared_with: dict[str, str] = {}
         """By content type, a digest of the texts that its texts are compared with, where they are."""
 
+    def _refuse_unknown_types(self) -> None:
+        settings = self.settings
+        named = [*((name, f"table types.{name}") for name in settings.types),
+                 *((name, f"setting policy.content_types, {shown(name)}") for name in settings.policy.content_types)]
+        for name, place in named:
+            if name not in self.packs:
+                raise UsageError(
+                    place,
+                    "no such content type",
+                    "one of " + ", ".join(self.packs),
+                    f"Correct the name in aigc.toml.{nearest(name, [*self.packs])}",
+                )
+
     def _filters_of(self, name: str) -> tuple[Filter, ...]:
         tables = self.settings.filters_for(name, self.packs[name].type.filters)
         filters = build_filters(tables, f"settings of content type {name}", self._templates)
         is_looked_for = self.settings.input.injection != "off"
         return tuple(item for item in filters if is_looked_for or item.name != "injection")
+
+    def _comparison_of(self, name: str) -> Thresholds:
+        tables = self.settings.filters_for(name, self.packs[name].type.filters)
+        return _comparison(tables, f"settings of content type {name}")
 
     def messages(self, brief: Brief, feedback: Sequence[str] = ()) -> list[Message]:
         """The exact messages that the model gets for `brief`, with what was wrong with its last attempt."""
@@ -145,6 +161,10 @@ class Job:
 
     def filters_of(self, content_type: str) -> tuple[Filter, ...]:
         return self._filters[content_type]
+
+    def comparison_of(self, content_type: str) -> Thresholds:
+        """From which similarity on a text of this type is too like another, and what is asked for then."""
+        return self._comparisons[content_type]
 
     def sampling(self, brief: Brief) -> Sampling:
         return self._sampling[brief.content_type]
@@ -229,6 +249,15 @@ def _describes_form(settings: Settings) -> bool:
         return settings.run.describe_form == "yes"
     known = catalogue().get(settings.run.model)
     return known is None or known.parameters >= SMALL_PARAMETERS
+
+
+def _comparison(tables: FilterTables, place: str) -> Thresholds:
+    return build_thresholds("near_duplicate", Thresholds, tables.get("near_duplicate", {}), place)
+
+
+def _with_templates(settings: Settings, folder: Path) -> Settings:
+    """`settings` with the folder that templates come from, so that run.json tells it to a later look from elsewhere."""
+    return replace(settings, run=replace(settings.run, templates=writable(folder.resolve())))
 
 
 def templates_folder(given: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aigc.batch_filters import open_batch_filters
 from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds
-from aigc.filters import broken, build_thresholds
+from aigc.filters import broken
 from aigc.job import Job
 from aigc.jury import NOBODY, Judges
 from aigc.models import ModelRef
@@ -45,7 +45,7 @@ class Published:
         self._by_type = {
             name: Duplicates(thresholds, corpus, own_runs)
             for name in job.packs
-            if (thresholds := _thresholds(job, name)) != _OFF
+            if (thresholds := job.comparison_of(name)) != _OFF
         }
 
     @property
@@ -75,7 +75,6 @@ def open_published(job: Job, own_runs: Sequence[str], folder: Path = CORPUS) -> 
     """The comparisons of a job; rows' fingerprints cover them from here on. The corpus is read as it is now.
 
     Raises:
-        SettingsError: a threshold that cannot be one.
         StoreError: the corpus cannot be read.
     """
     with ExitStack() as stack:
@@ -120,12 +119,6 @@ def _marked(found: Duplicates, record: Record, seen: Neighbours[tuple[str, int]]
         attempt = record.attempt
         broken(NEAR_DUPLICATE, exc, attempt.request_id if attempt else "")
         return record
-
-
-def _thresholds(job: Job, name: str) -> Thresholds:
-    tables = job.settings.filters_for(name, job.packs[name].type.filters)
-    place = f"settings of content type {name}"
-    return build_thresholds(NEAR_DUPLICATE, Thresholds, tables.get(NEAR_DUPLICATE, {}), place)
 
 
 _OFF = Thresholds(action="off", elsewhere="off")
