@@ -77,7 +77,7 @@ def test_no_text_of_a_brief_or_of_the_model_is_in_a_manifest(project: Project) -
 
 @pytest.mark.parametrize(("content", "found"), [
     (None, "no manifest"), (b"{", "a damaged manifest"), (b"\xff", "a damaged manifest"), (b"{}", "one of"),
-    (b'{"schema":"aigc.manifest/9"}', "one of aigc.manifest/9"),
+    (b'{"schema":"aigc.manifest/9"}', "one of 'aigc.manifest/9'"),
     (b'{"schema":"aigc.manifest/1"}', "a damaged manifest"),
 ])
 def test_what_is_no_manifest_is_told(tmp_path: Path, content: bytes | None, found: str) -> None:
@@ -88,5 +88,5 @@ def test_what_is_no_manifest_is_told(tmp_path: Path, content: bytes | None, foun
 
 
 def test_a_manifest_of_an_older_version_is_told_with_its_place() -> None:
-    with pytest.raises(StoreError, match="here: found one of old"):
+    with pytest.raises(StoreError, match="here: found one of 'old'"):
         decode_manifest(b'{"schema":"old"}', "here")
