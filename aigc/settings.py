@@ -18,9 +18,10 @@ from aigc.settings_ranges import LONGEST_STOP, MOST_STOPS, check_ranges, check_s
 from aigc.settings_reading import Table, check_table, merged, read_environment, read_toml
 
 __all__ = [
-    "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "EngineSettings", "FilterTables", "InputSettings",
-    "JudgeSettings", "PolicySettings", "RunSettings", "SafetySettings", "SamplingPatch", "Settings", "SkipRule",
-    "Table", "TypePolicy", "TypeSettings", "check_sampling", "check_table", "load_settings",
+    "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "DatasetSettings", "EngineSettings", "FilterTables",
+    "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "PolicySettings", "RunSettings",
+    "SafetySettings", "SamplingPatch", "Settings", "SkipRule", "Table", "TypePolicy", "TypeSettings", "check_sampling",
+    "check_table", "load_settings",
 ]
 
 FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
@@ -124,6 +125,20 @@ class JudgeSettings(Value, frozen=True, forbid_unknown_fields=True):
     model: str = ""
 
 
+class LabelSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """Labels that say that texts are made by AI: docs/labels.md.
+
+    `visible` sets aside what content types say of their label. `provider_code` is a provider's code of 27 characters,
+    `producer` its name where it has none; `propagator` is either, of who passes the texts on, where that is another.
+    """
+
+    visible: Literal["by_type", "on", "off"] = "by_type"
+    hidden: bool = True
+    provider_code: str = ""
+    producer: str = ""
+    propagator: str = ""
+
+
 class TypePolicy(Value, frozen=True, forbid_unknown_fields=True):
     """What a run may do with one content type, beside what it may do in all. 0 is no limit."""
 
@@ -144,6 +159,28 @@ class PolicySettings(Value, frozen=True, forbid_unknown_fields=True):
     content_types: list[str] = []
     forbidden: list[str] = []
     allow_override: bool = False
+
+
+class LineageSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """Where OpenLineage events of a run go: to a server, a file or both; nowhere without either.
+
+    `full_paths` false tells file names without their folders. The server's key is no setting: `key_variable` names
+    where it is.
+    """
+
+    url: str = ""
+    file: str = ""
+    namespace: str = "aigc"
+    timeout_s: float = 5.0
+    full_paths: bool = True
+    key_variable: str = "OPENLINEAGE_API_KEY"
+
+
+class DatasetSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """What the descriptions of a run's folder as a data set say that a run cannot know."""
+
+    licence: str = ""
+    creator: str = ""
 
 
 class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +218,9 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
     safety: SafetySettings = SafetySettings()
     judge: JudgeSettings = JudgeSettings()
     policy: PolicySettings = PolicySettings()
+    lineage: LineageSettings = LineageSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    labels: LabelSettings = LabelSettings()
     types: dict[str, TypeSettings] = {}
 
     def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
@@ -199,7 +239,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
-    "judge": JudgeSettings, "run": RunSettings,
+    "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 

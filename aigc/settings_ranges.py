@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from aigc.errors import SettingsError, shown
+from aigc.labels.hidden import is_allowed
+from aigc.labels.provider_code import code_problem, looks_like_a_code
 from aigc.records import Sampling
 from aigc.urls import url_problem
 
 if TYPE_CHECKING:
-    from aigc.settings import EngineSettings, Settings
+    from aigc.settings import EngineSettings, LabelSettings, LineageSettings, Settings
 
 MOST_STOPS, LONGEST_STOP = 16, 200
 MOST_BEST_OF = 64
@@ -48,6 +50,8 @@ def check_ranges(settings: Settings, place: str) -> None:
         found, key = shown(settings.safety.threshold), f"{place}, key safety.threshold"
         raise SettingsError(key, found, "a number from 0 to 1", "Correct it.")
     _check_server(settings.engine, place)
+    _check_labels(settings.labels, place)
+    _check_lineage(settings.lineage, place)
     _check_score(settings, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
     for name, part in settings.types.items():
@@ -59,9 +63,7 @@ def _check_server(engine: EngineSettings, place: str) -> None:
     if problem := url_problem(engine.url) if engine.url else "":
         expected, remedy = "http://HOST/v1 or https://HOST/v1", "A key goes into the environment."
         raise SettingsError(f"{place}, key engine.url", problem, expected, remedy)
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", engine.key_variable):
-        remedy = "Put the key into a variable, and that variable's name here."
-        raise SettingsError(f"{place}, key engine.key_variable", "no such name", "an environment variable's", remedy)
+    _check_variable(engine.key_variable, f"{place}, key engine.key_variable")
     if not 0.0 < engine.timeout_s <= 86_400.0:
         found, expected = shown(engine.timeout_s), "seconds above 0, at most a day"
         raise SettingsError(f"{place}, key engine.timeout_s", found, expected, "Correct it.")
@@ -72,6 +74,39 @@ def _check_score(settings: Settings, place: str) -> None:
     if settings.engine.name == "openai" and settings.run.best_of > 1 and settings.run.score == "logprob":
         found = "'logprob' with engine.name = \"openai\", which does not tell how likely a text was"
         raise SettingsError(f"{place}, key run.score", found, '"judge" or ""', "Correct it, or set run.best_of to 1.")
+
+
+def _check_lineage(lineage: LineageSettings, place: str) -> None:
+    if problem := url_problem(lineage.url) if lineage.url else "":
+        expected, remedy = "http://HOST or https://HOST", "A key goes into the environment."
+        raise SettingsError(f"{place}, key lineage.url", problem, expected, remedy)
+    _check_variable(lineage.key_variable, f"{place}, key lineage.key_variable")
+    if not 0.0 < lineage.timeout_s <= 60.0:
+        found, expected = shown(lineage.timeout_s), "seconds above 0, at most a minute"
+        raise SettingsError(f"{place}, key lineage.timeout_s", found, expected, "Correct it.")
+    if not lineage.namespace.strip():
+        found, expected = "an empty text", "a name that all jobs of this house share"
+        raise SettingsError(f"{place}, key lineage.namespace", found, expected, "Give one, or remove the key.")
+
+
+def _check_variable(name: str, place: str) -> None:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        remedy = "Put the key into a variable, and that variable's name here."
+        raise SettingsError(place, "no such name", "an environment variable's", remedy)
+
+
+def _check_labels(labels: LabelSettings, place: str) -> None:
+    """Refuse what a hidden label cannot hold. A code is not shown: a person's holds the number of their identity."""
+    if problem := code_problem(labels.provider_code) if labels.provider_code else "":
+        expected, remedy = "a provider's code of 27 characters", "Correct it: docs/labels.md tells how one is made up."
+        raise SettingsError(f"{place}, key labels.provider_code", problem, expected, remedy)
+    for key, name in (("producer", labels.producer), ("propagator", labels.propagator)):
+        if not is_allowed(name):
+            expected, remedy = "a name in visible ASCII, without spaces, quotes and backslash", "Write it another way."
+            raise SettingsError(f"{place}, key labels.{key}", shown(name), expected, remedy)
+    if problem := code_problem(labels.propagator) if looks_like_a_code(labels.propagator) else "":
+        expected, remedy = "a provider's code of 27 characters, or a name", "Correct it."
+        raise SettingsError(f"{place}, key labels.propagator", problem, expected, remedy)
 
 
 def check_sampling(sampling: Sampling, place: str) -> None:
