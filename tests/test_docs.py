@@ -20,9 +20,11 @@ from aigc.filters import FILTERS
 from aigc.packs import PackFile
 from aigc.provenance import RunFile
 from aigc.settings import (
+    DatasetSettings,
     EngineSettings,
     InputSettings,
     JudgeSettings,
+    LineageSettings,
     PolicySettings,
     RunSettings,
     SafetySettings,
@@ -58,7 +60,7 @@ def keys(shape: type[msgspec.Struct]) -> list[str]:
 
 @pytest.mark.parametrize(("name", "shapes"), [
     ("settings.md", [RunSettings, InputSettings, SkipRule, EngineSettings, SamplingPatch, SafetySettings, JudgeSettings,
-                     PolicySettings, TypePolicy]),
+                     PolicySettings, TypePolicy, LineageSettings, DatasetSettings]),
     ("templates.md", [FieldSpec, Output, OutputField, OutputPart, Length]),
     ("results.md", [RunFile]),
 ])
@@ -75,7 +77,7 @@ def test_every_table_is_told(name: str, shape: type[msgspec.Struct]) -> None:
 
 @pytest.mark.parametrize(("table", "shape"), [
     ("run", RunSettings), ("input", InputSettings), ("engine", EngineSettings), ("safety", SafetySettings),
-    ("judge", JudgeSettings), ("policy", PolicySettings),
+    ("judge", JudgeSettings), ("policy", PolicySettings), ("lineage", LineageSettings), ("dataset", DatasetSettings),
 ])
 def test_the_defaults_told_are_those_of_the_program(table: str, shape: type[msgspec.Struct]) -> None:
     section = page("settings.md").partition(f"\n## `[{table}]`\n")[2].partition("\n## ")[0]
