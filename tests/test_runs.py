@@ -10,7 +10,7 @@ import pytest
 from small_project import GOOD, SHORT, Power, Project, interrupted, small_project, stopping_after
 
 from aigc.engine.scripted import fault
-from aigc.errors import RunLocked, StoreError, UsageError
+from aigc.errors import RunLocked, StoreError, UsageError, shown
 from aigc.hashing import digest, digest_file
 from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Prompt
@@ -281,23 +281,33 @@ def test_run_json_holds_all_that_decided_the_results(project: Project) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "run.json: found no run there; expected the folder of a run. Name a folder under outputs/."),
         ("{", "expected version 1. Restore it from a copy, or move its folder away."),
         ('{"run_id": 3}', "expected version 1. Restore it from a copy, or move its folder away."),
     ],
 )
-def test_a_folder_that_is_no_run_is_named(tmp_path: Path, content: str | None, message: str) -> None:
-    if content is not None:
-        (tmp_path / "run.json").write_text(content)
+def test_a_run_whose_run_json_cannot_be_read_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "run.json").write_text(content)
     with pytest.raises(StoreError) as error:
         find_run(tmp_path, str(tmp_path))
     assert str(error.value).startswith(str(tmp_path / "run.json"))
     assert str(error.value).endswith(message)
 
 
-def test_no_run_at_all_says_how_to_start_one(tmp_path: Path) -> None:
+def test_a_name_that_is_no_runs_is_told_with_the_nearest_run(project: Project) -> None:
+    run_id = project.run().run_id
+    for name, hint in ((run_id[:-2], f" Did you mean '{run_id}'?"), (str(project.folder), "")):
+        with pytest.raises(UsageError) as error:
+            find_run(project.out, name)
+        assert str(error.value) == (
+            f"RUN: found {shown(name)}, which is no run; expected a run under {project.out}, or a run's folder. "
+            f"Correct it, or name the folder of its runs with --out.{hint}"
+        )
+
+
+def test_no_run_at_all_says_how_to_start_or_find_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         find_run(tmp_path / "outputs", None)
     assert str(error.value) == (
-        f"{tmp_path}/outputs: found no run; expected a run's folder. Start one with `aigc run`."
+        f"{tmp_path}/outputs: found no run; expected a run's folder. "
+        "Start one with `aigc run`, or name the folder of your runs with --out."
     )

@@ -205,6 +205,17 @@ def test_show_summarises_the_newest_run_or_the_one_named(aigc: Aigc) -> None:
     assert json.loads(aigc("show", f"outputs/{first['run_id']}", "--json").out) == first
 
 
+def test_runs_in_another_folder_are_found_by_it_and_its_option_is_told_where_none_is(aigc: Aigc) -> None:
+    made = run_json(aigc, "--out", "trial")
+    for command in ("show", "judge"):
+        shown = aigc(command)
+        assert (shown.code, shown.err) == (2, (
+            "aigc: outputs: found no run; expected a run's folder. "
+            "Start one with `aigc run`, or name the folder of your runs with --out.\n"
+        ))
+    assert json.loads(aigc("show", "--out", "trial", "--json").out) == made
+
+
 def test_show_and_types_take_their_folders_from_the_settings(aigc: Aigc) -> None:
     Path("templates").rename("packs")
     Path("aigc.toml").write_text('[run]\nout = "made"\ntemplates = "packs"\n')
