@@ -9,6 +9,7 @@ import typer
 from aigc.console import overrides, say, show_result
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
+from aigc.records import NOT_MADE
 from aigc.rejudge import changes, rejudge
 from aigc.settings import load_settings
 from aigc.start import default_config
@@ -25,6 +26,6 @@ def judge(
     if not as_json:
         found = changes(before, file)
         typer.echo(f"Compared with {before.run_id}: " + (", ".join(found) if found else "the same outcomes") + ".")
-        if short := file.outcomes.get("short"):
-            typer.echo(f"{short:,} fall short of what is asked now: `aigc run` with the same settings makes them.")
+        if short := sum(file.reasons.get(NOT_MADE, {}).values()):
+            typer.echo(f"{short:,} fall short of what is asked now: `aigc run` with the same settings makes the rest.")
     return file

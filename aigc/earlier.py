@@ -12,7 +12,7 @@ from aigc.errors import StoreError, writable
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.provenance import RunFacts, RunFile, read_run, runs
-from aigc.records import FILTER_FAILURES, UNFINISHED, Attempt, Record
+from aigc.records import UNFINISHED, UNFINISHED_REASONS, Attempt, Record
 from aigc.store import Store
 
 MOST_RUNS = 200
@@ -41,8 +41,8 @@ def same_results(job: Job, model: ModelRef, earlier: list[RunFacts]) -> tuple[Pa
 
 
 def _is_unfinished(run: RunFacts) -> bool:
-    """Whether a finished run has rows that the next one makes, or judges again."""
-    return any(map(run.outcomes.get, UNFINISHED)) or any(map(run.reasons.get, FILTER_FAILURES))
+    """Whether a finished run has rows that the next one makes, makes more for, or judges again."""
+    return any(map(run.outcomes.get, UNFINISHED)) or any(map(run.reasons.get, UNFINISHED_REASONS))
 
 
 def unfinished(job: Job, model: ModelRef, earlier: list[RunFacts]) -> RunFacts | None:
@@ -66,14 +66,14 @@ class Earlier:
         self._opened = self._lines = 0
 
     def find(self, brief_id: str, variant: int, fingerprint: str) -> Record | None:
-        """The newest record with this fingerprint that has not failed; `taken_from` names the run that made it."""
+        """The newest record with this fingerprint that is not unfinished; `taken_from` names the run that made it."""
         for store in self._each():
             try:
                 record = store.find(brief_id, variant, fingerprint)
             except StoreError as exc:
                 self._leave(store, exc)
                 continue
-            if record and record.outcome not in UNFINISHED and not record.is_unheard:
+            if record and not record.is_unfinished:
                 return msgspec.structs.replace(record, taken_from=record.taken_from or store.run_id)
         return None
 

@@ -35,6 +35,7 @@ class Judges:
 
 NOBODY = Judges()
 
+
 class Jury:
     """`on_wait` is told before a row waits, `on_verdict` when all have been heard or one that decides has."""
 
@@ -119,6 +120,7 @@ class Jury:
         attempt = row.attempts[-1]
         verdicts = scored(attempt.verdicts, attempt, self._job.settings.run)
         row.attempts[-1] = msgspec.structs.replace(attempt, verdicts=verdicts)
+        row.heard = len(row.attempts)
         self._on_verdict(row)
 
 

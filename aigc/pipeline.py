@@ -26,7 +26,6 @@ from aigc.outputs import read_output
 from aigc.prompts import make_prompt
 from aigc.provenance import now
 from aigc.records import (
-    UNFINISHED,
     Attempt,
     Brief,
     Completion,
@@ -35,9 +34,8 @@ from aigc.records import (
     Outcome,
     Prompt,
     Record,
-    RowError,
 )
-from aigc.rows import Family, Row, invalid_record, is_spent, settled
+from aigc.rows import Ending, Family, Row, broken_off, ended, failed, invalid_record
 from aigc.store import Store
 
 
@@ -176,7 +174,7 @@ class Pipeline:
         wanted = row.brief.id, row.variant, row.fingerprint
         place = self._store.place_of(*wanted)
         record = self._store.record_at(place) if place is not None else None
-        if record is None or record.outcome in UNFINISHED or record.is_unheard:
+        if record is None or record.is_unfinished:
             place, record = None, self._earlier.find(*wanted)
         if record is None:
             return False
@@ -207,7 +205,7 @@ class Pipeline:
             if known:
                 self._add_attempt(row, prompt, known.completion, known)
             elif why_not:
-                self._settle_short(row, why_not)
+                self._settle(row, broken_off(row, "short", row.not_made(why_not, self._job.settings.run)))
             else:
                 row.prompt = prompt
                 self._ready.append(row)
@@ -281,7 +279,7 @@ class Pipeline:
         if problem:
             self._settle_broken(row, "failed", "layout_failed", problem)
         elif completion.fault:
-            self._settle(row, "failed")
+            self._settle(row, failed(row, completion.fault, self._job.settings.run))
         else:
             self._jury.hear(row)
 
@@ -293,32 +291,22 @@ class Pipeline:
 
     def _conclude(self, row: Row) -> None:
         """The newest attempt has its verdicts: the row is settled by them, or goes round again."""
-        run = self._job.settings.run
-        if ended := settled(row.attempts, run):
-            outcome, chosen = ended
-            errors = [row.spent(run)] if outcome == "exhausted" and is_spent(row.attempts, run) else []
-            self._settle(row, outcome, errors, chosen)
+        if ending := ended(row, self._job.settings.run):
+            self._settle(row, ending)
             return
         self._keep(row)
         self.tally.retries += 1
         self._unfinished.append(row)
 
-    def _settle(
-        self, row: Row, outcome: Outcome, errors: list[RowError] | None = None, chosen: int | None = None
-    ) -> None:
-        template = self._job.packs[row.brief.content_type].type.digest
-        record = row.record(outcome, chosen, errors or [], template)
+    def _settle(self, row: Row, ending: Ending) -> None:
+        record = row.record(ending, self._job.packs[row.brief.content_type].type.digest)
         self._places[row.order] = self._store.append(record)
-        self._count(outcome)
+        self._count(record.outcome)
         self._jury.settled(row, record.content.text if record.content else None)
-
-    def _settle_short(self, row: Row, why: str) -> None:
-        """No more texts may be made in this run: the row waits for the next, with all that was made for it."""
-        self._settle(row, "short", [row.error("not_made", why, "leave to make another text", "Run again.")])
 
     def _settle_broken(self, row: Row, outcome: Outcome, code: str, exc: TemplateError) -> None:
         """Settle a row on which a template fails: one row's trouble, not the run's."""
-        self._settle(row, outcome, [row.error(code, exc.found, exc.expected, exc.remedy)])
+        self._settle(row, broken_off(row, outcome, row.error(code, exc.found, exc.expected, exc.remedy)))
 
     def _settle_invalid(self, row: InvalidRow) -> None:
         fingerprint = self._fingerprints.of_invalid(row)

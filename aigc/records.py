@@ -25,6 +25,10 @@ UNFINISHED: tuple[Outcome, ...] = ("failed", "short")
 """Outcomes of rows that the next run makes."""
 FILTER_FAILURES = ("filter_error", "safety_error", "judge_error")
 """Reasons of verdicts that tell of a filter which failed, not of the text."""
+NOT_MADE = "not_made"
+"""Reason of rows for which another text was wanted, and this run did not make it."""
+UNFINISHED_REASONS = (*FILTER_FAILURES, NOT_MADE)
+"""Reasons of rows that the next run goes on with, whatever their outcome."""
 FinishReason: TypeAlias = Literal["stop", "length", "error"]
 """Why a text ended: by itself (end token, stop string, complete grammar), at its token limit, or not at all."""
 
@@ -255,9 +259,9 @@ class Record(Value, frozen=True):
     """A UUID of version 7 (RFC 9562), given when the row is settled and kept when the record is taken over."""
 
     @property
-    def is_unheard(self) -> bool:
-        """Whether a filter failed on its text, so that the next run asks it again."""
-        return any(verdict.reason in FILTER_FAILURES for verdict in self.verdicts)
+    def is_unfinished(self) -> bool:
+        """Whether the next run goes on with it: to make its text, or further ones, or to ask a filter that failed."""
+        return self.outcome in UNFINISHED or not set(UNFINISHED_REASONS).isdisjoint(self.reasons)
 
     @property
     def attempt(self) -> Attempt | None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aigc.filters import settle
-from aigc.records import Attempt, Brief, InvalidRow, Message, Outcome, Prompt, Record, RowError, Verdict
+from aigc.records import (
+    FILTER_FAILURES,
+    NOT_MADE,
+    Attempt,
+    Brief,
+    Fault,
+    InvalidRow,
+    Message,
+    Outcome,
+    Prompt,
+    Record,
+    RowError,
+    Verdict,
+)
 from aigc.settings import RunSettings
 
 SCORE = "score"
 """Name of the verdict that holds what a text was chosen by, where a row makes several to choose from."""
+PASSED: tuple[Outcome, ...] = ("accepted", "held")
+"""What becomes of a text that passed, the better first."""
 _LENGTH_POWER = 0.6
 """Length correction of Wu et al. 2016 (GNMT, equation 14): between a sum, which favours short texts, and a mean."""
 
@@ -32,10 +46,22 @@ class Row:
     attempts: list[Attempt] = field(default_factory=list)
     made: dict[str, Attempt] = field(default_factory=dict)
     """Texts that were made for it before, by request."""
+    heard: int = 0
+    """Attempts that have all their verdicts."""
     kept: int = 0
     """Attempts that are in the journal."""
 
-    def record(self, outcome: Outcome, chosen: int | None, errors: list[RowError], template_digest: str) -> Record:
+    @property
+    def stands(self) -> list[Outcome | None]:
+        """What its verdicts make of each text that was heard; `exhausted` where they ask for another."""
+        return [settle(attempt.verdicts, 0, 1) for attempt in self.attempts[: self.heard]]
+
+    @property
+    def passed(self) -> int:
+        """How many of its texts passed."""
+        return sum(stand in PASSED for stand in self.stands)
+
+    def record(self, ending: Ending, template_digest: str) -> Record:
         """What the row ends as."""
         brief = self.brief
         return Record(
@@ -44,15 +70,15 @@ class Row:
             variant=self.variant,
             content_type=brief.content_type,
             language=brief.language,
-            outcome=outcome,
+            outcome=ending.outcome,
             source=brief.source,
             fingerprint=self.fingerprint,
             brief=brief.fields,
             limits=brief.limits,
             template_digest=template_digest,
             attempts=self.attempts,
-            chosen=chosen,
-            errors=errors,
+            chosen=ending.chosen,
+            errors=ending.errors,
         )
 
     def error(self, code: str, found: str, expected: str, remedy: str) -> RowError:
@@ -64,11 +90,30 @@ class Row:
         )
 
     def spent(self, run: RunSettings) -> RowError:
-        """That its texts have used up its tokens."""
-        tokens, texts = sum(attempt.completion.tokens_out for attempt in self.attempts), len(self.attempts)
-        found = f"{tokens:,} tokens in {texts} text{'' if texts == 1 else 's'} that did not pass"
-        remedy = "Raise run.max_tokens_per_text, or change what the brief asks for."
-        return self.error("token_budget", found, f"a good text within {run.max_tokens_per_text:,} tokens", remedy)
+        """That it may make no more, and has not as many good texts as are wanted."""
+        texts, passed = len(self.attempts), self.passed
+        made = f"{texts} text{'' if texts == 1 else 's'}"
+        made += f", of which {passed} passed" if passed else " that did not pass"
+        wanted = _good_texts(run.best_of)
+        if not _is_out_of_tokens(self, run):
+            remedy = "Raise run.max_attempts, or lower run.best_of."
+            return self.error("few_texts", made, f"{wanted} in {_most_attempts(run)} attempts", remedy)
+        found, remedy = f"{_tokens(self):,} tokens in {made}", "Raise run.max_tokens_per_text, or change the brief."
+        return self.error("token_budget", found, f"{wanted} within {run.max_tokens_per_text:,} tokens", remedy)
+
+    def not_made(self, why: str, run: RunSettings) -> RowError:
+        """That another text was wanted, and why this run did not make it."""
+        among = f"{self.passed} of {run.best_of} texts to choose from: " if self.passed else ""
+        return self.error(NOT_MADE, f"{among}{why}", "leave to make another text", "Run again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a row ends: with the text at index `chosen`, where one stands, and with what there is to say."""
+
+    outcome: Outcome
+    chosen: int | None = None
+    errors: list[RowError] = field(default_factory=list)
 
 
 class Family:
@@ -112,50 +157,94 @@ def invalid_record(row: InvalidRow, fingerprint: str) -> Record:
     )
 
 
-def settled(attempts: Sequence[Attempt], run: RunSettings) -> tuple[Outcome, int | None] | None:
-    """How a row ends, and the index of the text that stands for it; None where another text is to be made.
+def ended(row: Row, run: RunSettings) -> Ending | None:
+    """How a row ends by the verdicts on its texts; None where another text is to be made.
 
     A row makes texts until `best_of` of them pass, and takes the best; a text that is rejected ends a row that wants
     only one. It may make `max_attempts`, and one more for each further text that it has to choose from.
     """
-    stands = [settle(attempt.verdicts, 0, 1) for attempt in attempts]
-    passed = [at for at, stand in enumerate(stands) if stand in ("accepted", "held")]
-    spent = len(attempts) >= run.max_attempts + run.best_of - 1 or is_spent(attempts, run)
-    if len(passed) < run.best_of and not spent and not (stands[-1] == "rejected" and run.best_of == 1):
-        return None
-    if not passed:
-        return ("rejected" if stands[-1] == "rejected" else "exhausted"), None
-    # Accepted before held, then by score, then with the fewest flags, then the first.
-    best = max(passed, key=lambda at: (stands[at] == "accepted", score_of(attempts[at]), -_flags(attempts[at]), -at))
-    return ("accepted" if stands[best] == "accepted" else "held"), best
+    best, is_rejected = _best(row), row.stands[-1] == "rejected"
+    if best and row.passed >= run.best_of:
+        return best
+    if len(row.attempts) < _most_attempts(run) and not _is_out_of_tokens(row, run):
+        return Ending("rejected") if is_rejected and run.best_of == 1 else None
+    if best:
+        return replace(best, errors=[row.spent(run)])
+    if is_rejected:
+        return Ending("rejected")
+    return Ending("exhausted", errors=[row.spent(run)] if _is_out_of_tokens(row, run) else [])
 
 
-def is_spent(attempts: Sequence[Attempt], run: RunSettings) -> bool:
-    """Whether a row's texts have used up its tokens."""
-    limit = run.max_tokens_per_text
-    return bool(limit) and sum(attempt.completion.tokens_out for attempt in attempts) >= limit
+def broken_off(row: Row, outcome: Outcome, error: RowError) -> Ending:
+    """How a row ends for which no other text can be made: with the best of those that passed, else as `outcome`."""
+    return replace(_best(row) or Ending(outcome), errors=[error])
+
+
+def failed(row: Row, fault: Fault, run: RunSettings) -> Ending:
+    """How a row ends whose newest text could not be made: that of a row with no other says why by itself."""
+    best = _best(row)
+    if best is None:
+        return Ending("failed")
+    found = f"{row.passed} of {run.best_of} texts to choose from, then {fault.code}: {fault.found}"
+    return replace(best, errors=[row.error(NOT_MADE, found, _good_texts(run.best_of), fault.remedy)])
+
+
+def _best(row: Row) -> Ending | None:
+    """The best of the texts that passed: accepted before held, then by score, then with the fewest flags, or the first.
+
+    Scores count where all have one. A text made before any was asked for has none, and is not the worse for it.
+    """
+    stands = row.stands
+    for outcome in PASSED:
+        among = [at for at, stand in enumerate(stands) if stand == outcome]
+        scores = {at: score for at in among if (score := score_of(row.attempts[at])) is not None}
+        known = scores if len(scores) == len(among) else {}
+        if among:
+            best = max(among, key=lambda at: (known.get(at, 0.0), -_flags(row.attempts[at]), -at))
+            return Ending(outcome, best)
+    return None
+
+
+def _most_attempts(run: RunSettings) -> int:
+    return run.max_attempts + run.best_of - 1
+
+
+def _good_texts(number: int) -> str:
+    return "a good text" if number == 1 else f"{number} good texts"
+
+
+def _tokens(row: Row) -> int:
+    return sum(attempt.completion.tokens_out for attempt in row.attempts)
+
+
+def _is_out_of_tokens(row: Row, run: RunSettings) -> bool:
+    return 0 < run.max_tokens_per_text <= _tokens(row)
 
 
 def scored(verdicts: list[Verdict], attempt: Attempt, run: RunSettings) -> list[Verdict]:
-    """`verdicts` with the score of the attempt they are of, where texts are chosen by one."""
-    score = _score(verdicts, attempt, run)
-    if score is None:
+    """`verdicts` with the score of the attempt they are of, where texts are chosen by one; or that it has none."""
+    if run.best_of == 1 or not run.score:
         return verdicts
-    message = f"Score by {run.score}: {score:.4f}."
-    return [*verdicts, Verdict(filter=SCORE, action="pass", measured=round(score, 6), message=message)]
+    score = _score(verdicts, attempt, run)
+    if score is not None:
+        message = f"Score by {run.score}: {score:.4f}."
+        return [*verdicts, Verdict(filter=SCORE, action="pass", measured=round(score, 6), message=message)]
+    if settle(verdicts, 0, 1) not in PASSED:  # nobody asks for the score of a text that is no candidate
+        return verdicts
+    message = f"No score by {run.score}. Where this text is one of those to choose from, scores do not decide."
+    return [*verdicts, Verdict(filter=SCORE, action="not_run", message=message)]
 
 
-def score_of(attempt: Attempt) -> float:
-    """What `scored` wrote; the lowest where it wrote nothing."""
+def score_of(attempt: Attempt) -> float | None:
+    """What `scored` wrote; None where the text has no score."""
     found = next((verdict.measured for verdict in attempt.verdicts if verdict.filter == SCORE), None)
-    return float(found) if isinstance(found, int | float) else float("-inf")
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _score(verdicts: list[Verdict], attempt: Attempt, run: RunSettings) -> float | None:
-    if run.best_of == 1 or not run.score:
-        return None
     if run.score == "judge":
-        found = next((verdict.measured for verdict in verdicts if verdict.filter == "judge"), None)
+        whole = (one for one in verdicts if one.filter == "judge" and one.reason not in FILTER_FAILURES)
+        found = next((verdict.measured for verdict in whole), None)
         return float(found) if isinstance(found, int | float) else None
     logprob, tokens = attempt.completion.logprob, attempt.completion.tokens_out
     return None if logprob is None else logprob / ((5 + tokens) / 6) ** _LENGTH_POWER

@@ -1,62 +1,28 @@
-"""Exactly as many good texts as asked for, or why not: siblings, model-based filters, the best of several, budgets."""
+"""What a text meets in the loop: its siblings first, then filters that run a model, each in its turn."""
 
 from __future__ import annotations
 
-import math
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from small_project import GOOD, SHORT, Power, Project, small_project
+from judges import OTHER, THIRD, Broken, Guard, judged_by, outcomes
+from small_project import GOOD, NOTE, SHORT, Power, Project, small_project
 
+from aigc.engine import Engine
 from aigc.engine.scripted import ScriptedEngine, fault
+from aigc.errors import EngineError
 from aigc.filters import BatchFilter, Case
 from aigc.jury import BATCH, Judges
 from aigc.panel import Panel
-from aigc.records import Brief, Completion, Prompt, Record, Verdict
-from aigc.rows import SCORE
-from aigc.store import Store
-
-OTHER = "It keeps the water hot for hours, and its handle stays cool enough for a child to hold it."
-THIRD = "Nobody who has poured from this spout wants another one, for it never drips on a clean table."
+from aigc.records import Brief, Completion, Prompt, Verdict
+from aigc.rubric import Rubric
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return small_project(tmp_path)
-
-
-def alike(_: Brief, completion: Completion, siblings: Sequence[str]) -> Verdict:
-    """Compares a text with its siblings, word for word."""
-    text = completion.content.text if completion.content else ""
-    if text in siblings:
-        return Verdict(filter="near_duplicate", action="retry", reason="near_duplicate", advice="Write another.")
-    return Verdict(filter="near_duplicate", action="pass", measured=len(siblings))
-
-
-class Guard:
-    """A filter that runs a model: it objects to texts with a word in them. `batches` are the sizes it was asked."""
-
-    name = "guard"
-
-    def __init__(self, word: str = "forbidden", action: str = "reject") -> None:
-        self.word, self.action, self.batches = word, action, list[int]()
-
-    def check(self, cases: list[Case]) -> list[Verdict]:
-        self.batches.append(len(cases))
-        return [self._verdict(case) for case in cases]
-
-    def _verdict(self, case: Case) -> Verdict:
-        bad = self.word in case.completion.text
-        return Verdict(filter="guard", action=self.action if bad else "pass", reason="unsafe" if bad else "")  # type: ignore[arg-type]
-
-
-def judged_by(project: Project, *, compare: bool = False, batch: Sequence[BatchFilter] = ()) -> None:
-    project.panel = Panel(Judges(alike if compare else None, batch))
-
-
-def outcomes(records: Sequence[Record]) -> list[str]:
-    return [record.outcome for record in records]
 
 
 # Siblings
@@ -191,13 +157,6 @@ def test_a_second_filter_is_not_asked_of_what_the_first_refuses(project: Project
     assert (sum(first.batches), sum(second.batches)) == (3, 2)
 
 
-class Broken:
-    name = "guard"
-
-    def check(self, cases: list[Case]) -> list[Verdict]:
-        raise LookupError(cases[0].completion.text)
-
-
 class Forgetful:
     name = "guard"
 
@@ -222,6 +181,34 @@ def test_texts_on_which_a_filter_failed_are_judged_again_and_not_made_again(proj
     judged_by(project, batch=[Guard()])
     assert project.run().outcomes == {"accepted": 3}
     assert project.prompts == []
+
+
+def asking(project: Project, open_engine: Callable[[], Engine], action: str) -> None:
+    """Have notes judged by a question of their own."""
+    questions = '[{ id = "facts", text = "Does it keep to the facts?" }]'
+    judge = f'[judge]\naction = "{action}"\nquestions = {questions}\n'
+    project.pack("note", toml=textwrap.dedent(NOTE["template.toml"]) + judge)
+    types = {name: pack.type for name, pack in project.packs().items()}
+    judged_by(project, batch=[Rubric(types, open_engine)])
+
+
+def dead() -> Engine:
+    raise EngineError("engine", "no answer", "one", "Run again.")
+
+
+@pytest.mark.parametrize("action", ["flag", "hold", "retry"])
+@pytest.mark.parametrize(
+    "open_engine", [dead, lambda: ScriptedEngine(lambda _: "Yes, I think so.")], ids=["dead", "unreadable"]
+)
+def test_a_judge_that_fails_passes_no_text_and_is_asked_again_by_the_next_run(
+    project: Project, open_engine: Callable[[], Engine], action: str
+) -> None:
+    asking(project, open_engine, action)
+    records = project.records(project.run())
+    assert [(record.outcome, record.reasons) for record in records] == [("held", ["judge_error"])] * 3
+    assert not project.has_nothing_to_do()
+    asking(project, lambda: ScriptedEngine(lambda _: '{"evidence": "", "answer": "yes"}'), action)
+    assert (project.run().outcomes, project.prompts) == ({"accepted": 3}, [])
 
 
 def test_a_comparison_that_breaks_holds_its_text(project: Project) -> None:
@@ -254,55 +241,6 @@ def test_a_kill_between_a_text_and_its_verdict_makes_nothing_twice(project: Proj
     assert {r.attempts[0].request_id for r in records if r.attempts[0].completion.text == GOOD} == made
 
 
-# The best of several
-
-
-def with_logprob(logprobs: Sequence[float]) -> Callable[[Prompt], Completion]:
-    def script(prompt: Prompt) -> Completion:
-        assert prompt.logprob
-        text = f"{GOOD} Text {'one two three four five'.split()[prompt.attempt]}."
-        return Completion(request_id="", text=text, finish_reason="stop", tokens_out=20,
-                          logprob=logprobs[prompt.attempt])
-
-    return script
-
-
-def test_the_best_of_several_is_the_likeliest_and_the_rest_is_kept(project: Project) -> None:
-    project.products("kettle")
-    project.set("run", best_of=3, score="logprob")
-    (record,) = project.records(project.run(with_logprob([-30.0, -12.0, -25.0])))
-    assert (record.outcome, record.chosen, len(record.attempts)) == ("accepted", 1, 3)
-    scores = [next(v.measured for v in attempt.verdicts if v.filter == SCORE) for attempt in record.attempts]
-    assert scores == pytest.approx([each / (25 / 6) ** 0.6 for each in (-30.0, -12.0, -25.0)], abs=1e-5)
-    assert all(not attempt.feedback for attempt in record.attempts), "a text that passed has nothing to put right"
-
-
-def test_texts_that_do_not_pass_are_no_candidates_and_cost_attempts(project: Project) -> None:
-    project.products("kettle")
-    project.set("run", best_of=2, max_attempts=2)
-
-    def script(prompt: Prompt) -> str:
-        return [SHORT, GOOD, SHORT + " Very."][prompt.attempt]
-
-    (record,) = project.records(project.run(script))
-    assert (record.outcome, record.chosen, len(record.attempts)) == ("accepted", 1, 3)
-
-
-def test_an_accepted_text_is_better_than_a_held_one_and_one_without_flags_than_one_with(project: Project) -> None:
-    project.products("kettle")
-    project.set("run", best_of=3)
-    project.overrides["filters"] = {"forbidden_terms": {"action": "hold"}, "length": {"action": "flag"}}
-    project.sheet([{"id": "a", "content_type": "note", "product": "kettle", "must_not_mention": "drips"}])
-    (record,) = project.records(project.run(lambda prompt: [THIRD, SHORT, GOOD][prompt.attempt]))
-    assert (record.outcome, record.chosen) == ("accepted", 2)
-
-
-def test_prompts_of_rows_that_make_one_text_do_not_ask_for_its_probability(project: Project) -> None:
-    project.set("run", score="logprob")
-    project.run()
-    assert not any(prompt.logprob for prompt in project.prompts)
-
-
 def test_without_feedback_a_retry_is_the_same_prompt_with_another_seed(project: Project) -> None:
     project.products("kettle")
     project.set("run", feedback=False)
@@ -310,78 +248,3 @@ def test_without_feedback_a_retry_is_the_same_prompt_with_another_seed(project: 
     first, second = project.prompts
     assert first.messages == second.messages
     assert first.seed != second.seed
-
-
-# Budgets
-
-
-def test_a_row_whose_texts_have_used_up_its_tokens_says_so(project: Project) -> None:
-    project.products("kettle")
-    project.set("run", max_attempts=50, max_tokens_per_text=13)
-    (record,) = project.records(project.run(lambda _: SHORT))
-    assert (record.outcome, len(record.attempts)) == ("exhausted", math.ceil(13 / (len(SHORT) // 4)))
-    assert record.errors[0].code == "token_budget"
-    assert "16 tokens in 4 texts" in record.errors[0].found
-    assert record.reasons == ["token_budget", "too_short"]
-
-
-def test_a_spent_budget_passes_no_text_of_another_brief(project: Project) -> None:
-    project.sheet([{"id": "a", "content_type": "note", "product": "kettle"}])
-    project.run()
-    project.sheet([{"id": "a", "content_type": "note", "product": "lamp"}])
-    project.panel = Panel(may_make=lambda _: "no budget")
-    (record,) = project.records(project.run())
-    assert (record.outcome, record.attempts) == ("short", [])
-
-
-def test_a_budget_that_is_spent_while_prompts_wait_begins_none_of_them(project: Project) -> None:
-    guard = Guard(action="retry")
-    project.products(*(f"kettle {number}" for number in range(20)))
-    project.panel = Panel(Judges(batch_filters=[guard]), lambda tally: "spent" if tally.attempts > 20 else "")
-    project.run(lambda _: GOOD + " And forbidden.", slots=2)
-    assert len(project.prompts) <= 22, "those in flight are finished"
-
-
-def test_rows_that_may_not_be_made_any_more_are_short_and_made_at_the_next_run(project: Project) -> None:
-    project.panel = Panel(may_make=lambda tally: "a budget of 1 text" if tally.attempts else "")
-    file = project.run(slots=1)
-    records = project.records(file)
-    assert file.outcomes == {"accepted": 1, "short": 2}
-    assert [record.reasons for record in records] == [[], ["not_made"], ["not_made"]]
-    assert not project.has_nothing_to_do()
-    project.panel = Panel()
-    assert project.run().outcomes == {"accepted": 3}
-    assert len(project.prompts) == 2, "the accepted one is taken over"
-
-
-def test_a_short_row_keeps_the_texts_that_did_not_pass_and_goes_on_after_them(project: Project) -> None:
-    project.products("kettle")
-    project.panel = Panel(may_make=lambda tally: "a budget" if tally.attempts else "")
-    (record,) = project.records(project.run(lambda _: SHORT))
-    assert (record.outcome, len(record.attempts)) == ("short", 1)
-    project.panel = Panel()
-    (record,) = project.records(project.run(lambda _: GOOD))
-    assert (record.outcome, [prompt.attempt for prompt in project.prompts]) == ("accepted", [1])
-
-
-def test_every_text_of_an_unfinished_run_is_in_its_journal(project: Project) -> None:
-    project.set("run", variants=2)
-    judged_by(project, compare=True, batch=[Guard()])
-    texts = list[str]()
-
-    def script(prompt: Prompt) -> str:
-        if len(texts) == 5:
-            raise Power
-        texts.append(f"{GOOD} Number {len(texts)}.")
-        return texts[-1]
-
-    with pytest.raises(Power):
-        project.run(script, slots=2)
-    with Store.read(project.out / project.newest().run_id) as store:
-        found = [
-            attempt.completion.text
-            for name in ("kettle", "lamp", "stool")
-            for variant in range(2)
-            for attempt in store.attempts(name, variant).values()
-        ]
-    assert sorted(found) == sorted(texts)
