@@ -9,6 +9,7 @@ import pytest
 
 from aigc import policy
 from aigc.errors import AigcError, SettingsError, UsageError
+from aigc.filters import matching
 from aigc.job import Job
 from aigc.policy import Budget, Override, budget, settled, tokens_at_most
 from aigc.provenance import read_run
@@ -105,6 +106,14 @@ def test_of_many_forbidden_terms_the_first_three_are_shown_and_all_are_counted(s
     rows = "".join(f"{n},ad_copy,Lamp,For a casino,,\n" for n in range(12))
     sheet.write_text(SHEET.splitlines()[0] + "\n" + rows, "utf-8")
     assert "line 4, facts; and 9 more; expected" in refused({"forbidden": ["casino"]})
+
+
+def test_a_long_list_is_looked_for_in_one_go_and_in_its_order(sheet: Path) -> None:
+    sheet.write_text(SHEET.splitlines()[0] + "\n" + "a,ad_copy,Lamp,For a casino with brass bars,,\n", "utf-8")
+    tried = matching._pattern.cache_info().misses
+    found = refused({"forbidden": ["brass", *(f"rival-{n}" for n in range(2000)), "bar", "casinos", "casino"]})
+    assert "found 'brass' in briefs.csv line 2, facts; 'bar' in briefs.csv line 2, facts; 'casino' in" in found
+    assert matching._pattern.cache_info().misses - tried < 10, "terms of which nothing stands there cost nothing"
 
 
 def test_rows_left_out_by_limit_do_not_count() -> None:

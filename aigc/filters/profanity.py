@@ -9,12 +9,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
+import msgspec
+
+from aigc.errors import SettingsError
+from aigc.filters.files import kept, read
 from aigc.filters.verdicts import MAX_SPANS, FilterAction, asked, readable, wording
 from aigc.records import Brief, Completion, Span, Verdict
 
 LIST = Path(__file__).with_suffix(".toml")
+
+
+class _House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """profanity.toml: words by language, and words that only look like one of them."""
+
+    en: list[str]
+    zh: list[str]
+    innocent: list[str]
 
 
 class _Words(NamedTuple):
@@ -35,9 +47,17 @@ class ProfanityFilter:
     also: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
 
+    def opened(self, place: str, templates: Path | None) -> Self:
+        """See `FileFilter.opened`. The list lies beside this file, whatever the folder of templates."""
+        _words(self.also, self.allowed, read(LIST, place).text)
+        return self
+
+    def files(self) -> tuple[Path, ...]:
+        return (LIST,)
+
     def __call__(self, brief: Brief, completion: Completion) -> Verdict:
         text = readable(completion)
-        words, lower = _words(self.also, self.allowed), text.lower()
+        words, lower = _words(self.also, self.allowed, kept(LIST).text), text.lower()
         if not any(stem in lower for stem in words.stems):
             return Verdict(filter=self.name, action="pass", measured=0, limit=0)
         found = [match for match in words.pattern.finditer(text) if match.lastgroup == "found"]
@@ -53,14 +73,22 @@ class ProfanityFilter:
 
 
 @lru_cache(maxsize=64)
-def _words(also: tuple[str, ...], allowed: tuple[str, ...]) -> _Words:
-    table: dict[str, list[str]] = tomllib.loads(LIST.read_text("utf-8"))
+def _words(also: tuple[str, ...], allowed: tuple[str, ...], house: str) -> _Words:
+    table = _house(house)
     welcome = {word.lower().strip() for word in allowed}
-    entries = [*table["en"], *table["zh"], *(word.strip() for word in also)]
+    entries = [*table.en, *table.zh, *(word.strip() for word in also)]
     kept = [entry for entry in entries if entry.strip("*") and entry.lower().removesuffix("*") not in welcome]
-    innocent = "|".join(map(re.escape, [*table["innocent"], *filter(None, map(str.strip, allowed))])) or "(?!)"
+    innocent = "|".join(map(re.escape, [*table.innocent, *filter(None, map(str.strip, allowed))])) or "(?!)"
     pattern = re.compile(f"(?P<innocent>{innocent})|(?P<found>{_any_of(kept)})", re.IGNORECASE)
     return _Words(tuple(dict.fromkeys(entry.lower().removesuffix("*") for entry in kept)), pattern)
+
+
+def _house(text: str) -> _House:
+    try:
+        return msgspec.convert(tomllib.loads(text), _House)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as exc:
+        raise SettingsError(str(LIST), f"a broken list ({exc})", "TOML with the lists en, zh and innocent",
+                            "Correct it, or install the package again.") from exc
 
 
 def _any_of(entries: Iterable[str]) -> str:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from filter_cases import GOOD_EN, GOOD_ZH, a_brief, a_completion, marked, verdict_of
 
+from aigc.errors import SettingsError
+from aigc.filters import build_filters, files_digest, profanity
 from aigc.filters.profanity import LIST, ProfanityFilter
 
 
@@ -56,3 +59,41 @@ def test_the_list_has_each_word_once_and_every_chinese_word_is_longer_than_a_cha
     words = [*table["en"], *table["zh"]]
     assert len(words) == len(set(words))
     assert all(len(word) > 1 for word in words)
+
+
+@pytest.fixture
+def house_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the list, to edit."""
+    path = tmp_path / "profanity.toml"
+    path.write_bytes(LIST.read_bytes())
+    monkeypatch.setattr(profanity, "LIST", path)
+    return path
+
+
+def test_an_edited_list_is_part_of_what_decides_a_record_and_changes_no_filter_that_is_open(house_list: Path) -> None:
+    before = build_filters({}, "aigc.toml")
+    digest = files_digest(before)
+    house_list.write_text(house_list.read_text("utf-8").replace("en = [", 'en = [\n    "gadzooks",'), "utf-8")
+    assert files_digest(before) == digest, "a run under way keeps the list that it began with"
+    assert verdict_of("profanity", "Gadzooks, what a loaf.").action == "pass"
+    after = build_filters({}, "aigc.toml")
+    assert files_digest(after) != digest
+    assert verdict_of("profanity", "Gadzooks, what a loaf.").action == "flag"
+
+
+def test_a_list_that_no_filter_reads_decides_nothing(house_list: Path) -> None:
+    off = build_filters({"profanity": {"action": "off"}}, "aigc.toml")
+    digest = files_digest(off)
+    house_list.write_text(house_list.read_text("utf-8") + "\n# later\n", "utf-8")
+    assert files_digest(build_filters({"profanity": {"action": "off"}}, "aigc.toml")) == digest
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("en = [", "Invalid"), ('en = ["a"]\nzh = []', "missing required field `innocent`"),
+])
+def test_a_broken_list_is_told_before_any_text(house_list: Path, text: str, found: str) -> None:
+    house_list.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match="TOML with the lists en, zh and innocent") as error:
+        build_filters({}, "aigc.toml")
+    assert str(error.value).startswith(f"{house_list}: found a broken list (")
+    assert found in str(error.value)
