@@ -123,13 +123,20 @@ def _numbers(values: list[Any]) -> Any:
     return pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
 
 
-def _content_text(attempt: Attempt) -> str | None:
-    content = attempt.completion.content
-    return content.text if content else None
+def _of_content(name: str) -> Callable[[Attempt], str | None]:
+    """What an attempt's content has under `name`; null where it could not be read."""
+
+    def get(attempt: Attempt) -> str | None:
+        content = attempt.completion.content
+        return getattr(content, name) if content else None
+
+    return get
 
 
-def _text(record: Record) -> str | None:
-    return _content_text(record.attempts[record.chosen]) if record.chosen is not None else None
+def _of_text(name: str) -> Callable[[Record], str | None]:
+    """The same of the text that stands for the row."""
+    get = _of_content(name)
+    return lambda record: get(record.attempts[record.chosen]) if record.chosen is not None else None
 
 
 def _fields(record: Record) -> bytes:
@@ -160,7 +167,7 @@ _ATTEMPT = (
     _Column("seed", lambda attempt: str(attempt.seed)),  # 63 bits: a JSON or spreadsheet reader would round it
     *_plain("text", "created_at", "engine"),
     _Column("text", attrgetter("completion.text")),
-    _Column("content_text", _content_text),
+    _Column("content_text", _of_content("text")),
     _Column("finish_reason", attrgetter("completion.finish_reason")),
     _Column("tokens_in", attrgetter("completion.tokens_in"), "int"),
     _Column("tokens_out", attrgetter("completion.tokens_out"), "int"),
@@ -176,6 +183,7 @@ _ATTEMPT = (
     _Column("tokens_in_digest", attrgetter("completion.tokens_in_digest")),
     _Column("tokens_out_digest", attrgetter("completion.tokens_out_digest")),
     *_plain("text", "prompt_commitment"),
+    _Column("disclosure", _of_content("disclosure")), _Column("place", _of_content("place")),
 )
 _LIMITS = (
     *_plain("int", "min_words", "max_words"),
@@ -186,7 +194,7 @@ _RECORD = (
     *_plain("int", "row"), *_plain("text", "brief_id"), *_plain("int", "variant"),
     *_plain("text", "content_type", "language", "outcome"),
     _Column("reasons", attrgetter("reasons"), many=True),
-    _Column("text", _text),
+    _Column("text", _of_text("text")),
     _Column("fields", _fields),
     _Column("tokens_out", lambda record: sum(attempt.completion.tokens_out for attempt in record.attempts), "int"),
     _Column("attempts_made", lambda record: len(record.attempts), "int"),
@@ -201,6 +209,7 @@ _RECORD = (
     _Column("limits", attrgetter("limits"), _LIMITS),
     *_plain("text", "taken_from"),
     *_plain("text", "record_id"),
+    _Column("disclosure", _of_text("disclosure")), _Column("disclosure_place", _of_text("place")),
 )
 _PROVENANCE = (
     *_plain("int", "schema_version"),

@@ -83,6 +83,19 @@ class JudgeSpec(Value, frozen=True, forbid_unknown_fields=True):
     action: Literal["flag", "hold", "retry"] = "flag"
 
 
+Place = Literal["start", "end", "off"]
+
+
+class Disclosure(Value, frozen=True, forbid_unknown_fields=True):
+    """The visible label of a type's texts: where it stands, once or per language, and its words per language.
+
+    What a language is not told has the house's words and places: `aigc.labels.visible`.
+    """
+
+    place: dict[str, Place] | Place = {}
+    text: dict[str, str] = {}
+
+
 class ContentType(Value, frozen=True):
     """A template pack as values. `digest` covers every file that decides a prompt, an output or a verdict."""
 
@@ -97,6 +110,7 @@ class ContentType(Value, frozen=True):
     filters: dict[str, dict[str, bool | int | float | str | list[str]]]
     digest: str
     judge: JudgeSpec = JudgeSpec()
+    disclosure: Disclosure = Disclosure()
 
     def max_words(self, language: str) -> int | None:
         return for_language(self.length.max_words, language)

@@ -224,6 +224,7 @@ class Fingerprints:
                     (run.best_of, run.score, run.max_tokens_per_text),
                     (settings.safety, settings.judge),
                     settings.input.injection,
+                    settings.labels.visible,
                     job.compared_with.get(name, ""),
                     settings.filters_for(name, pack.type.filters),
                     files_digest(job.filters_of(name)),

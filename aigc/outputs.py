@@ -8,14 +8,17 @@ import msgspec
 
 from aigc.characters import mended
 from aigc.content import Output, OutputField, base_language, for_language
+from aigc.labels.visible import Label, Visible, label_for
 from aigc.packs import Pack, render_template
 from aigc.records import Completion, Content, OutputValue
 
 _FENCE = "```"
 
 
-def read_output(completion: Completion, pack: Pack, language: str) -> Completion:
+def read_output(completion: Completion, pack: Pack, language: str, visible: Visible = "by_type") -> Completion:
     """`completion` with its content, or without where the text does not have the declared form.
+
+    The content has its label beside it; `visible` is the setting that may set the type's own aside.
 
     An output that was cut off is closed only where nothing but closing brackets is missing: then the repair is exact.
     Characters that no reader would miss are left out of what is read. All that was done is in `repaired`; `text` is
@@ -24,9 +27,10 @@ def read_output(completion: Completion, pack: Pack, language: str) -> Completion
     if completion.fault:
         return completion
     output = pack.type.output
+    label = label_for(pack.type.disclosure, language, visible)
     if output.format != "json":
         text, repaired = mended(completion.text, language)
-        return msgspec.structs.replace(completion, content=Content(text=text.strip()), repaired=repaired)
+        return msgspec.structs.replace(completion, content=_content(text.strip(), {}, label), repaired=repaired)
     text, repaired = _unfenced(completion.text.strip())
     fields = _fields(text, output)
     if fields is None and completion.finish_reason == "length" and (closers := _missing_closers(text)):
@@ -35,9 +39,13 @@ def read_output(completion: Completion, pack: Pack, language: str) -> Completion
         return msgspec.structs.replace(completion, content=None, repaired="")
     fields, notes = _mended_fields(fields, language)
     repaired = "; ".join(filter(None, [repaired, *notes]))
-    content = Content(text=_layout(fields, pack, language), fields=fields)
+    content = _content(_layout(fields, pack, language), fields, label)
     cut = _cut_fields(fields, output, language)
     return msgspec.structs.replace(completion, content=content, repaired=repaired, cut_fields=cut)
+
+
+def _content(text: str, fields: dict[str, OutputValue], label: Label) -> Content:
+    return Content(text=text, fields=fields, disclosure=label.text, place=label.place)
 
 
 def _mended_fields(fields: dict[str, OutputValue], language: str) -> tuple[dict[str, OutputValue], list[str]]:

@@ -22,9 +22,10 @@ import jinja2.nodes
 import jinja2.sandbox
 import msgspec
 
-from aigc.content import ContentType, FieldSpec, JudgeSpec, Length, Output, base_language, help_for
+from aigc.content import ContentType, Disclosure, FieldSpec, JudgeSpec, Length, Output, base_language, help_for
 from aigc.errors import SettingsError, TemplateError, nearest, shown, writable
 from aigc.hashing import digest, digest_files
+from aigc.labels.visible import MOST_CHARS, words_problem
 from aigc.records import Sampling, Value
 from aigc.settings import FilterTables, SamplingPatch, check_sampling, check_table
 
@@ -49,6 +50,7 @@ class PackFile(Value, frozen=True, forbid_unknown_fields=True):
     length: Length = Length()
     filters: FilterTables = {}
     judge: JudgeSpec = JudgeSpec()
+    disclosure: Disclosure = Disclosure()
 
 
 class Pack:
@@ -70,6 +72,7 @@ class Pack:
             sampling=file.sampling.over(Sampling()),
             filters=file.filters,
             judge=file.judge,
+            disclosure=file.disclosure,
             digest=digest([digest_files(own, folder), digest_files(shared, folder.parent)]),
         )
         self._templates = {
@@ -221,6 +224,7 @@ def _check(file: PackFile, path: Path) -> None:
         if not 0 <= field.min_items <= field.max_items:
             refuse(f"output.fields.{name}.min_items", shown(field.min_items), f"0 to max_items, {field.max_items}")
     _check_questions(file, refuse)
+    _check_label(file, refuse)
 
 
 def _check_questions(file: PackFile, refuse: Callable[[str, str, str], None]) -> None:
@@ -235,6 +239,12 @@ def _check_questions(file: PackFile, refuse: Callable[[str, str, str], None]) ->
         for language in file.languages:
             if not help_for(question.text, language).strip():
                 refuse(f"{key}.text", f"no question in {language}", "one, or one in English for every language")
+
+
+def _check_label(file: PackFile, refuse: Callable[[str, str, str], None]) -> None:
+    for language, text in file.disclosure.text.items():
+        if problem := words_problem(text):
+            refuse(f"disclosure.text.{language}", problem, f"a label on one line, of at most {MOST_CHARS} characters")
 
 
 def _compile(path: Path, environment: jinja2.Environment, known: frozenset[str]) -> jinja2.Template:

@@ -257,7 +257,8 @@ class Pipeline:
         """A completion becomes the row's next attempt, and is judged unless it has no text."""
         brief, problem = row.brief, None
         try:
-            completion = read_output(completion, self._job.packs[brief.content_type], brief.language)
+            pack, visible = self._job.packs[brief.content_type], self._job.settings.labels.visible
+            completion = read_output(completion, pack, brief.language, visible)
         except TemplateError as exc:
             problem = exc
         row.messages = prompt.messages

@@ -153,10 +153,23 @@ class Fault(Value, frozen=True):
 
 
 class Content(Value, frozen=True):
-    """A completion as its content type reads it: the readable text and, for structured types, the fields."""
+    """A completion as its content type reads it: the readable text and, for structured types, the fields.
+
+    `disclosure` is the visible label, `place` where it goes; of an empty `place` nobody has decided.
+    """
 
     text: str
     fields: dict[str, OutputValue] = {}
+    disclosure: str = ""
+    place: Literal["", "start", "end", "off"] = ""
+
+    @property
+    def published(self) -> str:
+        """What readers are given: the text with its label. All that judges and measures takes `text`."""
+        if not self.disclosure or not self.text.strip() or self.place not in ("start", "end"):
+            return self.text
+        parts = (self.disclosure, self.text) if self.place == "start" else (self.text, self.disclosure)
+        return "\n\n".join(parts)
 
 
 class Completion(Value, frozen=True):

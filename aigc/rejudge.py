@@ -88,6 +88,7 @@ def _settings(made: Settings, today: Settings, out: Path) -> Settings:
         filters=today.filters,
         safety=today.safety,
         judge=today.judge,
+        labels=today.labels,
         types=types,
     )
 

@@ -239,7 +239,8 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
-    "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "run": RunSettings,
+    "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "labels": LabelSettings,
+    "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 

@@ -15,7 +15,8 @@ SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
-          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows"}
+          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows",
+          "labels"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "duplicates", "provenance", "report", "rubric", "safety"}
@@ -68,7 +69,8 @@ ROOMS = {
     "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "progress"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
-    "openpyxl": {"sheets"}, "pyarrow": {"sheets", "arrow", "export", "parquet_rows"}, "py3langid": {"filters"},
+    "openpyxl": {"sheets", "labels"}, "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows"},
+    "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
     "pandas": set(), "requests": set(), "yaml": set(),

@@ -40,6 +40,7 @@ def test_json_of_the_declared_form_is_read_and_laid_out() -> None:
     assert completion.content == Content(
         text='# The "quiet" kettle\n\nPours slowly,\nboils fast. {Really} [so].\n\n- One\n- Two\n- Three',
         fields=FIELDS,
+        place="off",
     )
     assert completion.repaired == ""
 
@@ -169,8 +170,8 @@ def test_answers_of_every_shipped_type_are_read_whole_or_not_at_all_where_they_a
 
 
 def test_plain_text_is_content_as_it_is() -> None:
-    assert read("  A summary.\n", SUMMARY).content == Content(text="A summary.")
-    assert read("", SUMMARY).content == Content(text="")
+    assert read("  A summary.\n", SUMMARY).content == Content(text="A summary.", place="off")
+    assert read("", SUMMARY).content == Content(text="", place="off")
 
 
 def test_a_completion_with_a_fault_is_left_alone() -> None:
@@ -263,7 +264,8 @@ def test_characters_that_no_reader_would_miss_are_left_out_and_told(
     text: str, language: str, expected: str, repaired: str
 ) -> None:
     completion = read(text, SUMMARY, language=language)
-    assert (completion.content, completion.repaired) == (Content(text=expected), repaired)
+    assert completion.content is not None
+    assert (completion.content.text, completion.repaired) == (expected, repaired)
     assert completion.text == text
 
 
