@@ -78,7 +78,7 @@ def _accepted_texts(path: Path) -> Iterator[CorpusText]:
             except msgspec.DecodeError as exc:
                 raise StoreError(f"{path} line {number}", "no accepted text", "a line as a run writes it",
                                  "Restore the file from a copy.") from exc
-            yield CorpusText(text=row.text, line=number, brief_id=row.id, variant=row.variant, fields=row.brief)
+            yield CorpusText(text=row.unlabelled, line=number, brief_id=row.id, variant=row.variant, fields=row.brief)
 
 
 def _add_file(corpus: CorpusWriter, path: Path, column: str) -> Added:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import re
 import shutil
 from codecs import BOM_UTF8
 from collections import Counter, defaultdict
@@ -19,11 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from aigc.arrow import Stamped, record_schema, record_table, valid_unicode
+from aigc.cells import cell, cell_text, csv_line
 from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import problem_text
 from aigc.hashing import digest_file
+from aigc.labels.hidden import KEY as HIDDEN_LABEL
+from aigc.labels.hidden import HiddenLabel, label_text
 from aigc.records import PASSING, Attempt, Content, FieldValue, OutputValue, Record, Value
 
 if TYPE_CHECKING:
@@ -39,10 +42,6 @@ BATCH_CHARS = 4_000_000
 GROUP_ROWS = 5_000
 GROUP_BYTES = 128_000_000
 """A row group of the Parquet file ends with the batch that reaches either."""
-CELL_UNITS = 32_767
-"""What an Excel cell holds at most, in UTF-16 code units."""
-# CWE-1236. Spreadsheets skip spaces and quotes before a formula, and some read full-width signs as signs.
-_FORMULA = re.compile(r"[\t\r\n]|[\s\ufeff\"'`“”‘’＂＇]*[=+\-@＝＋－＠]")
 _ACCEPTED_COLUMNS = ["id", "variant", "content_type", "language", "text"]
 _ACCEPTED_LAST = ["attempt", "flags", "source_file", "source_line", "record_id"]
 _REJECTED_COLUMNS = ["id", "variant", "content_type", "language", "outcome", "reasons", "details", "source_file",
@@ -97,13 +96,31 @@ class Accepted(Value, frozen=True):
     source_file: str = ""
     source_line: int = 0
     record_id: str = ""
+    disclosure: str = ""
+    """The visible label that `text` starts or ends with."""
+    hidden: HiddenLabel | UnsetType = msgspec.field(default=UNSET, name=HIDDEN_LABEL)
+
+    @property
+    def unlabelled(self) -> str:
+        """The text as it was judged, without its visible label."""
+        parts = self.text.split("\n\n") if self.disclosure else []
+        if parts and parts[-1] == self.disclosure:
+            return "\n\n".join(parts[:-1])
+        return "\n\n".join(parts[1:]) if parts and parts[0] == self.disclosure else self.text
 
 
-def export(records: Iterable[Record], folder: Path, stamp: Stamp, columns: Sequence[str] = ()) -> Exported:
+def export(
+    records: Iterable[Record],
+    folder: Path,
+    stamp: Stamp,
+    columns: Sequence[str] = (),
+    label: HiddenLabel | None = None,
+) -> Exported:
     """Write the results' files of `records`, in their order, to `folder`; memory does not grow with their number.
 
     `columns` are the output fields that accepted.csv shows first, whether or not a row has them; other fields follow
-    in the order in which they are met. All files are whole before the first takes its place, so an export that ends
+    in the order in which they are met. `label` is the hidden label of the run; each accepted text has it under its own
+    number. All files are whole before the first takes its place, so an export that ends
     early leaves the files of the one before.
 
     In the CSV files a cell that starts with `= + - @`, a tab or a line break (also after spaces or quotes, also
@@ -115,7 +132,7 @@ def export(records: Iterable[Record], folder: Path, stamp: Stamp, columns: Seque
     """
     tally = _Tally(columns)
     with disk_errors(folder, "all records are safe in the journal"), _staging(folder) as staging, _no_collector():
-        _write_batches(records, staging, stamp, tally)
+        _write_batches(records, staging, stamp, tally, label)
         _write_accepted_csv(staging, [*tally.columns])
         rows = dict.fromkeys((ACCEPTED_CSV, ACCEPTED_JSONL), tally.accepted)
         rows |= {PARQUET: tally.rows, REJECTED_CSV: tally.rows - tally.accepted}
@@ -186,29 +203,31 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _write_batches(records: Iterable[Record], staging: Path, stamp: Stamp, tally: _Tally) -> None:
+def _write_batches(
+    records: Iterable[Record], staging: Path, stamp: Stamp, tally: _Tally, label: HiddenLabel | None
+) -> None:
     """Write all files but accepted.csv, whose columns are known only after the last record."""
     with (
-        _parquet(staging / PARQUET) as write_table,
+        _parquet(staging / PARQUET, label) as write_table,
         (staging / ACCEPTED_JSONL).open("wb") as jsonl,
         (staging / REJECTED_CSV).open("wb") as rejected,
     ):
-        rejected.write(BOM_UTF8 + _csv_line(_REJECTED_COLUMNS))
+        rejected.write(BOM_UTF8 + csv_line(_REJECTED_COLUMNS))
         for batch in _batches(records):
             rows, table = _with_table(batch, stamp)
             write_table(table)
             for record in (row.record for row in rows):
                 tally.add(record)
                 if record.outcome == "accepted" and (attempt := record.attempt):
-                    accepted = _accepted(record, attempt)
+                    accepted = _accepted(record, attempt, label)
                     tally.add_accepted(accepted)
                     jsonl.write(msgspec.json.encode(accepted) + b"\n")
                 else:
-                    rejected.write(_csv_line(_rejected_row(record)))
+                    rejected.write(csv_line(_rejected_row(record)))
 
 
 @contextlib.contextmanager
-def _parquet(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+def _parquet(path: Path, label: HiddenLabel | None) -> Iterator[Callable[[pa.Table], None]]:
     """A function that takes the tables of all batches and gathers them to row groups."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -228,6 +247,8 @@ def _parquet(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
         yield write
         flush()
+        if label:
+            writer.add_key_value_metadata({HIDDEN_LABEL: label_text(label)})
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
@@ -256,13 +277,15 @@ def _stamped(record: Record, stamp: Stamp) -> Stamped:
         return stamp(valid_unicode(record))
 
 
-def _accepted(record: Record, attempt: Attempt) -> Accepted:
+def _accepted(record: Record, attempt: Attempt, label: HiddenLabel | None) -> Accepted:
     content = attempt.completion.content or Content(text=attempt.completion.text)
     return Accepted(
         id=record.brief_id, variant=record.variant, content_type=record.content_type, language=record.language,
-        text=content.text, fields=content.fields, brief=record.brief, attempt=attempt.number,
+        text=content.published, fields=content.fields, brief=record.brief, attempt=attempt.number,
         request_id=attempt.request_id, engine=attempt.engine, flags=record.reasons,
         source_file=record.source.file, source_line=record.source.line, record_id=record.record_id,
+        disclosure=content.disclosure if content.published != content.text else "",
+        hidden=label.numbered(record.record_id or attempt.request_id) if label else UNSET,
     )
 
 
@@ -270,19 +293,19 @@ def _write_accepted_csv(staging: Path, fields: list[str]) -> None:
     decoder = msgspec.json.Decoder(Accepted)
     with (staging / ACCEPTED_JSONL).open("rb") as jsonl, (staging / ACCEPTED_CSV).open("wb") as file:
         taken = {*_ACCEPTED_COLUMNS, *_ACCEPTED_LAST}
-        headings = [_cell(f"output.{name}" if name in taken else name, ACCEPTED_JSONL) for name in fields]
-        file.write(BOM_UTF8 + _csv_line([*_ACCEPTED_COLUMNS, *headings, *_ACCEPTED_LAST]))
+        headings = [cell(f"output.{name}" if name in taken else name, ACCEPTED_JSONL) for name in fields]
+        file.write(BOM_UTF8 + csv_line([*_ACCEPTED_COLUMNS, *headings, *_ACCEPTED_LAST]))
         for line in jsonl:
             row = decoder.decode(line)
-            texts = [_cell_text(row.fields.get(name, "")) for name in fields]
-            cells = [_cell(text, ACCEPTED_JSONL) for text in (row.id, row.content_type, row.language, row.text, *texts)]
-            flags, source = (_cell(text, ACCEPTED_JSONL) for text in ("; ".join(row.flags), row.source_file))
+            texts = [cell_text(row.fields.get(name, "")) for name in fields]
+            cells = [cell(text, ACCEPTED_JSONL) for text in (row.id, row.content_type, row.language, row.text, *texts)]
+            flags, source = (cell(text, ACCEPTED_JSONL) for text in ("; ".join(row.flags), row.source_file))
             last: list[str | int] = [row.attempt, flags, source, row.source_line, row.record_id]
-            file.write(_csv_line([cells[0], row.variant, *cells[1:], *last]))
+            file.write(csv_line([cells[0], row.variant, *cells[1:], *last]))
 
 
 def _rejected_row(record: Record) -> list[str | int]:
-    cells = [_cell(text, PARQUET) for text in (
+    cells = [cell(text, PARQUET) for text in (
         record.brief_id, record.content_type, record.language, record.outcome, "; ".join(record.reasons),
         "\n".join(_details(record)), record.source.file, _last_text(record),
     )]
@@ -306,32 +329,6 @@ def _details(record: Record) -> list[str]:
     if last and (fault := last.completion.fault):
         details.append(problem_text(f"attempt {last.number + 1}", fault.found, fault.expected, fault.remedy))
     return details
-
-
-def _csv_line(cells: Sequence[str | int]) -> bytes:
-    """A line as RFC 4180 has it, all cells quoted: csv.writer takes five times as long on texts."""
-    return (",".join('"' + str(cell).replace('"', '""') + '"' for cell in cells) + "\r\n").encode()
-
-
-def _cell_text(value: OutputValue) -> str:
-    """A field as one cell: an entry a line; an entry of several texts as `speaker: line`."""
-    if isinstance(value, str):
-        return value
-    return "\n".join(entry if isinstance(entry, str) else ": ".join(entry.values()) for entry in value)
-
-
-def _cell(text: str, whole: str) -> str:
-    """`text` as a spreadsheet can hold it: never a formula, never longer than a cell. `whole` has it uncut."""
-    if len(text) >= CELL_UNITS // 2:
-        text = _cut(text, f"… (whole text in {whole})")
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _cut(text: str, note: str) -> str:
-    units = text.encode("utf-16-le")
-    if len(units) < 2 * CELL_UNITS:
-        return text
-    return units[: 2 * (CELL_UNITS - 1 - len(note))].decode("utf-16-le", "ignore") + note
 
 
 def _described(path: Path, rows: int) -> ExportedFile:

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from aigc import export as export_module
 from aigc.arrow import record_schema
+from aigc.cells import CELL_UNITS, csv_line
 from aigc.disk import take_lock
 from aigc.errors import RunLocked, StoreError
-from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, CELL_UNITS, FILES, PARQUET, REJECTED_CSV, STAGING, Exported
+from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, FILES, PARQUET, REJECTED_CSV, STAGING, Exported
 from aigc.hashing import digest_file
 from aigc.records import Fault, Limits, Record, RowError, Sampling, Source, Span, Verdict
 
@@ -186,7 +187,7 @@ def test_accepted_jsonl_has_one_object_a_line_with_its_trace(tmp_path: Path, rec
     assert json.loads(lines[0]) == {
         "id": "b1", "variant": 0, "content_type": "ad_copy", "language": "en", "text": "Fresh bread at seven.",
         "fields": {}, "brief": {"product": "bread"}, "attempt": 0, "request_id": "request-0", "engine": "sha256:e",
-        "flags": [], "source_file": "inputs/briefs.csv", "source_line": 2, "record_id": "",
+        "flags": [], "source_file": "inputs/briefs.csv", "source_line": 2, "record_id": "", "disclosure": "",
     }
     assert '"text":"你好"' in lines[2]
 
@@ -230,7 +231,7 @@ def test_other_cells_stay_as_they_are(tmp_path: Path, text: str) -> None:
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4))
 def test_a_csv_line_is_read_back_as_it_was_by_any_rfc_4180_reader(texts: list[str]) -> None:
-    line = export_module._csv_line(texts).decode()
+    line = csv_line(texts).decode()
     assert list(csv.reader(io.StringIO(line, newline=""))) == [texts]
 
 
