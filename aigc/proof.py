@@ -16,12 +16,14 @@ from aigc.provenance import FileFacts, RunFacts, RunFile
 from aigc.provenance.environment import code_facts, environment
 from aigc.provenance.manifest import (
     MANIFEST,
+    SUMS,
     Level,
     Manifest,
     Previous,
     Rows,
     encode_manifest,
     manifest_digest,
+    sums,
 )
 from aigc.provenance.stamps import Stamper
 from aigc.records import EngineInfo
@@ -32,19 +34,23 @@ BESIDE = ("journal.jsonl", "report.md")
 
 def open_stamper(job: Job, model: ModelRef, run_id: str, engines: Mapping[str, EngineInfo]) -> Stamper:
     """The stamps of a run's rows."""
-    return Stamper(
-        run_id=run_id,
-        model=model.ref,
-        model_digest=model.digest,
-        filters={name: _filters_digest(job, name) for name in job.packs},
-        engines=engines,
-    )
+    filters = {name: _filters_digest(job, name) for name in job.packs}
+    return Stamper(run_id=run_id, model=model.ref, model_digest=model.digest, filters=filters, engines=engines)
 
 
-def seal(folder: Path, run: RunFile, stamper: Stamper, others: Sequence[RunFacts]) -> RunFile:
+def stamper_of(manifest: Manifest) -> Stamper:
+    """The stamps of a finished run, as they were."""
+    run, model = manifest.run, manifest.run.model
+    return Stamper(run_id=run.run_id, model=model.ref, model_digest=model.digest, filters=manifest.filters,
+                   engines=run.engines)
+
+
+def seal(
+    folder: Path, run: RunFile, stamper: Stamper, others: Sequence[RunFacts], columns: Sequence[str]
+) -> RunFile:
     """Write the manifest of a run whose results are all in place. Returns its run.json, which names the manifest.
 
-    `others` are the runs under the same output folder, newest first.
+    `others` are the runs under the same output folder, newest first, `columns` what the export was given.
 
     Raises:
         StoreError: the disk refused.
@@ -57,11 +63,14 @@ def seal(folder: Path, run: RunFile, stamper: Stamper, others: Sequence[RunFacts
         rows=Rows(count=stamper.tree.leaves, merkle_root=stamper.tree.root.hex()),
         reproducible=_level(run),
         filters=dict(stamper.filters),
+        columns=list(columns),
         files=[_facts(folder / name) for name in BESIDE],
         previous=_previous(folder, others),
     )
     data = encode_manifest(manifest)
     write_atomically(folder / MANIFEST, lambda file: file.write(data))
+    listed = sums(manifest, manifest_digest(data))
+    write_atomically(folder / SUMS, lambda file: file.write(listed))
     return msgspec.structs.replace(run, manifest=manifest_digest(data))
 
 

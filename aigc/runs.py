@@ -110,10 +110,11 @@ class Run:
         started = time.monotonic()
         columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.fields)
         stamper = open_stamper(self._job, self._model, self.folder.name, self._engines)
-        exported = export(self._panel.marked(self._pipeline.records()), self.folder, stamper.stamp, list(columns))
+        marked = self._panel.marked(self._pipeline.records())
+        exported = export(marked, self.folder, stamper.stamp, [*columns])
         self._count(exported, time.monotonic() - started)
         write_atomically(self.folder / REPORT, lambda file: file.write(report(self.file).encode()))
-        self.file = seal(self.folder, self.file, stamper, runs(Path(self._job.settings.run.out)))
+        self.file = seal(self.folder, self.file, stamper, runs(Path(self._job.settings.run.out)), [*columns])
         self._write("finished")
         return self.file
 

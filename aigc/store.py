@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 import unicodedata
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -137,6 +138,10 @@ class Store:
             raise StoreError(str(self._path), f"no settled row at place {place}", "a place of this journal",
                              "Run the same command again: a row that has none is made.")
         return self._decoded(place, Record)
+
+    def records(self) -> Iterator[tuple[int, Record]]:
+        """Every settled record that was ever appended, oldest first, with its place."""
+        return ((place, self._decoded(place, Record)) for place in range(self.lines) if self._index.is_settled(place))
 
     def attempts(self, brief_id: str, variant: int) -> dict[str, Attempt]:
         """Every attempt ever made for the row by request id, whatever the fingerprint it was made under.

@@ -42,6 +42,7 @@ ASSEMBLY = {
                  "store"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "pipeline", "safety"},
     "proof": {"filters", "job", "models", "provenance"},
+    "verification": {"export", "proof", "provenance", "report", "store"},
     "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "proof", "provenance", "report",
              "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},

@@ -21,6 +21,8 @@ from aigc.records import Value
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
+SUMS = "SHA256SUMS"
+"""The digests of the manifest and of all files that it tells, as `sha256sum --check` reads them."""
 SCHEMA = "aigc.manifest/1"
 _SAFE_INTEGER = (1 << 53) - 1
 """The largest integer that every reader of JSON keeps: RFC 7493, section 2.2."""
@@ -64,6 +66,8 @@ class Manifest(Value, frozen=True):
     digital_source_type: str = GENERATED
     filters: dict[str, str] = {}
     """By content type, digest of all that judged its texts."""
+    columns: list[str] = []
+    """Output fields in the order in which accepted.csv shows them first."""
     files: list[FileFacts] = []
     """Files that stand beside the results: the journal, sidecars."""
     previous: Previous | None = None
@@ -106,6 +110,12 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
         return msgspec.convert(msgspec.json.decode(data), Manifest, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise StoreError(place, f"a damaged manifest ({shown(exc, 160)})", expected, remedy) from exc
+
+
+def sums(manifest: Manifest, own_digest: str) -> bytes:
+    """SHA256SUMS of a run: each file that the manifest tells, and the manifest itself."""
+    told = {file.path: file.digest for file in [*manifest.run.outputs, *manifest.files]} | {MANIFEST: own_digest}
+    return "".join(f"{found.removeprefix('sha256:')}  {name}\n" for name, found in sorted(told.items())).encode()
 
 
 def manifest_digest(data: bytes) -> str:

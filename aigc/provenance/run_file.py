@@ -197,7 +197,7 @@ def _read(path: Path, kind: type[Read]) -> Read:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version == SCHEMA_VERSION:
             return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         remedy = "Restore it from a copy, or move its folder away."
         raise StoreError(str(path), f"a damaged run.json ({exc})", expected, remedy) from exc
     remedy = "Read it with the version of aigc that wrote it."

@@ -1,0 +1,51 @@
+"""`aigc verify`: all that a run's manifest states is made again from its files, and every difference has its place.
+
+    statement  manifest.json, run.json, SHA256SUMS and the run before
+    rows       every row against its leaf, and the tree's root
+    files      every file against its digest, and the line that differs
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aigc.errors import StoreError
+from aigc.provenance.manifest import MANIFEST, read_manifest
+from aigc.verification.files import check_files
+from aigc.verification.findings import Check, Finding, Verification, concluded
+from aigc.verification.rows import check_rows
+from aigc.verification.statement import check_previous, check_statement
+
+__all__ = ["Check", "Finding", "Verification", "verify"]
+
+
+def verify(folder: Path) -> Verification:
+    """Look at a finished run as a whole.
+
+    Raises:
+        StoreError: the folder holds no manifest, or one of another version.
+    """
+    try:
+        manifest, data = read_manifest(folder)
+    except StoreError as exc:
+        if not exc.found.startswith("a damaged"):
+            raise
+        return Verification(run_id=folder.name, checks=_unreadable(exc))
+    rows = check_rows(folder, manifest)
+    checks = [
+        *check_statement(folder, manifest, data),
+        rows,
+        *check_files(folder, manifest, rows_hold=rows.status == "holds"),
+        check_previous(folder, manifest),
+    ]
+    return Verification(run_id=manifest.run.run_id, checks=checks)
+
+
+def _unreadable(exc: StoreError) -> list[Check]:
+    """A manifest that cannot be read proves nothing, and nothing else can be proved by it."""
+    finding = Finding(place=MANIFEST, found=exc.found, expected="the manifest as it was written")
+    why = "the manifest cannot be read"
+    return [
+        concluded("manifest", "", [finding]),
+        *(Check(name=name, status="not checked", detail=why) for name in ("rows", "files", "previous run")),
+    ]

@@ -1,0 +1,101 @@
+"""Every row of records.parquet against its leaf, and the tree of all leaves against the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from aigc.arrow import Stamped
+from aigc.errors import StoreError
+from aigc.export import PARQUET
+from aigc.parquet_rows import read_rows
+from aigc.proof import stamper_of
+from aigc.provenance.manifest import Manifest
+from aigc.provenance.merkle import Tree
+from aigc.provenance.stamps import leaf_bytes, leaf_of
+from aigc.records import Attempt, Record
+from aigc.verification.findings import Check, Finding, concluded, differing
+from aigc.verification.originals import Originals
+
+NAME = "rows"
+
+
+def check_rows(folder: Path, manifest: Manifest) -> Check:
+    """That all rows are there, each as it was made."""
+    tree, findings = Tree(), list[Finding]()
+    forgotten = {row for one in manifest.forgotten for row in one.rows}
+    try:
+        for number, row in enumerate(read_rows(folder / PARQUET)):
+            own = leaf_of(row.record, row.provenance)
+            is_forgotten = number in forgotten
+            tree.add(_kept(row.leaf) if is_forgotten else leaf_bytes(own))
+            if own != row.leaf and not is_forgotten:
+                findings.append(Finding(place=_place(number, row), found="another leaf", expected="the row's own"))
+    except StoreError as exc:
+        return concluded(NAME, "", [Finding(place=PARQUET, found=exc.found, expected="the records as they were")])
+    expected = manifest.rows
+    if tree.leaves != expected.count:
+        found = Finding(place=PARQUET, found=f"{tree.leaves:,} rows", expected=f"{expected.count:,}")
+        return concluded(NAME, "", [found])
+    if not findings and tree.root.hex() == expected.merkle_root:
+        gone = f", {len(forgotten):,} of them forgotten" if forgotten else ""
+        return Check(name=NAME, status="holds", detail=f"{tree.leaves:,} rows, by the tree's root{gone}")
+    if tree.root.hex() == expected.merkle_root:  # the rows are right, so their leaves are not
+        return concluded(NAME, "", [msgspec.structs.replace(one, place=f"{one.place}, field leaf") for one in findings])
+    return concluded(NAME, "", list(_changed_rows(folder, manifest, forgotten)) or [_somewhere()])
+
+
+def _kept(leaf: str) -> bytes:
+    """The leaf of a row whose text was removed; what is no leaf counts as nothing, so that the root tells of it."""
+    try:
+        return leaf_bytes(leaf)
+    except ValueError:
+        return b""
+
+
+def _changed_rows(folder: Path, manifest: Manifest, forgotten: set[int]) -> Iterator[Finding]:
+    """Rows that differ from what the journal keeps of them, with the fields that do."""
+    stamper = stamper_of(manifest)
+    with Originals.read(folder) as originals:
+        for number, row in enumerate(read_rows(folder / PARQUET)):
+            if number in forgotten:
+                continue
+            original = originals.of(row.record)
+            if original is None:
+                if leaf_of(row.record, row.provenance) != row.leaf or originals.is_whole:
+                    yield Finding(place=_place(number, row), found="a row that the journal does not keep",
+                                  expected="the row as it was made")
+                continue
+            made = stamper.stamp(original)
+            for path in _differences(row, made):
+                yield Finding(place=f"{_place(number, row)}, field {path}", found="another value",
+                              expected="the one that was made")
+
+
+def _differences(row: Stamped, made: Stamped) -> list[str]:
+    """Fields that differ. Marks of near-duplicates stand only in the results: they count last."""
+    found, expected = _unmarked(row.record), _unmarked(made.record)
+    paths = differing(found, expected) + [f"provenance.{path}" for path in differing(row.provenance, made.provenance)]
+    if paths or leaf_of(row.record, row.provenance) == row.leaf:
+        return paths
+    return differing(row.record, made.record) or ["leaf"]
+
+
+def _unmarked(record: Record) -> Record:
+    return msgspec.structs.replace(record, attempts=[_without_marks(attempt) for attempt in record.attempts])
+
+
+def _without_marks(attempt: Attempt) -> Attempt:
+    verdicts = [verdict for verdict in attempt.verdicts if verdict.filter != "near_duplicate"]
+    return msgspec.structs.replace(attempt, verdicts=verdicts)
+
+
+def _place(number: int, row: Stamped) -> str:
+    return f"{PARQUET} row {number + 1} (line {row.record.source.line} of the sheet, variant {row.record.variant})"
+
+
+def _somewhere() -> Finding:
+    found = "rows that are not those of the manifest, and a journal that does not tell which"
+    return Finding(place=PARQUET, found=found, expected="the rows as they were made")

@@ -1,0 +1,118 @@
+"""The manifest and what repeats it: its own form, run.json, SHA256SUMS, and the run before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from aigc.disk import disk_errors
+from aigc.errors import StoreError
+from aigc.hashing import digest_file
+from aigc.provenance import RUN_FILE, RunFile, encode, read_run
+from aigc.provenance.manifest import MANIFEST, SUMS, Manifest, encode_manifest, manifest_digest, sums
+from aigc.verification.findings import Check, Finding, concluded, differing
+
+
+def check_statement(folder: Path, manifest: Manifest, data: bytes) -> list[Check]:
+    """Checks of manifest.json, run.json and SHA256SUMS against each other. Two that agree outvote the third."""
+    own = manifest_digest(data)
+    run, run_findings = _run_file(folder)
+    told, sums_findings = _sums(folder, manifest)
+    witnesses = [run.manifest if run else "", told.get(MANIFEST, "")]
+    findings = _form(manifest, data)
+    if own not in witnesses:
+        findings.append(Finding(place=MANIFEST, found="other bytes", expected="those whose digest run.json tells"))
+    elif run and run.manifest != own:
+        place = f"{RUN_FILE}, field manifest"
+        run_findings.append(Finding(place=place, found="another digest", expected="that of manifest.json"))
+    if run:
+        expected = msgspec.structs.replace(manifest.run, manifest=run.manifest)
+        run_findings += _run_differences(run, expected, is_outvoted=own not in witnesses)
+    return [
+        concluded("manifest", "canonical, and the one that run.json names", findings),
+        concluded("run.json", "as the manifest tells it", run_findings),
+        concluded(SUMS, "as the manifest tells it", sums_findings),
+    ]
+
+
+def check_previous(folder: Path, manifest: Manifest) -> Check:
+    """That the run before is the one that this run was chained to, where it is still here."""
+    name, previous = "previous run", manifest.previous
+    if previous is None:
+        return Check(name=name, status="not checked", detail="it is the first of its folder")
+    path = folder.parent / previous.run_id / MANIFEST
+    if not path.is_file():
+        return Check(name=name, status="not checked", detail=f"{previous.run_id} is not beside it")
+    if previous.manifest in _known_digests(path):
+        return Check(name=name, status="holds", detail=previous.run_id)
+    place = f"{previous.run_id}/{MANIFEST}"
+    return concluded(name, "", [Finding(place=place, found="another manifest", expected="the one it was chained to")])
+
+
+def _known_digests(path: Path) -> list[str]:
+    """Digests of a manifest and of those that it says it takes the place of."""
+    with disk_errors(path, "nothing was changed"):
+        data = path.read_bytes()
+    try:
+        before = msgspec.json.decode(data, type=_Superseding).supersedes
+    except msgspec.DecodeError:
+        before = []
+    return [manifest_digest(data), *before]
+
+
+class _Superseding(msgspec.Struct):
+    supersedes: list[str] = []
+
+
+def _form(manifest: Manifest, data: bytes) -> list[Finding]:
+    if encode_manifest(manifest) == data:
+        return []
+    return [Finding(place=MANIFEST, found="what aigc does not write so", expected="canonical JSON of known fields")]
+
+
+def _run_file(folder: Path) -> tuple[RunFile | None, list[Finding]]:
+    expected = "run.json as it was written"
+    try:
+        run = read_run(folder)
+    except StoreError as exc:
+        return None, [Finding(place=RUN_FILE, found=exc.found, expected=expected)]
+    if (folder / RUN_FILE).read_bytes() != encode(run):
+        return run, [Finding(place=RUN_FILE, found="what aigc does not write so", expected=expected)]
+    return run, []
+
+
+def _run_differences(run: RunFile, expected: RunFile, *, is_outvoted: bool) -> list[Finding]:
+    """Fields in which run.json and the manifest differ; told of the manifest where that is what was changed."""
+    place, other = (f"{MANIFEST}, field run", RUN_FILE) if is_outvoted else (f"{RUN_FILE}, field", MANIFEST)
+    joint = "." if is_outvoted else " "
+    return [Finding(place=f"{place}{joint}{path}", found="another value", expected=f"the one of {other}")
+            for path in differing(run, expected)]
+
+
+def _sums(folder: Path, manifest: Manifest) -> tuple[dict[str, str], list[Finding]]:
+    path = folder / SUMS
+    if not path.is_file():
+        return {}, [Finding(place=SUMS, found="no file", expected="the digests of the run's files")]
+    data = path.read_bytes()
+    lines = data.decode("utf-8", "replace").splitlines()
+    told = {name: f"sha256:{value}" for value, _, name in (line.partition("  ") for line in lines)}
+    expected = sums(manifest, digest_file(folder / MANIFEST))
+    if data == expected:
+        return told, []
+    wanted = expected.decode().splitlines()
+    at = next((at for at, (one, other) in enumerate(zip(lines, wanted, strict=False)) if one != other), None)
+    if at is not None and lines[at].endswith(f"  {MANIFEST}"):
+        # Whether the line or the manifest was changed is told by run.json.
+        run_digest = _digest_in_run_file(folder)
+        if run_digest == told.get(MANIFEST):
+            return told, []
+    place = f"{SUMS} line {at + 1 if at is not None else min(len(lines), len(wanted)) + 1}"
+    return told, [Finding(place=place, found="another line", expected="what the manifest tells")]
+
+
+def _digest_in_run_file(folder: Path) -> str:
+    try:
+        return read_run(folder).manifest
+    except StoreError:
+        return ""
