@@ -179,7 +179,12 @@ def test_retries_join_the_batch_that_is_running(project: Project) -> None:
     assert max(tallies) <= 8
 
 
-def test_a_filter_that_raises_holds_the_text_for_a_person(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("best_of", [1, 3])
+def test_a_filter_that_raises_holds_the_text_for_a_person(
+    project: Project, caplog: pytest.LogCaptureFixture, best_of: int
+) -> None:
+    project.set("run", best_of=best_of)
+
     class Broken:
         name = "broken"
         action = "reject"
