@@ -13,7 +13,7 @@ from aigc.errors import StoreError
 from aigc.hashing import digest_bytes, digest_file
 from aigc.parquet_rows import read_rows
 from aigc.provenance import read_run
-from aigc.provenance.manifest import MANIFEST, decode_manifest, encode_manifest, read_manifest
+from aigc.provenance.manifest import MANIFEST, SUMS, decode_manifest, encode_manifest, read_manifest
 from aigc.provenance.merkle import root
 from aigc.provenance.stamps import leaf_bytes
 
@@ -34,7 +34,7 @@ def test_a_manifest_tells_every_file_and_the_root_of_all_rows(project: Project) 
     told = [*manifest.run.outputs, *manifest.files]
     assert {file.path: file.digest for file in told} == {file.path: digest_file(folder / file.path) for file in told}
     left = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {file.path for file in told}
-    assert left == {MANIFEST, "run.json"}
+    assert left == {MANIFEST, SUMS, "run.json"}
     assert run.manifest == read_run(folder).manifest == digest_bytes(data)
     assert manifest.run == msgspec.structs.replace(run, manifest="")
 
