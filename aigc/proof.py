@@ -35,14 +35,15 @@ BESIDE = ("journal.jsonl", "report.md")
 def open_stamper(job: Job, model: ModelRef, run_id: str, engines: Mapping[str, EngineInfo]) -> Stamper:
     """The stamps of a run's rows."""
     filters = {name: _filters_digest(job, name) for name in job.packs}
-    return Stamper(run_id=run_id, model=model.ref, model_digest=model.digest, filters=filters, engines=engines)
+    return Stamper(run_id=run_id, model=model.ref, model_digest=model.digest, filters=filters, engines=engines,
+                   hidden_label=job.settings.labels.hidden)
 
 
 def stamper_of(manifest: Manifest) -> Stamper:
     """The stamps of a finished run, as they were."""
     run, model = manifest.run, manifest.run.model
     return Stamper(run_id=run.run_id, model=model.ref, model_digest=model.digest, filters=manifest.filters,
-                   engines=run.engines)
+                   engines=run.engines, hidden_label=run.settings.labels.hidden)
 
 
 def seal(

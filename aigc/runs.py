@@ -20,6 +20,7 @@ from aigc.engine import Engine
 from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, nearest, shown, writable
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
+from aigc.labels.hidden import label_of
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline, Tally
@@ -111,7 +112,8 @@ class Run:
         columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.fields)
         stamper = open_stamper(self._job, self._model, self.folder.name, self._engines)
         marked = self._panel.marked(self._pipeline.records())
-        exported = export(marked, self.folder, stamper.stamp, [*columns])
+        label = label_of(self._job.settings.labels, self.file.run_id)
+        exported = export(marked, self.folder, stamper.stamp, [*columns], label)
         self._count(exported, time.monotonic() - started)
         write_atomically(self.folder / REPORT, lambda file: file.write(report(self.file).encode()))
         self.file = seal(self.folder, self.file, stamper, runs(Path(self._job.settings.run.out)), [*columns])

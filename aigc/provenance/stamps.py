@@ -74,6 +74,7 @@ class Stamper:
             "slots": engine.slots if engine else 0,
             "batch_invariant": bool(engine and engine.batch_invariant),
             "digital_source_type": "" if completion.fault else GENERATED,
+            "visible_label": bool(content and content.published != content.text),
         }
 
 
