@@ -82,7 +82,7 @@ def show_batch(done: BatchSummary, *, as_json: bool) -> None:
         typer.echo(msgspec.json.encode(done).decode())
         return
     counts = done.request_counts
-    speed = f", {done.tokens_out:,} tokens in {duration(done.elapsed_s)}" if done.tokens_out else ""
+    speed = f", {counted(done.tokens_out, 'token')} in {duration(done.elapsed_s)}" if done.tokens_out else ""
     before = f"; {done.made_before:,} answered before" if done.made_before else ""
     typer.echo(f"{counts.completed:,} of {counted(counts.total, 'request')} answered{speed}{before}.")
     for code, count in counts.codes.items():

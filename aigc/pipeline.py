@@ -55,6 +55,8 @@ class Tally:
     tokens_out: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     started_s: float = field(default_factory=time.monotonic)
+    began_s: float | None = None
+    """When the first text was begun, which is after the model was loaded; None until it is there."""
     in_flight: int = 0
     unit: str = "rows"
     good: str = "accepted"
@@ -71,6 +73,13 @@ class Tally:
     @property
     def elapsed_s(self) -> float:
         return time.monotonic() - self.started_s
+
+    def came(self, completion: Completion) -> None:
+        """The engine gave a completion."""
+        self.began_s = self.began_s or time.monotonic() - completion.generate_s
+        self.attempts += 1
+        self.tokens_in += completion.tokens_in
+        self.tokens_out += completion.tokens_out
 
 
 class Pipeline:
@@ -184,6 +193,7 @@ class Pipeline:
         self._places[row.order] = place
         if moved.taken_from in ("", self._store.run_id):
             self.tally.made_before += 1
+            self.tally.retries += max(0, len(record.attempts) - 1)
         else:
             self.tally.taken_from[moved.taken_from] += 1
         self._count(record.outcome)
@@ -246,9 +256,7 @@ class Pipeline:
     def _take(self, row: Row, prompt: Prompt, completion: Completion) -> None:
         """A completion from the engine: judge it, keep it, and send the row round again if it did not pass."""
         self.tally.in_flight = len(self._in_flight)
-        self.tally.attempts += 1
-        self.tally.tokens_in += completion.tokens_in
-        self.tally.tokens_out += completion.tokens_out
+        self.tally.came(completion)
         self._add_attempt(row, prompt, completion)
         if self._places[row.order] < 0:  # else it was counted, and told with it
             self._on_row(self.tally)

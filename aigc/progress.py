@@ -8,10 +8,13 @@ from types import TracebackType
 from typing import Protocol
 
 from aigc.pipeline import Tally
-from aigc.report import duration
+from aigc.report import duration, speed
 
 LINE_EVERY_S = 10.0
 REFRESH_EVERY_S = 0.1
+LEAST_MADE = 8
+"""Rows made before a time left is told, and at least as many as the engine makes at a time: before that, the one that
+happened to end first would speak for all."""
 
 
 class Progress(Protocol):
@@ -92,13 +95,21 @@ def figures(tally: Tally) -> str:
     parts = [f"{tally.accepted:,} {tally.good}"]
     if tally.retries:
         parts.append(f"{tally.retries:,} {'retry' if tally.retries == 1 else 'retries'}")
-    if tally.tokens_out:
-        parts.append(f"{tally.tokens_out / max(tally.elapsed_s, 1e-9):,.0f} tokens/s")
+    if tally.tokens_out and tally.began_s is not None:
+        parts.append(speed(tally.tokens_out, time.monotonic() - tally.began_s))
     if tally.taken_over:
         parts.append(f"{tally.taken_over:,} taken over")
     if tally.made_before:
         parts.append(f"{tally.made_before:,} made before")
-    made = tally.done - tally.taken_over - tally.made_before
-    if made and tally.done < tally.total:
-        parts.append(f"{duration((tally.total - tally.done) * tally.elapsed_s / made)} left")
+    if (left := left_s(tally)) is not None:
+        parts.append(f"{duration(left)} left")
     return " · ".join(parts)
+
+
+def left_s(tally: Tally) -> float | None:
+    """How long the rest will take at the rate so far, without the loading of the model; None while that is a guess."""
+    rows = tally.done - tally.taken_over - tally.made_before - tally.outcomes["invalid"]
+    made = min(rows, tally.attempts)  # not what was replayed, or refused without a text
+    if tally.began_s is None or made < max(LEAST_MADE, tally.in_flight) or tally.done >= tally.total:
+        return None
+    return (tally.total - tally.done) * (time.monotonic() - tally.began_s) / made

@@ -38,12 +38,12 @@ def report(run: RunFile) -> str:
 def headline(run: RunFile) -> str:
     """One sentence: how many of how many rows were accepted, how fast."""
     accepted = run.outcomes.get("accepted", 0)
-    sentence = f"{accepted:,} of {run.rows:,} rows accepted ({share(accepted, run.rows)})"
+    sentence = f"{accepted:,} of {counted(run.rows, 'row')} accepted ({share(accepted, run.rows)})"
     if run.tokens_out:
-        speed = run.tokens_out / max(run.timings.generate_s, 1e-9)
-        sentence += f", {run.tokens_out:,} tokens in {duration(run.timings.generate_s)} ({speed:,.0f} tokens/s)"
+        took_s = run.timings.generate_s
+        sentence += f", {counted(run.tokens_out, 'token')} in {duration(took_s)} ({speed(run.tokens_out, took_s)})"
     if run.taken_over:
-        sentence += f"; {run.taken_over:,} rows taken over from earlier runs"
+        sentence += f"; {counted(run.taken_over, 'row')} taken over from earlier runs"
     rehearsal = " A rehearsal: the scripted engine writes no content." if run.settings.engine.name == "scripted" else ""
     return sentence + "." + rehearsal
 
@@ -69,6 +69,12 @@ def duration(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 bad row`, `1,200 bad rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def speed(tokens: int, seconds: float) -> str:
+    """`0.4 tokens/s`, `1,200 tokens/s`."""
+    per_s = tokens / max(seconds, 1e-9)
+    return f"{per_s:,.0f} tokens/s" if per_s >= 9.95 else f"{per_s:.1f} tokens/s"
 
 
 def share(part: int, whole: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from small_project import MODEL
 
 from aigc.provenance import FileFacts, ModelFacts, RunFile, Timings
@@ -58,6 +59,13 @@ def test_the_headline_tells_counts_and_speed() -> None:
     assert headline(RUN) == (
         "1,000 of 1,250 rows accepted (80%), 250,000 tokens in 2 min 05 s (2,000 tokens/s); "
         "12 rows taken over from earlier runs."
+    )
+
+
+def test_one_of_a_thing_is_told_as_one() -> None:
+    run = replace(RUN, rows=1, tokens_out=1, taken_over=1, outcomes={"accepted": 1}, timings=Timings(generate_s=2.0))
+    assert headline(run) == (
+        "1 of 1 row accepted (100%), 1 token in 2.0 s (0.5 tokens/s); 1 row taken over from earlier runs."
     )
 
 

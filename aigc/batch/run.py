@@ -133,9 +133,7 @@ class Batch:
             verdicts=[], created_at=now(), engine=self._engine_key(),
         )
         self._store.append_attempt(pending.request.custom_id, choice, attempt)
-        self.tally.attempts += 1
-        self.tally.tokens_in += completion.tokens_in
-        self.tally.tokens_out += completion.tokens_out
+        self.tally.came(completion)
         pending.left -= 1
         pending.faults += completion.fault is not None
         if not pending.left:
