@@ -160,7 +160,7 @@ _VERDICT = (
 _SAMPLING = (
     *_plain("float", "temperature", "top_p"), *_plain("int", "top_k"),
     *_plain("float", "min_p", "repetition_penalty"), *_plain("int", "max_new_tokens", "min_new_tokens"),
-    _Column("stop", attrgetter("stop"), many=True),
+    _Column("stop", attrgetter("stop"), many=True), *_plain("text", "watermark"),
 )
 _ATTEMPT = (
     *_plain("int", "number"), *_plain("text", "request_id"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from aigc.errors import problem_text
 
@@ -114,17 +116,20 @@ class Sampling(Value, frozen=True):
     min_new_tokens: int = 0
     """Tokens before which no end token may come. A JSON schema decides by itself when its answer is complete."""
     stop: list[str] = []
+    watermark: str = ""
+    """The mark that the text is given, by scheme, key and context: never a secret."""
 
     @property
     def identity(self) -> msgspec.Struct:
         """What ids are made of. A field younger than they are counts only where it is set: older ids stay the same."""
-        return self if self.min_new_tokens else msgspec.convert(self, _FirstSampling, from_attributes=True)
+        unset = tuple(name for name in ("min_new_tokens", "watermark") if not getattr(self, name))
+        return msgspec.convert(self, _sampling_without(unset), from_attributes=True) if unset else self
 
 
-_FirstSampling = msgspec.defstruct(
-    "_FirstSampling",
-    [(field.name, field.type) for field in msgspec.structs.fields(Sampling) if field.name != "min_new_tokens"],
-)
+@cache
+def _sampling_without(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    fields = [(field.name, field.type) for field in msgspec.structs.fields(Sampling) if field.name not in names]
+    return msgspec.defstruct("_SamplingPart", fields)
 
 
 class Prompt(Value, frozen=True):
@@ -245,6 +250,8 @@ class EngineInfo(Value, frozen=True):
     slots: int = 0
     batch_invariant: bool = True
     versions: dict[str, str] = {}
+    watermark: str | UnsetType = UNSET
+    """The mark that it can give texts, as `Sampling.watermark` names it; without one digests are as they ever were."""
 
 
 class Record(Value, frozen=True):
@@ -262,6 +269,8 @@ class Record(Value, frozen=True):
     template_digest: str = ""
     brief: dict[str, FieldValue] = {}
     limits: Limits = Limits()
+    tone: str = ""
+    audience: str = ""
     attempts: list[Attempt] = []
     chosen: int | None = None
     """Index in `attempts` of the text that stands for the row; None where there is none."""

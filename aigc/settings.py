@@ -20,8 +20,8 @@ from aigc.settings_reading import Table, check_table, merged, read_environment, 
 __all__ = [
     "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "DatasetSettings", "EngineSettings", "FilterTables",
     "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "PolicySettings", "RunSettings",
-    "SafetySettings", "SamplingPatch", "Settings", "SkipRule", "Table", "TypePolicy", "TypeSettings", "check_sampling",
-    "check_table", "load_settings",
+    "SafetySettings", "SamplingPatch", "Settings", "SkipRule", "Table", "TypePolicy", "TypeSettings",
+    "WatermarkSettings", "check_sampling", "check_table", "load_settings",
 ]
 
 FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
@@ -139,6 +139,14 @@ class LabelSettings(Value, frozen=True, forbid_unknown_fields=True):
     propagator: str = ""
 
 
+class WatermarkSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """The mark that the sampler leaves in texts: docs/watermark.md. The key lies in a file, and is no setting."""
+
+    on: bool = False
+    key_file: str = ""
+    context_tokens: int = 4
+
+
 class TypePolicy(Value, frozen=True, forbid_unknown_fields=True):
     """What a run may do with one content type, beside what it may do in all. 0 is no limit."""
 
@@ -221,6 +229,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
     lineage: LineageSettings = LineageSettings()
     dataset: DatasetSettings = DatasetSettings()
     labels: LabelSettings = LabelSettings()
+    watermark: WatermarkSettings = WatermarkSettings()
     types: dict[str, TypeSettings] = {}
 
     def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
@@ -240,7 +249,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
     "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "labels": LabelSettings,
-    "run": RunSettings,
+    "watermark": WatermarkSettings, "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 

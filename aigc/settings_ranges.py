@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_STOPS, LONGEST_STOP = 16, 200
 MOST_BEST_OF = 64
+LONGEST_CONTEXT = 16
 
 
 def check_ranges(settings: Settings, place: str) -> None:
@@ -46,6 +47,9 @@ def check_ranges(settings: Settings, place: str) -> None:
     if settings.run.best_of > MOST_BEST_OF:
         found, key = shown(settings.run.best_of), f"{place}, key run.best_of"
         raise SettingsError(key, found, f"at most {MOST_BEST_OF}", "Correct it.")
+    if not 1 <= (context_tokens := settings.watermark.context_tokens) <= LONGEST_CONTEXT:
+        found, key = shown(context_tokens), f"{place}, key watermark.context_tokens"
+        raise SettingsError(key, found, f"a whole number from 1 to {LONGEST_CONTEXT}", "Correct it.")
     if not 0.0 <= settings.safety.threshold <= 1.0:
         found, key = shown(settings.safety.threshold), f"{place}, key safety.threshold"
         raise SettingsError(key, found, "a number from 0 to 1", "Correct it.")

@@ -16,7 +16,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows",
-          "cells", "labels"}
+          "cells", "labels", "watermark"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "duplicates", "provenance", "report", "rubric", "safety"}
