@@ -19,12 +19,14 @@ GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk"
           "cells", "labels", "watermark"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
-          "duplicates", "provenance", "report", "rubric", "safety"}
+          "duplicates", "provenance", "report", "rubric", "safety", "lineage", "dataset"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
     ("store", "journal"): "a store keeps and finds the lines whose form the journal declares",
     ("report", "provenance"): "a report is a run.json for people",
+    ("lineage", "provenance"): "an event is a run.json for servers of lineage",
+    ("dataset", "provenance"): "a dataset card is a run.json for those who are given the folder",
     ("safety", "engine"): "a classifier is a model: what it is asked and answers is declared where models are",
     ("safety", "filters"): "safety is a filter that runs a model",
     ("rubric", "engine"): "a judge is a model",
@@ -42,7 +44,7 @@ ASSEMBLY = {
                  "store"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "pipeline", "safety"},
     "proof": {"filters", "job", "models", "provenance"},
-    "verification": {"export", "proof", "provenance", "report", "store"},
+    "verification": {"export", "labels", "proof", "provenance", "report", "store"},
     "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "proof", "provenance", "report",
              "store"},
     "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
@@ -66,11 +68,12 @@ ROOMS = {
     "torch": {"engine"}, "transformers": {"engine"}, "tokenizers": {"engine"}, "llguidance": {"engine"},
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
-    "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine"},
+    "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "progress"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
-    "openpyxl": {"sheets", "labels"}, "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows"},
+    "openpyxl": {"sheets", "labels"},
+    "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows", "lineage", "dataset"},
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
