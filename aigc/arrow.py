@@ -208,7 +208,7 @@ _RECORD = (
     *_plain("text", "fingerprint", "template_digest"),
     _Column("limits", attrgetter("limits"), _LIMITS),
     *_plain("text", "taken_from"),
-    *_plain("text", "record_id"),
+    *_plain("text", "record_id", "tone", "audience"),
     _Column("disclosure", _of_text("disclosure")), _Column("disclosure_place", _of_text("place")),
 )
 _PROVENANCE = (

@@ -101,7 +101,7 @@ def _verdict(verdict: dict[str, Any]) -> Verdict:
 
 
 _PLAIN = ("row", "brief_id", "variant", "content_type", "language", "outcome", "fingerprint", "template_digest",
-          "chosen", "taken_from", "record_id")
+          "chosen", "taken_from", "record_id", "tone", "audience")
 _OF_ATTEMPT = ("number", "request_id", "created_at", "engine", "sampling", "feedback", "prompt_commitment")
 _OF_COMPLETION = ("request_id", "text", "finish_reason", "tokens_in", "tokens_out", "generate_s", "fault", "repaired",
                   "logprob", "tokens_in_digest", "tokens_out_digest")

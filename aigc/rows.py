@@ -75,6 +75,8 @@ class Row:
             fingerprint=self.fingerprint,
             brief=brief.fields,
             limits=brief.limits,
+            tone=brief.tone,
+            audience=brief.audience,
             template_digest=template_digest,
             attempts=self.attempts,
             chosen=ending.chosen,

@@ -73,6 +73,7 @@ class Stamper:
             "engine": attempt.engine,
             "slots": engine.slots if engine else 0,
             "batch_invariant": bool(engine and engine.batch_invariant),
+            "watermark": attempt.sampling.watermark,
             "digital_source_type": "" if completion.fault else GENERATED,
             "visible_label": bool(content and content.published != content.text),
         }

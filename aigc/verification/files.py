@@ -9,6 +9,7 @@ from pathlib import Path
 from aigc.errors import StoreError
 from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, PARQUET, REJECTED_CSV, export
 from aigc.hashing import digest_file
+from aigc.labels.hidden import label_of
 from aigc.parquet_rows import read_rows
 from aigc.provenance import FileFacts
 from aigc.provenance.manifest import Manifest
@@ -57,7 +58,8 @@ def _export_again(folder: Path, to: Path, manifest: Manifest) -> None:
     """The results' files once more, from the rows of records.parquet."""
     stamps = iter(read_rows(folder / PARQUET))
     records = (row.record for row in read_rows(folder / PARQUET))
-    export(records, to, lambda _: next(stamps), manifest.columns)
+    label = label_of(manifest.run.settings.labels, manifest.run.run_id)
+    export(records, to, lambda _: next(stamps), manifest.columns, label)
 
 
 def _first_line(path: Path, expected: bytes) -> str:
