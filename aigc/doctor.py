@@ -52,7 +52,7 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         _python(),
         *found,
-        Finding(name="cpu", status="ok", found=f"{usable_cores()} cores"),
+        examine_cpu(hardware, usable_cores()),
         _memory(memory_bytes),
         _disk("disk for results", out, "Make room, or name another folder with --out."),
         _disk("disk for models", cache, "Make room, or name another folder in AIGC_CACHE."),
@@ -73,6 +73,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def examine_cpu(seen: Hardware | None, cores: int) -> Finding:
+    """The CPU: what this process may use of it, and what torch sees in it."""
+    found = "1 core" if cores == 1 else f"{cores} cores"
+    if seen:  # the words of docs/engine.md, which tells what it means for the speed
+        found += ", with bfloat16 instructions" if seen.cpu_bf16 else ", without bfloat16 instructions"
+    return Finding(name="cpu", status="ok", found=found)
+
+
 def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
     try:
         from aigc.engine.hardware import hardware
@@ -82,25 +90,26 @@ def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
         return [Finding(name="torch", status="problem", found=f"cannot be imported ({shown(exc, 120)})",
                         remedy="Install it again: pip install --force-reinstall torch")], None
     build = f"CUDA {seen.cuda}" if seen.cuda else "CPU build"
-    return [Finding(name="torch", status="ok", found=f"{seen.torch}, {build}"), *_gpus(seen, settings)], seen
+    return [Finding(name="torch", status="ok", found=f"{seen.torch}, {build}"), *examine_gpus(seen, settings)], seen
 
 
-def _gpus(seen: Hardware, settings: EngineSettings) -> list[Finding]:
+def examine_gpus(seen: Hardware, settings: EngineSettings) -> list[Finding]:
+    """A finding for each GPU, or one that says why there is none."""
     if not seen.gpus:
         return [_no_gpu(seen, driver_gpus(), settings)]
     return [_gpu(f"gpu {index}", gpu, settings) for index, gpu in enumerate(seen.gpus)]
 
 
 def _gpu(name: str, gpu: Gpu, settings: EngineSettings) -> Finding:
-    found = f"{gpu.name}, {gpu.memory_bytes / GIB:.1f} GiB, compute capability {gpu.compute_capability}"
+    found = f"{gpu.name}, {gpu.memory_bytes / GIB:.1f} GiB of memory, compute capability {gpu.compute_capability}"
     if gpu.memory_free_bytes is None:
         return Finding(name=name, status="warn", found=f"{found}, taken by another process",
                        remedy="Wait for the process that holds it.")
     found += f", {gpu.memory_free_bytes / GIB:.1f} GiB free"
-    if gpu.bf16:
-        return Finding(name=name, status="ok", found=f"{found}, bfloat16")
-    remedy = "" if settings.dtype == "float16" else 'Set dtype = "float16" under [engine].'
-    return Finding(name=name, status="warn", found=f"{found}, no bfloat16", remedy=remedy)
+    if gpu.bf16 or settings.dtype != "bfloat16":
+        return Finding(name=name, status="ok", found=found)
+    return Finding(name=name, status="warn", found=f"{found}; too old for bfloat16, which the settings ask for",
+                   remedy='Set dtype = "float16" under [engine].')
 
 
 def _no_gpu(seen: Hardware, driver: str, settings: EngineSettings) -> Finding:
@@ -114,8 +123,7 @@ def _no_gpu(seen: Hardware, driver: str, settings: EngineSettings) -> Finding:
     if settings.device == "cuda":
         return Finding(name="gpu", status="problem", found="none, and the settings ask for cuda",
                        remedy='Set device = "auto" under [engine], or run where there is a GPU.')
-    how = "multiplies bfloat16" if seen.cpu_bf16 else "has no bfloat16, for which kernels of the engine stand in"
-    return Finding(name="gpu", status="warn", found=f"none: the CPU does the work, many times slower; it {how}")
+    return Finding(name="gpu", status="warn", found="none: the CPU does the work, many times slower")
 
 
 def driver_gpus() -> str:
@@ -229,7 +237,8 @@ def _templates(settings: RunSettings) -> Finding:
     if not packs:
         return Finding(name="templates", status="problem", found=f"no <content_type>/template.toml in {folder}",
                        remedy="Add a content type, or name another folder with --templates.")
-    return Finding(name="templates", status="ok", found=f"{len(packs)} content types in {folder}")
+    told = "1 content type" if len(packs) == 1 else f"{len(packs)} content types"
+    return Finding(name="templates", status="ok", found=f"{told} in {folder}")
 
 
 def examine_prefect(environ: Mapping[str, str]) -> Finding:

@@ -59,6 +59,7 @@ def lay_out(folder: Path) -> list[str]:
         f"{folder}/templates  one folder a content type",
         f"{folder}/inputs     example briefs",
         f"{folder}/aigc.toml  settings",
+        f"{folder}/outputs    results: a folder each run",
         "",
         f"Next: cd {folder} && aigc run inputs/briefs.csv",
     ]

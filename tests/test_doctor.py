@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from model_folders import write_model
+from msgspec.structs import replace
 
-from aigc.doctor import Finding, driver_gpus, examine, prefect_api_url
+from aigc.doctor import Finding, driver_gpus, examine, examine_cpu, examine_gpus, prefect_api_url
+from aigc.engine.hardware import Gpu, Hardware
 from aigc.memory import free_memory_bytes, total_memory_bytes
 from aigc.settings import EngineSettings, RunSettings, Settings
 
@@ -117,7 +119,7 @@ def test_templates_are_counted_where_they_are_found(home: Path) -> None:
     (home / "templates" / "ad_copy").mkdir(parents=True)
     assert named("templates", run(templates="templates")).status == "problem"
     (home / "templates" / "ad_copy" / "template.toml").write_text("")
-    assert named("templates").found == "1 content types in templates"
+    assert named("templates").found == "1 content type in templates"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,33 @@ def test_settings_that_ask_for_cuda_without_a_gpu_are_a_problem(monkeypatch: pyt
     monkeypatch.setenv("PATH", "")
     finding = named("gpu", Settings(engine=EngineSettings(device="cuda")))
     assert (finding.status, finding.found) == ("problem", "none, and the settings ask for cuda")
-    assert named("gpu").status == "warn"
+    assert named("gpu") == Finding(name="gpu", status="warn", found="none: the CPU does the work, many times slower")
+
+
+@pytest.mark.parametrize(("gpu", "dtype", "status", "says"), [
+    ({}, "bfloat16", "ok", "NVIDIA L4, 22.0 GiB of memory, compute capability 8.9, 21.0 GiB free"),
+    ({"memory_free_bytes": None}, "bfloat16", "warn",
+     "NVIDIA L4, 22.0 GiB of memory, compute capability 8.9, taken by another process"),
+    ({"bf16": False}, "bfloat16", "warn", "NVIDIA L4, 22.0 GiB of memory, compute capability 8.9, 21.0 GiB free; "
+     "too old for bfloat16, which the settings ask for"),
+    ({"bf16": False}, "float16", "ok", "NVIDIA L4, 22.0 GiB of memory, compute capability 8.9, 21.0 GiB free"),
+])
+def test_a_gpu_is_told_in_one_line(gpu: dict[str, object], dtype: str, status: str, says: str) -> None:
+    whole, free = 22 << 30, 21 << 30
+    found = Gpu(name="NVIDIA L4", compute_capability="8.9", memory_bytes=whole, memory_free_bytes=free, bf16=True)
+    seen = Hardware(torch="2.9", cuda="12.8", gpus=[replace(found, **gpu)], cpu_bf16=True)
+    (finding,) = examine_gpus(seen, EngineSettings(dtype=dtype))  # type: ignore[arg-type]
+    assert (finding.name, finding.status, finding.found) == ("gpu 0", status, says)
+    assert bool(finding.remedy) == (status != "ok")
+
+
+@pytest.mark.parametrize(("cores", "has", "told"), [
+    (1, True, "1 core, with bfloat16 instructions"), (8, False, "8 cores, without bfloat16 instructions"),
+])
+def test_a_cpu_is_told_in_the_words_of_the_engines_page(cores: int, has: bool, told: str) -> None:
+    assert examine_cpu(Hardware(torch="2.9", cuda="", gpus=[], cpu_bf16=has), cores).found == told
+    page = (Path(__file__).parents[1] / "docs" / "engine.md").read_text("utf-8")
+    assert "without bfloat16 instructions" in page
 
 
 # Prefect

@@ -233,7 +233,14 @@ def test_show_and_types_take_their_folders_from_the_settings(aigc: Aigc) -> None
 def test_a_new_project_runs_as_it_is(aigc: Aigc, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = aigc("init", "shop")
     assert shown.code == 0
-    assert shown.out.splitlines()[-1] == "Next: cd shop && aigc run inputs/briefs.csv"
+    assert shown.out.splitlines() == [
+        "shop/templates  one folder a content type",
+        "shop/inputs     example briefs",
+        "shop/aigc.toml  settings",
+        "shop/outputs    results: a folder each run",
+        "",
+        "Next: cd shop && aigc run inputs/briefs.csv",
+    ]
     monkeypatch.chdir("shop")
     assert aigc("check", "inputs/briefs.csv").code == 0
     assert aigc("run", "inputs/briefs.csv", "--limit", "4").code in (0, 3)
