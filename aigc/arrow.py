@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from aigc.disk import without_surrogates
-from aigc.records import Attempt, Provenance, Record, Value
+from aigc.records import Attempt, Record
+from aigc.stamped import Stamped
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = "1"
 """Told in the schema's metadata under `aigc.records`; a column may be added under the same version."""
-
-
-class Stamped(Value, frozen=True):
-    """A record with what made it. `leaf` is the digest of both, by which the run's manifest proves the row."""
-
-    record: Record
-    provenance: Provenance
-    leaf: str
 
 
 def record_schema() -> pa.Schema:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from aigc.arrow import Stamped, record_schema, record_table, valid_unicode
+from aigc.arrow import record_schema, record_table, valid_unicode
 from aigc.cells import cell, cell_text, csv_line
 from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import problem_text
@@ -28,6 +28,7 @@ from aigc.hashing import digest_file
 from aigc.labels.hidden import KEY as HIDDEN_LABEL
 from aigc.labels.hidden import HiddenLabel, label_text
 from aigc.records import PASSING, Attempt, Content, FieldValue, OutputValue, Record, Value
+from aigc.stamped import Stamped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +52,10 @@ Stamp: TypeAlias = Callable[[Record], Stamped]
 
 
 class Counts(Value, frozen=True):
-    """What became of a run's rows. `content_types` and `reasons` count rows by outcome: `{"ad_copy": {"held": 3}}`."""
+    """What became of a run's rows. The last three count them by outcome: `{"ad_copy": {"held": 3}}`.
+
+    `not_run` are rows whose text a filter did not check, by filter.
+    """
 
     rows: int
     attempts: int
@@ -60,6 +64,7 @@ class Counts(Value, frozen=True):
     outcomes: dict[str, int]
     content_types: dict[str, dict[str, int]]
     reasons: dict[str, dict[str, int]]
+    not_run: dict[str, dict[str, int]]
 
 
 class ExportedFile(Value, frozen=True):
@@ -149,6 +154,7 @@ class _Tally:
         self._outcomes: Counter[str] = Counter()
         self._content_types: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._not_run: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, record: Record) -> None:
         self.rows += 1
@@ -159,6 +165,9 @@ class _Tally:
         self.flagged += record.outcome == "accepted" and bool(record.reasons)
         for reason in record.reasons:
             self._reasons[reason][record.outcome] += 1
+        for verdict in record.verdicts:
+            if verdict.action == "not_run":
+                self._not_run[verdict.filter][record.outcome] += 1
 
     def add_accepted(self, accepted: Accepted) -> None:
         self.accepted += 1
@@ -170,6 +179,7 @@ class _Tally:
             outcomes=dict(self._outcomes),
             content_types={name: dict(outcomes) for name, outcomes in self._content_types.items()},
             reasons={name: dict(outcomes) for name, outcomes in self._reasons.items()},
+            not_run={name: dict(outcomes) for name, outcomes in self._not_run.items()},
         )
 
 

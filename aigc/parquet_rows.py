@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from aigc.arrow import SCHEMA_VERSION, Stamped
+from aigc.arrow import SCHEMA_VERSION
 from aigc.disk import disk_errors
 from aigc.errors import StoreError, shown
-from aigc.records import Attempt, Completion, Content, Limits, Provenance, Record, RowError, Source, Verdict
+from aigc.records import Attempt, Completion, Content, Limits, Record, RowError, Source, Verdict
+from aigc.stamped import Provenance, Stamped
 
 BATCH_ROWS = 500
 _REMEDY = "Restore it from a copy, or run the same command again with --new."

@@ -100,6 +100,8 @@ class RunFile(Value, frozen=True):
     """Outcomes by content type."""
     reasons: dict[str, dict[str, int]] = {}
     """Rows by reason code and outcome."""
+    not_run: dict[str, dict[str, int]] = {}
+    """Rows whose text a filter asked nothing of because nobody checked it, by filter and outcome."""
     outputs: list[FileFacts] = []
     earlier: dict[str, int] = {}
     """Rows taken over unchanged, by the run that made them."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from aigc.arrow import Stamped
 from aigc.hashing import canonical_json, digest_text
 from aigc.provenance.merkle import Tree, leaf_hash
-from aigc.records import Attempt, EngineInfo, Provenance, Record
+from aigc.records import Attempt, EngineInfo, Record
+from aigc.stamped import Provenance, Stamped
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for what a trained model made, from its vocabulary of digital source types."""

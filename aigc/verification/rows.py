@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from aigc.arrow import Stamped
 from aigc.errors import StoreError
 from aigc.export import PARQUET
 from aigc.parquet_rows import read_rows
@@ -16,6 +15,7 @@ from aigc.provenance.manifest import Manifest
 from aigc.provenance.merkle import Tree
 from aigc.provenance.stamps import leaf_bytes, leaf_of
 from aigc.records import Attempt, Record
+from aigc.stamped import Stamped
 from aigc.verification.findings import Check, Finding, concluded, differing
 from aigc.verification.originals import Originals
 
