@@ -11,6 +11,7 @@ from typing import Protocol
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Prompt
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark, refuse_engine
 
 
 class Engine(Protocol):
@@ -30,8 +31,14 @@ class Engine(Protocol):
         """Release the model's memory."""
 
 
-def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
-    """The engine that `settings` names, for `model`."""
+def open_engine(settings: EngineSettings, model: ModelRef, mark: Mark | None = None) -> Engine:
+    """The engine that `settings` names, for `model`, which gives `mark` to texts whose sampling names it.
+
+    Raises:
+        SettingsError: an engine that cannot give one.
+    """
+    if mark:
+        refuse_engine(settings.name)
     match settings.name:
         case "scripted":
             from aigc.engine.scripted import ScriptedEngine
@@ -43,7 +50,7 @@ def open_engine(settings: EngineSettings, model: ModelRef) -> Engine:
             choose_waiting()
             from aigc.engine.restart import RestartingEngine, belongs_apart
 
-            return RestartingEngine(settings, model, apart=belongs_apart(settings))
+            return RestartingEngine(settings, model, apart=belongs_apart(settings), mark=mark)
         case "openai":
             from aigc.engine.openai import OpenAIEngine
 

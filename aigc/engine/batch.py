@@ -20,12 +20,14 @@ from aigc.engine.chat import PromptFault
 from aigc.engine.deaths import is_deadly
 from aigc.engine.device import Arriving, to_device
 from aigc.engine.loaded import Loaded
+from aigc.engine.marking import check_mark
 from aigc.engine.plan import PREVIOUS, Plan
 from aigc.engine.rows import Row, failed
 from aigc.engine.runners import Runner
 from aigc.engine.sampler import Sampler
 from aigc.engine.sizing import is_out_of_memory
 from aigc.records import Completion, Prompt
+from aigc.watermark import Mark
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -59,8 +61,9 @@ class Batch:
     A step is launched, then collected; other steps may be launched in between.
     """
 
-    def __init__(self, loaded: Loaded, runner: Runner, context: int) -> None:
+    def __init__(self, loaded: Loaded, runner: Runner, context: int, mark: Mark | None = None) -> None:
         self.rows: dict[int, Row] = {}
+        self._mark = mark
         self._loaded, self._runner, self._context = loaded, runner, context
         self._free = list(range(runner.slots - 1, -1, -1))
         self._device = loaded.model.device
@@ -68,7 +71,7 @@ class Batch:
         """A prompt had too few: there is no use in asking again before a row ends."""
         self._warned = set[tuple[str, str]]()
         """Kinds of error at which a prompt was refused that were told of."""
-        self._sampler = Sampler(runner.slots, self._device, loaded.end_tokens)
+        self._sampler = Sampler(runner.slots, self._device, loaded.end_tokens, mark)
 
     @property
     def can_run_ahead(self) -> bool:
@@ -95,6 +98,7 @@ class Batch:
             NoRoom: it has to wait until other rows end.
         """
         try:
+            check_mark(prompt.sampling, self._mark)
             tokens, matcher = self._encode(prompt), self._matcher(prompt)
         except PromptFault as exc:
             return failed(prompt, exc.fault)

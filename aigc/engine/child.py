@@ -16,6 +16,7 @@ from aigc.errors import EngineError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Prompt
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 WORKER = "aigc.engine.worker"
 ENDING_S = 60.0
@@ -36,13 +37,16 @@ class ChildEngine:
     After EngineDied it is of no use.
     """
 
-    def __init__(self, settings: EngineSettings, model: ModelRef, *, worker: str = WORKER, slots: int = 0) -> None:
+    def __init__(
+        self, settings: EngineSettings, model: ModelRef, *, worker: str = WORKER, slots: int = 0,
+        mark: Mark | None = None,
+    ) -> None:
         self._info: EngineInfo | None = None
         self._channel, theirs = Pipe()
         with theirs:
             self._process = _start(worker, theirs.fileno())
         level = logging.getLogger("aigc").getEffectiveLevel()
-        self._opening: Opening | None = Opening(settings, model, slots, level)
+        self._opening: Opening | None = Opening(settings, model, slots, level, mark)
 
     @property
     def pid(self) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from aigc.engine.likeliest import likeliest
 from aigc.engine.noise import gumbel
-from aigc.engine.weights import CHUNK, chunk_weights
+from aigc.engine.weights import CHUNK, chunk_weights, total
 from aigc.records import Sampling
 
 WIDTHS = (64, 128, 512)
@@ -73,7 +73,7 @@ class Group:
         finite = values[:, 0].isfinite()
         if self._way.name == "listed" or values.shape == logits.shape:
             return self._weigh(values, tokens, None)[0], finite
-        whole = chunk_weights(logits, values[:, :1], self._temperature).double().sum(-1, keepdim=True)
+        whole = total(chunk_weights(logits, values[:, :1], self._temperature))
         chosen, enough = self._weigh(values, tokens, whole)
         flat = (~enough).nonzero().flatten()
         if len(flat):  # more tokens than were weighed are nearly as likely
@@ -92,14 +92,14 @@ class Group:
         """
         best, ids = logits.amax(-1, keepdim=True), torch.arange(logits.shape[1], device=logits.device)
         weights = self._chunks(logits, best)
-        share = self._top_p * weights.double().sum(-1, keepdim=True)
+        share = self._top_p * total(weights)
         chosen, drawing = logits.argmax(-1), best.squeeze(1).isfinite()  # others have no choice, and fail
         for attempt in range(MOST_DRAWS):
             tokens = self._draw(logits, best, weights, attempt)
             mine = logits.gather(1, tokens.unsqueeze(1))
             ties = ((logits == mine) & (ids < tokens.unsqueeze(1))).sum(-1, keepdim=True)
             likelier = self._chunks(logits.masked_fill(logits <= mine, float("-inf")), best)
-            before = likelier.double().sum(-1, keepdim=True) + ties * ((mine - best) / self._temperature).double().exp()
+            before = total(likelier) + ties * ((mine - best) / self._temperature).double().exp()
             kept = drawing & (before < share).squeeze(1)
             chosen[kept] = tokens[kept]
             drawing &= ~kept

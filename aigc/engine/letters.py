@@ -16,15 +16,20 @@ from aigc.errors import AigcError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Prompt, Value
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 
 class Opening(Value, frozen=True):
-    """The engine to open. `slots`, where not 0, are those that its predecessor had, and at most as many as fit."""
+    """The engine to open. `slots`, where not 0, are those that its predecessor had, and at most as many as fit.
+
+    `mark` holds a secret: it goes over the socket between the two and nowhere else.
+    """
 
     settings: EngineSettings
     model: ModelRef
     slots: int
     log_level: int
+    mark: Mark | None
 
 
 class Begin(Value, frozen=True):

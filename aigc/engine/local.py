@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 
 import torch
+from msgspec import UNSET
 
 from aigc.engine.batch import Batch, NoRoom, Step
 from aigc.engine.deaths import EngineDied, first_line, is_deadly
@@ -18,6 +19,7 @@ from aigc.errors import AigcError, EngineError, ModelError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 _log = logging.getLogger(__name__)
 
@@ -26,11 +28,12 @@ class LocalEngine:
     """Runs one model on this machine. The model is loaded at the first prompt.
 
     `slots`, where not 0, are at most as many as fit: an engine that takes over from another has as many as that had.
+    `mark` is given to texts whose sampling names it.
     After EngineDied it is of no use, nor is another one on the same device in this process.
     """
 
-    def __init__(self, settings: EngineSettings, model: ModelRef, *, slots: int = 0) -> None:
-        self._settings, self._ref = settings, model
+    def __init__(self, settings: EngineSettings, model: ModelRef, *, slots: int = 0, mark: Mark | None = None) -> None:
+        self._settings, self._ref, self._mark = settings, model, mark
         self._device = device_for(settings)
         self._sizes = sizes_for(model.folder(), settings, self._device)
         self._slots = min(slots or self._sizes.slots, self._sizes.slots)
@@ -53,6 +56,7 @@ class LocalEngine:
             slots=self._slots,
             batch_invariant=self._invariant and self._promises,
             versions=self._versions,
+            watermark=self._mark.ref if self._mark else UNSET,
         )
 
     def prepare(self) -> None:
@@ -160,7 +164,7 @@ class LocalEngine:
     def _open_batch(self, loaded: Loaded) -> Batch:
         runner = loaded.runner(self._slots, self._sizes)
         self._invariant = runner.invariant
-        return Batch(loaded, runner, self._sizes.context)
+        return Batch(loaded, runner, self._sizes.context, self._mark)
 
     def _recover(
         self, exc: Exception, batch: Batch | None, waiting: deque[Prompt]

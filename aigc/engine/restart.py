@@ -19,6 +19,7 @@ from aigc.errors import EngineError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 MOST_DEATHS = 6
 """Deaths with no text and no narrower suspicion in between, before it is the machine that is taken to be at fault."""
@@ -43,16 +44,19 @@ def belongs_apart(settings: EngineSettings) -> bool:
 class RestartingEngine:
     """A LocalEngine in this process, or `apart` in a process of its own; there in any case once one has died.
 
-    `worker` names the module that such a process serves from.
+    `worker` names the module that such a process serves from; `mark` is given to texts whose sampling names it.
     """
 
     def __init__(
-        self, settings: EngineSettings, model: ModelRef, *, apart: bool = False, worker: str = WORKER
+        self, settings: EngineSettings, model: ModelRef, *, apart: bool = False, worker: str = WORKER,
+        mark: Mark | None = None,
     ) -> None:
-        self._settings, self._ref, self._worker = settings, model, worker
+        self._settings, self._ref, self._worker, self._mark = settings, model, worker, mark
         self._info: EngineInfo | None = None
         """What the engine was when it last gave a text, or told of itself."""
-        self._seat: ModelEngine | ChildEngine | None = self._start() if apart else open_local(settings, model)
+        self._seat: ModelEngine | ChildEngine | None = (
+            self._start() if apart else open_local(settings, model, mark=mark)
+        )
 
     def info(self) -> EngineInfo:
         """See `Engine.info`. Where the model's process has ended, what it last was: no new one is begun to ask it.
@@ -124,7 +128,7 @@ class RestartingEngine:
 
     def _start(self) -> ChildEngine:
         slots = self._info.slots if self._info else 0
-        return ChildEngine(self._settings, self._ref, worker=self._worker, slots=slots)
+        return ChildEngine(self._settings, self._ref, worker=self._worker, slots=slots, mark=self._mark)
 
     def _leave(self) -> None:
         """Give up what has died."""

@@ -1,7 +1,8 @@
 """One sampler for all rows of a step: repetition penalty, mask, temperature, top-k, min-p, top-p, then Gumbel-max.
 
 Choosing argmax(log p + Gumbel noise) samples from p exactly (Gumbel 1954; Maddison, Tarlow, Minka 2014). The noise is a
-hash of (row seed, position, token id), integer arithmetic, so a row's choice depends on nothing but itself.
+hash of (row seed, position, token id), integer arithmetic, so a row's choice depends on nothing but itself. A row with
+a watermark has noise of (key, salt, last tokens, token id) instead, of the same distribution (Aaronson 2022).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import torch
 
 from aigc.engine.choice import NO_LIMIT, Group, way_of
 from aigc.engine.device import to_device
-from aigc.engine.weights import chunk_weights
+from aigc.engine.marking import Marks
+from aigc.engine.weights import chunk_weights, total
 from aigc.records import Sampling
+from aigc.watermark import Mark
 
 HISTORY_BLOCK = 256
 """Tokens by which the record of what rows have said grows."""
@@ -44,8 +47,12 @@ class Sampler:
     ask for.
     """
 
-    def __init__(self, slots: int, device: torch.device, end_tokens: Iterable[int] = ()) -> None:
+    def __init__(
+        self, slots: int, device: torch.device, end_tokens: Iterable[int] = (), mark: Mark | None = None
+    ) -> None:
+        """`mark` is given to rows whose sampling names a watermark."""
         self._device = device
+        self._marks = Marks(mark, slots, device) if mark else None
         self._ends = torch.tensor(sorted(end_tokens), dtype=torch.int64, device=device)
         self._never = torch.full((), float("-inf"), device=device)  # a number of the host's would be waited for
         self._least = [0] * slots
@@ -71,6 +78,8 @@ class Sampler:
         self._numbers[:, slot] = to_device(numbers, self._device, torch.float64)
         self._integers[:, slot] = self._ids([seed, sampling.top_k or NO_LIMIT])
         self._ways[slot] = way_of(sampling)
+        if self._marks:
+            self._marks.open(slot, seed, marked=bool(sampling.watermark))
         self._least[slot] = 0 if may_end else sampling.min_new_tokens
         self._penalises[slot], self._measures[slot] = sampling.repetition_penalty != 1.0, logprob
         if self._penalises[slot]:
@@ -96,15 +105,21 @@ class Sampler:
         if allowed is not None:
             logits = logits.masked_fill_(~allowed, float("-inf"))
         where, at = (self._ids(values) for values in (slots, positions))
+        integers, counters = self._integers[:, where], at
+        marks = self._marks if self._marks and self._marks.has(slots) else None
+        if marks:
+            integers[0], counters = marks.keys(where, at, max(positions), integers[0])
         tokens = torch.empty(len(slots), dtype=torch.int64, device=self._device)
         finite = torch.empty(len(slots), dtype=torch.bool, device=self._device)
         ways = [self._ways[slot] for slot in slots]
         for way in set(ways):
             rows = self._ids([row for row, own in enumerate(ways) if own == way])
-            group = Group(self._numbers[:3, where[rows]], self._integers[:, where[rows]], at[rows], way)
+            group = Group(self._numbers[:3, where[rows]], integers[:, rows], counters[rows], way)
             mine = logits if len(rows) == len(slots) else logits[rows]
             tokens[rows], finite[rows] = group.choose(mine)
         self._remember(tokens, slots)
+        if marks:
+            marks.remember(where, tokens)
         return Chosen(tokens, finite, None if norms is None else _logits_of(tokens, logits, penalised) - norms)
 
     def _norms(self, logits: torch.Tensor, slots: list[int]) -> torch.Tensor | None:
@@ -118,7 +133,7 @@ class Sampler:
         rows = self._ids(held)
         mine = logits if len(held) == len(slots) else logits[rows]
         best = mine.amax(-1, keepdim=True)
-        sums = chunk_weights(mine, best, torch.ones_like(best)).double().sum(-1)
+        sums = total(chunk_weights(mine, best, torch.ones_like(best))).squeeze(1)
         norms = torch.zeros(len(slots), dtype=torch.float64, device=self._device)
         norms[rows] = best.squeeze(1).double() + sums.log()
         return norms

@@ -22,14 +22,41 @@ def chunk_weights(
         least: tokens that weigh less count as nothing (min-p), [rows, 1].
     """
     least = torch.zeros_like(best) if least is None else least.float()
-    whole = logits.shape[1] // CHUNK * CHUNK
+    if logits.device.type != "cpu":
+        return _sum_chunks(_weights(logits, best, temperature, least))
+    sums = weigh_chunks(logits, best.flatten(), 1 / temperature.flatten(), least.flatten(), CHUNK)
+    whole = sums.shape[1] * CHUNK
+    if whole == logits.shape[1]:
+        return sums
     rest = _weights(logits[:, whole:], best, temperature, least).sum(-1, keepdim=True)
-    if logits.device.type == "cpu":
-        sums = weigh_chunks(logits, best.flatten(), 1 / temperature.flatten(), least.flatten(), CHUNK)
-    else:
-        weights = _weights(logits[:, :whole], best, temperature, least)
-        sums = weights.view(len(logits), whole // CHUNK, CHUNK).sum(-1)
-    return torch.cat([sums, rest], dim=1) if whole < logits.shape[1] else sums
+    return torch.cat([sums, rest], dim=1)
+
+
+def total(sums: torch.Tensor) -> torch.Tensor:
+    """What all chunks of each row weigh together, float64 [rows, 1].
+
+    Each half is added to the other until one number is left: in this order whatever the number of rows. A GPU's own
+    sum of one row takes another order than that of sixteen.
+    """
+    sums = sums.double()
+    while (width := sums.shape[1]) > 1:
+        half = (width + 1) // 2
+        if width % 2:
+            sums = torch.nn.functional.pad(sums, (0, 1))
+        sums = sums[:, :half] + sums[:, half:]
+    return sums
+
+
+def _sum_chunks(weights: torch.Tensor) -> torch.Tensor:
+    """Sums of chunks, of which the last is filled up with nothing.
+
+    So every one is of CHUNK numbers side by side, which a GPU adds in one order however many sums there are: threads
+    that share a sum are more where sums are few, but of 128 numbers no more than 32 can (`setReduceConfig` in PyTorch).
+    """
+    chunks = -(-weights.shape[1] // CHUNK)
+    if short := chunks * CHUNK - weights.shape[1]:
+        weights = torch.nn.functional.pad(weights, (0, short))
+    return weights.view(len(weights), chunks, CHUNK).sum(-1)
 
 
 def _weights(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from aigc.engine import Engine
 from aigc.engine.deaths import EngineDied
@@ -20,6 +20,7 @@ from aigc.errors import AigcError, EngineError
 from aigc.models import ModelRef
 from aigc.records import Completion, Prompt
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 
 class ModelEngine(Engine, Protocol):
@@ -40,17 +41,20 @@ class ModelEngine(Engine, Protocol):
         """
 
 
-def open_local(settings: EngineSettings, model: ModelRef, slots: int = 0) -> ModelEngine:
+Opener: TypeAlias = Callable[[EngineSettings, ModelRef, int, Mark | None], ModelEngine]
+
+
+def open_local(settings: EngineSettings, model: ModelRef, slots: int = 0, mark: Mark | None = None) -> ModelEngine:
     """The engine of the house. Imports torch."""
     from aigc.engine.quantised import quieten
 
     quieten()
     from aigc.engine.local import LocalEngine
 
-    return LocalEngine(settings, model, slots=slots)
+    return LocalEngine(settings, model, slots=slots, mark=mark)
 
 
-def serve(fd: int, open_engine: Callable[[EngineSettings, ModelRef, int], ModelEngine] = open_local) -> None:
+def serve(fd: int, open_engine: Opener = open_local) -> None:
     """Work for the process at the other end of the socket `fd` until it closes that."""
     mail = _Mail(fd)
     opening = mail.read()
@@ -59,7 +63,7 @@ def serve(fd: int, open_engine: Callable[[EngineSettings, ModelRef, int], ModelE
     logging.getLogger().addHandler(_Forward(mail))
     logging.getLogger("aigc").setLevel(opening.log_level)
     try:
-        engine = open_engine(opening.settings, opening.model, opening.slots)
+        engine = open_engine(opening.settings, opening.model, opening.slots, opening.mark)
         _Work(engine, mail).go_on()
     except EngineDied as exc:
         mail.send(Lost(exc.cause))

@@ -42,7 +42,8 @@ def context_sums(words: Sequence[Sequence[int]], contexts: Numbers) -> Numbers:
 
     factors = _unsigned(words)
     tokens = contexts.astype(np.uint64)
-    return (factors[:, None, :-2] * tokens).sum(-1, dtype=np.uint64) + factors[:, -1:]
+    sums: Numbers = (factors[:, None, :-2] * tokens).sum(-1, dtype=np.uint64) + factors[:, -1:]
+    return sums
 
 
 def noise_keys(words: Sequence[Sequence[int]], sums: Numbers, salts: Numbers) -> tuple[Numbers, Numbers]:
@@ -78,7 +79,8 @@ def _finalised(x: Numbers) -> Numbers:
 
     for factor in FACTORS:
         x = (x ^ (x >> np.uint64(33))) * np.uint64(factor)
-    return x ^ (x >> np.uint64(33))
+    x ^= x >> np.uint64(33)
+    return x
 
 
 def _mix(x: Numbers) -> Numbers:
@@ -87,4 +89,5 @@ def _mix(x: Numbers) -> Numbers:
     mask = np.uint64(_MASK)
     x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x7FEB352D)) & mask
     x = ((x ^ (x >> np.uint64(15))) * np.uint64(0x846CA68B)) & mask
-    return x ^ (x >> np.uint64(16))
+    x ^= x >> np.uint64(16)
+    return x

@@ -22,6 +22,7 @@ from aigc.errors import ModelError
 from aigc.models import ModelRef
 from aigc.records import EngineInfo, Message, Prompt, Sampling
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 POISON = "poison"
 SLOTS = 6
@@ -76,14 +77,16 @@ def fail_by_bug(prompt: Prompt) -> str:
     raise LookupError(prompt.request_id)
 
 
-def refuse(settings: EngineSettings, model: ModelRef, slots: int) -> NoReturn:
+def refuse(settings: EngineSettings, model: ModelRef, slots: int, mark: Mark | None) -> NoReturn:
     raise ModelError(f"model {model.ref}", "played weights", "real ones", "Play no more.")
 
 
-def open_poisonable(settings: EngineSettings, model: ModelRef, slots: int) -> worker.ModelEngine:
+def open_poisonable(
+    settings: EngineSettings, model: ModelRef, slots: int, mark: Mark | None
+) -> worker.ModelEngine:
     """The real engine, which loses its context in a step with a poisonous row."""
     poison_steps(setattr)
-    return worker.open_local(settings, model, slots)
+    return worker.open_local(settings, model, slots, mark)
 
 
 def poison_steps(set_to: Callable[[object, str, object], None]) -> None:
@@ -101,13 +104,13 @@ def poison_steps(set_to: Callable[[object, str, object], None]) -> None:
     set_to(Batch, "launch", poisonable)
 
 
-WAYS: dict[str, Callable[[EngineSettings, ModelRef, int], worker.ModelEngine]] = {
-    "be_killed": lambda _settings, _model, slots: Played(be_killed, slots or SLOTS),
-    "lose_context": lambda _settings, _model, slots: Played(lose_context, slots or SLOTS),
-    "fail_by_bug": lambda _settings, _model, slots: Played(fail_by_bug),
-    "shrink": lambda _settings, _model, slots: Shrinking(be_killed, slots or SLOTS),
-    "take_long": lambda _settings, _model, slots: Played(be_killed, slots or SLOTS, step_s=30.0),
-    "end_at_once": lambda _settings, _model, slots: os._exit(3),
+WAYS: dict[str, worker.Opener] = {
+    "be_killed": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS),
+    "lose_context": lambda _settings, _model, slots, _mark: Played(lose_context, slots or SLOTS),
+    "fail_by_bug": lambda _settings, _model, slots, _mark: Played(fail_by_bug),
+    "shrink": lambda _settings, _model, slots, _mark: Shrinking(be_killed, slots or SLOTS),
+    "take_long": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=30.0),
+    "end_at_once": lambda _settings, _model, slots, _mark: os._exit(3),
     "refuse": refuse,
     "local": open_poisonable,
 }
