@@ -11,25 +11,22 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from aigc import __version__
+from aigc.asking import Asking, text_key
 from aigc.briefs import BriefSheet, read_briefs
 from aigc.duplicates import Thresholds
 from aigc.errors import UsageError, nearest, shown, writable
 from aigc.filters import Filter, build_filters, build_thresholds, files_digest
 from aigc.forbidden import Forbidden
 from aigc.hashing import canonical_json, digest, digest_bytes, digest_file
-from aigc.injection import WORTH_A_LOOK, find_in, texts_of, weight
-from aigc.models import ModelRef, catalogue
+from aigc.models import ModelRef
 from aigc.packs import Packs, load_packs
 from aigc.policy import Mentions, Objection, Override, objections, tokens_at_most
-from aigc.prompts import render
 from aigc.records import Brief, InvalidRow, Message, RowError, Sampling, Value
 from aigc.safety.kinds import check_settings
 from aigc.settings import FilterTables, Settings, check_sampling
 
 SHIPPED = Path(__file__).parent / "shipped"
 _REPOSITORY = Path(__file__).parent.parent
-SMALL_PARAMETERS = 300_000_000
-"""Below this many parameters a model copies the description of its answer's form instead of following it."""
 ERRORS_KEPT = 1000
 """Row errors that a survey keeps to show; all are in the results."""
 
@@ -71,7 +68,7 @@ class Job:
         for name, sampling in self._sampling.items():
             check_sampling(sampling, f"settings of content type {name}")
 
-        self.describe_form = _describes_form(settings)
+        self.asking = Asking(self.settings, self.packs)
         self.override: Override | None = None
         """By whom and why the policy is set aside for this run, where it is."""
         self.compared_with: dict[str, str] = {}
@@ -102,14 +99,7 @@ class Job:
 
     def messages(self, brief: Brief, feedback: Sequence[str] = ()) -> list[Message]:
         """The exact messages that the model gets for `brief`, with what was wrong with its last attempt."""
-        fenced = self._fenced(brief) if self.settings.input.injection in ("quarantine", "fence") else []
-        return render(brief, self.packs, feedback, describe_form=self.describe_form, fenced=fenced)
-
-    @staticmethod
-    def _fenced(brief: Brief) -> list[str]:
-        """The brief's fields that may speak to the model."""
-        found = find_in(texts_of(brief))
-        return [name for name, findings in found.items() if weight(findings) >= WORTH_A_LOOK]
+        return self.asking.messages(brief, feedback)
 
     def rows(self) -> Iterator[Brief | InvalidRow]:
         """The sheet's rows in order, up to the limit."""
@@ -171,7 +161,7 @@ class Job:
 
     def text_key(self, model: ModelRef) -> str:
         """What stands for the model in a request's identity: its files and the arithmetic's precision."""
-        return f"{model.digest} {self.settings.engine.precision}"
+        return text_key(model, self.settings)
 
     def fingerprints(self, model: ModelRef) -> Fingerprints:
         return Fingerprints(self, model)
@@ -217,7 +207,7 @@ class Fingerprints:
                     pack.type.digest,
                     settings.sampling_for(name, pack.type.sampling).identity,
                     job.text_key(model),
-                    job.describe_form,
+                    job.asking.describe_form,
                     run.seed,
                     run.max_attempts,
                     run.feedback,
@@ -243,13 +233,6 @@ class Fingerprints:
     @staticmethod
     def of_invalid(row: InvalidRow) -> str:
         return digest(["invalid", row])
-
-
-def _describes_form(settings: Settings) -> bool:
-    if settings.run.describe_form != "auto":
-        return settings.run.describe_form == "yes"
-    known = catalogue().get(settings.run.model)
-    return known is None or known.parameters >= SMALL_PARAMETERS
 
 
 def _comparison(tables: FilterTables, place: str) -> Thresholds:

@@ -16,9 +16,9 @@ from aigc.filters import broken
 from aigc.job import Job
 from aigc.jury import NOBODY, Judges
 from aigc.models import ModelRef
-from aigc.pipeline import Tally
 from aigc.records import Brief, Completion, Record, Verdict
 from aigc.safety import Unchecked
+from aigc.tally import Tally
 
 NEAR_DUPLICATE = "near_duplicate"
 

@@ -6,11 +6,9 @@ changed threshold are all one case: walk the rows, take what is there, make what
 
 from __future__ import annotations
 
-import time
 from array import array
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -23,63 +21,21 @@ from aigc.job import Job
 from aigc.jury import NOBODY, Judges, Jury
 from aigc.models import ModelRef
 from aigc.outputs import read_output
-from aigc.prompts import make_prompt
-from aigc.provenance import now
+from aigc.provenance import new_record_id, now
 from aigc.records import (
     Attempt,
     Brief,
     Completion,
     EngineInfo,
     InvalidRow,
+    Message,
     Outcome,
     Prompt,
     Record,
 )
 from aigc.rows import Ending, Family, Row, broken_off, ended, failed, invalid_record
 from aigc.store import Store
-
-
-@dataclass
-class Tally:
-    """What a run has done so far. Durations in seconds."""
-
-    total: int = 0
-    done: int = 0
-    made_before: int = 0
-    """Rows that an earlier session of this run made."""
-    taken_from: Counter[str] = field(default_factory=Counter)
-    """Rows taken over, by the run that made them."""
-    attempts: int = 0
-    retries: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    started_s: float = field(default_factory=time.monotonic)
-    began_s: float | None = None
-    """When the first text was begun, which is after the model was loaded; None until it is there."""
-    in_flight: int = 0
-    unit: str = "rows"
-    good: str = "accepted"
-    """What is counted, and what it is where it went well, in words of progress."""
-
-    @property
-    def accepted(self) -> int:
-        return self.outcomes["accepted"]
-
-    @property
-    def taken_over(self) -> int:
-        return self.taken_from.total()
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self.started_s
-
-    def came(self, completion: Completion) -> None:
-        """The engine gave a completion."""
-        self.began_s = self.began_s or time.monotonic() - completion.generate_s
-        self.attempts += 1
-        self.tokens_in += completion.tokens_in
-        self.tokens_out += completion.tokens_out
+from aigc.tally import Tally
 
 
 class Pipeline:
@@ -97,11 +53,12 @@ class Pipeline:
         on_engine: Callable[[], None] = lambda: None,
         judges: Judges = NOBODY,
         may_make: Callable[[], str] = lambda: "",
+        commit: Callable[[Sequence[Message]], str] = lambda _: "",
     ) -> None:
         self.tally = Tally()
         self.engines: dict[str, EngineInfo] = {}
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
-        self._on_row, self._on_engine, self._may_make = on_row, on_engine, may_make
+        self._on_row, self._on_engine, self._may_make, self._commit = on_row, on_engine, may_make, commit
         self._jury = Jury(job, judges, on_wait=self._keep, on_verdict=self._conclude)
         self._fingerprints = job.fingerprints(model)
         self._text_key = job.text_key(model)
@@ -187,7 +144,8 @@ class Pipeline:
             place, record = None, self._earlier.find(*wanted)
         if record is None:
             return False
-        moved = msgspec.structs.replace(record, row=row.brief.row, source=row.brief.source)
+        moved = msgspec.structs.replace(record, row=row.brief.row, source=row.brief.source,
+                                        record_id=record.record_id or new_record_id())
         if place is None or moved != record:
             place = self._store.append(moved)
         self._places[row.order] = place
@@ -241,15 +199,9 @@ class Pipeline:
 
     def _prompt(self, row: Row, advice: list[str]) -> Prompt:
         run = self._job.settings.run
-        prompt = make_prompt(
-            self._job.messages(row.brief, advice),
-            brief=row.brief,
-            variant=row.variant,
-            attempt=len(row.attempts),
-            packs=self._job.packs,
-            sampling=self._job.sampling(row.brief),
-            run_seed=self._job.settings.run.seed,
-            model=self._text_key,
+        sampling = self._job.sampling(row.brief)
+        prompt = self._job.asking.prompt(
+            row.brief, row.variant, len(row.attempts), advice, sampling, self._text_key
         )
         return msgspec.structs.replace(prompt, logprob=True) if run.best_of > 1 and run.score == "logprob" else prompt
 
@@ -281,6 +233,7 @@ class Pipeline:
                 feedback=known.feedback if known else row.given,
                 created_at=known.created_at if known else now(),
                 engine=known.engine if known else self._engine_key(),
+                prompt_commitment=known.prompt_commitment if known else self._commit(prompt.messages),
             )
         )
         if known:
@@ -308,7 +261,8 @@ class Pipeline:
         self._unfinished.append(row)
 
     def _settle(self, row: Row, ending: Ending) -> None:
-        record = row.record(ending, self._job.packs[row.brief.content_type].type.digest)
+        template = self._job.packs[row.brief.content_type].type.digest
+        record = msgspec.structs.replace(row.record(ending, template), record_id=new_record_id())
         self._places[row.order] = self._store.append(record)
         self._count(record.outcome)
         self._jury.settled(row, record.content.text if record.content else None)
@@ -321,7 +275,8 @@ class Pipeline:
         fingerprint = self._fingerprints.of_invalid(row)
         place = self._store.place_of(row.id, 0, fingerprint)
         if place is None:
-            place = self._store.append(invalid_record(row, fingerprint))
+            record = msgspec.structs.replace(invalid_record(row, fingerprint), record_id=new_record_id())
+            place = self._store.append(record)
         self._places.append(place)
         self._count("invalid")
 

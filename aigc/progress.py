@@ -7,8 +7,8 @@ import time
 from types import TracebackType
 from typing import Protocol
 
-from aigc.pipeline import Tally
 from aigc.report import duration, speed
+from aigc.tally import Tally
 
 LINE_EVERY_S = 10.0
 REFRESH_EVERY_S = 0.1

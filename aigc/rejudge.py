@@ -17,11 +17,11 @@ from aigc.errors import BriefsError, UsageError
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.panel import open_panel, open_published
-from aigc.pipeline import Tally
 from aigc.provenance import RunFacts, RunFile
 from aigc.records import EngineInfo
 from aigc.runs import find_run, open_run
 from aigc.settings import Settings, TypeSettings
+from aigc.tally import Tally
 
 _NOT_MADE = "`aigc judge`, which makes no texts"
 _OF_JUDGING = ("max_attempts", "feedback", "best_of", "score", "max_tokens_per_text", "strict")

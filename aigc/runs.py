@@ -6,7 +6,7 @@ open_run ─▶ Run.generate(rows) ─▶ Run.finish() ─▶ run.json says `fin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from aigc.job import Job, Survey
 from aigc.labels.hidden import label_of
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
-from aigc.pipeline import Pipeline, Tally
+from aigc.pipeline import Pipeline
 from aigc.proof import open_stamper, seal
 from aigc.provenance import (
     RUN_FILE,
@@ -39,11 +39,14 @@ from aigc.provenance import (
     runs,
     versions,
 )
-from aigc.records import Brief, EngineInfo, InvalidRow
+from aigc.records import Brief, EngineInfo, InvalidRow, Message
 from aigc.report import counted, report
 from aigc.store import Store, new_run_id
+from aigc.tally import Tally
 
 Mode: TypeAlias = Literal["auto", "resume", "new"]
+Commit: TypeAlias = Callable[[str, Sequence[Message]], str]
+"""A commitment to messages, under the salt of a run."""
 REPORT = "report.md"
 
 
@@ -60,6 +63,7 @@ class Run:
         earlier: Earlier,
         on_row: Callable[[Tally], None],
         panel: Panel,
+        commit: Commit,
     ) -> None:
         self.folder, self.file = store.folder, file
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
@@ -74,6 +78,7 @@ class Run:
             on_engine=lambda: self._write("running"),
             judges=panel.judges,
             may_make=lambda: panel.may_make(self.tally),
+            commit=lambda messages: commit(self.folder.name, messages),
         )
         self._generate_s = 0.0
         self._types: list[str] = []
@@ -163,6 +168,7 @@ class Run:
             outcomes=counts.outcomes,
             acceptance=counts.content_types,
             reasons=counts.reasons,
+            not_run=counts.not_run,
             taken_over=tally.taken_over,
             made_before=tally.made_before,
             earlier=dict(tally.taken_from.most_common()),
@@ -201,10 +207,11 @@ def open_run(
     on_row: Callable[[Tally], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     panel: Panel = NO_PANEL,
+    commit: Commit = lambda _, __: "",
 ) -> Run:
     """Go on with the run of `earlier` that was asked for the same and did not finish; else start a new one.
 
-    Either takes over from all others of `earlier` what is unchanged.
+    Either takes over from all others of `earlier` what is unchanged. `commit` commits to what the model is asked.
 
     Raises:
         RunLocked: another process is writing that run.
@@ -221,7 +228,7 @@ def open_run(
         same, store = None, Store.create(out / new_run_id(job.briefs, datetime.now()))
     try:
         file = _new_file(job, model, store.folder.name, same, earlier)
-        return Run(job, model, engine, file, store, others, on_row, panel)
+        return Run(job, model, engine, file, store, others, on_row, panel, commit)
     except BaseException:
         store.close()
         raise

@@ -18,13 +18,14 @@ from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
 from aigc.panel import open_panel, open_published
-from aigc.pipeline import Tally
 from aigc.policy import budget, settled
 from aigc.provenance import RunFile, now
+from aigc.provenance.commitments import open_commitments
 from aigc.records import Brief, InvalidRow, Value
 from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
+from aigc.tally import Tally
 
 SHARD_WAVES = 16
 """Times that a shard fills the engine's slots: at its end they run empty, which costs about half a wave."""
@@ -100,7 +101,7 @@ def start(
         with (
             open_panel(job, model, published, lambda tally: tokens.why_not(tally.tokens_out), say) as panel,
             closing(open_engine(job.settings.engine, model)) as engine,
-            open_run(job, model, engine, earlier, on_row, say, panel) as run,
+            open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):
             run.begin(survey, survey_s)
             yield Started(job, survey, run, run.folder, run.file, engine.info().slots)

@@ -23,13 +23,13 @@ from prefect.utilities.urls import url_for
 from pydantic import NonNegativeInt, PositiveInt
 
 from aigc.errors import AigcError, shown
-from aigc.pipeline import Tally
 from aigc.provenance import RunFile
 from aigc.records import Brief, InvalidRow
 from aigc.report import headline
 from aigc.runs import Mode, Run
 from aigc.settings import Table
 from aigc.start import Request, Started, start
+from aigc.tally import Tally
 from flows.watch import Watch, logs_to_api, own_terminal
 
 _log = logging.getLogger("aigc.flow")

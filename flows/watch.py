@@ -17,9 +17,9 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 
-from aigc.pipeline import Tally
 from aigc.provenance import RunFile
 from aigc.report import report
+from aigc.tally import Tally
 
 LOOK_EVERY_S = 2.0
 LAST_LOOK_S = 5.0

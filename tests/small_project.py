@@ -19,12 +19,12 @@ from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.packs import Packs, load_packs
 from aigc.panel import NO_PANEL, Panel, open_published
-from aigc.pipeline import Tally
 from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Completion, Prompt, Record
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Table, load_settings
 from aigc.store import Store
+from aigc.tally import Tally
 
 MODEL = ModelRef(ref="scripted", digest=digest("scripted"))
 GOOD = "The kettle holds a litre of water and pours it slowly, in a thin and even stream, over the coffee."

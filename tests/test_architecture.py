@@ -15,8 +15,8 @@ SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
-          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows",
-          "cells", "labels", "watermark"}
+          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows", "stamped",
+          "tally", "cells", "labels", "watermark"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "duplicates", "provenance", "report", "rubric", "safety", "lineage", "dataset"}
@@ -35,21 +35,22 @@ EXCEPTIONS = {
 ASSEMBLY = {
     "corpus": {"duplicates", "export", "provenance", "sheets"},
     "forbidden": {"filters"},
-    "job": {"briefs", "duplicates", "filters", "forbidden", "models", "prompts", "safety"},
+    "asking": {"models", "prompts"},
+    "job": {"asking", "briefs", "duplicates", "filters", "forbidden", "models", "safety"},
     "earlier": {"job", "models", "provenance", "store"},
     "rows": {"filters"},
     "batch_filters": {"engine", "filters", "models", "rubric", "safety"},
     "jury": {"filters", "job", "rows"},
-    "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "prompts", "provenance", "rows",
+    "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "provenance", "rows",
                  "store"},
-    "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "pipeline", "safety"},
+    "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
     "proof": {"filters", "job", "models", "provenance"},
     "verification": {"export", "labels", "proof", "provenance", "report", "store"},
     "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "proof", "provenance", "report",
              "store"},
-    "batch": {"engine", "models", "pipeline", "provenance", "start", "store"},
-    "rejudge": {"earlier", "engine", "job", "models", "panel", "pipeline", "provenance", "runs"},
-    "start": {"briefs", "earlier", "engine", "job", "models", "panel", "pipeline", "provenance", "report", "runs"},
+    "batch": {"engine", "models", "provenance", "start", "store"},
+    "rejudge": {"earlier", "engine", "job", "models", "panel", "provenance", "runs"},
+    "start": {"briefs", "earlier", "engine", "job", "models", "panel", "provenance", "report", "runs"},
 }
 SURFACE = {
     "corpus_cli": {"corpus", "duplicates", "report"},
@@ -57,11 +58,11 @@ SURFACE = {
     "console_sheet": {"console", "job", "provenance", "report", "sheets", "start"},
     "project": {"job"},
     "doctor": {"models", "engine", "job"},
-    "progress": {"pipeline", "report"},
+    "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
     "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "models", "project", "provenance",
             "runs", "start"},
-    "flows": {"pipeline", "provenance", "report", "runs", "start"},
+    "flows": {"provenance", "report", "runs", "start"},
 }
 
 ROOMS = {

@@ -10,8 +10,8 @@ from small_project import GOOD, SHORT, Project, small_project
 
 from aigc.engine.scripted import ScriptedEngine, fault
 from aigc.hashing import digest
-from aigc.pipeline import Tally
 from aigc.records import Completion, EngineInfo, Prompt, Record
+from aigc.tally import Tally
 
 BANNED = "The kettle costs €5 and holds a litre of water and pours it slowly in a thin stream."
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from small_project import GOOD, SHORT, Power, small_project
 
-from aigc.pipeline import Tally
 from aigc.progress import LEAST_MADE, figures, left_s
 from aigc.records import Completion, Prompt
+from aigc.tally import Tally
 
 
 def tally(*, done: int, began_ago_s: float = 10.0, loaded_in_s: float = 0.0, **values: int) -> Tally:

@@ -15,11 +15,11 @@ from aigc.disk import disk_errors
 from aigc.engine import open_engine
 from aigc.errors import BatchError, UsageError, writable
 from aigc.models import ModelRef
-from aigc.pipeline import Tally
 from aigc.records import EngineInfo, Sampling, Value
 from aigc.settings import Settings, Table, check_sampling, load_settings
 from aigc.start import default_config, find_model
 from aigc.store import JOURNAL, Store
+from aigc.tally import Tally
 
 __all__ = ["BatchOrder", "BatchSummary", "journal_folder", "run_batch"]
 

@@ -20,10 +20,10 @@ from aigc.disk import write_atomically
 from aigc.engine import Engine
 from aigc.errors import EngineError
 from aigc.hashing import digest
-from aigc.pipeline import Tally
 from aigc.provenance import now
 from aigc.records import Attempt, Completion, EngineInfo, Prompt, Sampling, Value
 from aigc.store import Store
+from aigc.tally import Tally
 
 
 class Meaning(Value, frozen=True):

@@ -1,0 +1,52 @@
+"""What a run has done so far, counted row by row."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from aigc.records import Completion
+
+
+@dataclass
+class Tally:
+    """What a run has done so far. Durations in seconds."""
+
+    total: int = 0
+    done: int = 0
+    made_before: int = 0
+    """Rows that an earlier session of this run made."""
+    taken_from: Counter[str] = field(default_factory=Counter)
+    """Rows taken over, by the run that made them."""
+    attempts: int = 0
+    retries: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    started_s: float = field(default_factory=time.monotonic)
+    began_s: float | None = None
+    """When the first text was begun, which is after the model was loaded; None until it is there."""
+    in_flight: int = 0
+    unit: str = "rows"
+    good: str = "accepted"
+    """What is counted, and what it is where it went well, in words of progress."""
+
+    @property
+    def accepted(self) -> int:
+        return self.outcomes["accepted"]
+
+    @property
+    def taken_over(self) -> int:
+        return self.taken_from.total()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.started_s
+
+    def came(self, completion: Completion) -> None:
+        """The engine gave a completion."""
+        self.began_s = self.began_s or time.monotonic() - completion.generate_s
+        self.attempts += 1
+        self.tokens_in += completion.tokens_in
+        self.tokens_out += completion.tokens_out
