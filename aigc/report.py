@@ -16,6 +16,11 @@ _MEANING = {
     "invalid": "the brief itself is wrong",
     "failed": "no text could be made; made again at the next run",
 }
+_UNCHECKED = {
+    "safety": "nobody has checked them for harm, since no classifier is set (safety.model)",
+    "judge": "no judge has read them, since their type has no questions",
+    "near_duplicate": "they were compared with no others, which is off for their type",
+}
 
 
 def report(run: RunFile) -> str:
@@ -31,6 +36,8 @@ def report(run: RunFile) -> str:
     ]
     if run.reasons:
         parts += ["## Reasons", "A row counts once under each of its reasons.", _reasons(run)]
+    if run.not_run:
+        parts += ["## Not checked", "What did not run says nothing for or against a text.", _not_run(run)]
     parts += ["## Files", _files(run)]
     return "\n\n".join(parts) + "\n"
 
@@ -49,8 +56,10 @@ def headline(run: RunFile) -> str:
 
 
 def outcome_lines(run: RunFile) -> list[str]:
-    """`held 3: waits for a person's decision`, for each outcome that occurred."""
-    return [f"{name} {run.outcomes[name]:,}: {_meaning(run, name)}" for name in _OUTCOMES if run.outcomes.get(name)]
+    """`held 3: waits for a person's decision`, for each outcome that occurred; then what nobody checked."""
+    outcomes = [f"{name} {run.outcomes[name]:,}: {_meaning(run, name)}" for name in _OUTCOMES if run.outcomes.get(name)]
+    unchecked = [f"{name} not run on {sum(by.values()):,}: {_unchecked(name)}" for name, by in run.not_run.items()]
+    return outcomes + unchecked
 
 
 def _meaning(run: RunFile, outcome: str) -> str:
@@ -127,6 +136,15 @@ def _reasons(run: RunFile) -> str:
     ordered = sorted(run.reasons.items(), key=lambda item: -sum(item[1].values()))
     rows = [(f"`{reason}`", f"{sum(by.values()):,}", _listed(by)) for reason, by in ordered]
     return _table(("Reason", "Rows", "Of which"), rows)
+
+
+def _not_run(run: RunFile) -> str:
+    rows = [(f"`{name}`", f"{sum(by.values()):,}", _listed(by), _unchecked(name)) for name, by in run.not_run.items()]
+    return _table(("Filter", "Texts", "Of which", ""), rows)
+
+
+def _unchecked(name: str) -> str:
+    return _UNCHECKED.get(name, "nobody has checked them")
 
 
 def _files(run: RunFile) -> str:

@@ -29,6 +29,7 @@ RUN = RunFile(
     outcomes={"held": 200, "accepted": 1_000, "invalid": 50},
     acceptance={"note": {"accepted": 1_000, "held": 200}, "": {"invalid": 50}},
     reasons={"missing_required": {"invalid": 50}, "too_short": {"held": 150, "accepted": 20}},
+    not_run={"safety": {"accepted": 1_000, "held": 200}},
     outputs=[FileFacts(path="accepted.csv", digest="sha256:a", bytes=1, rows=1_000)],
 )
 
@@ -74,6 +75,7 @@ def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
         "accepted 1,000: no filter objected",
         "held 200: waits for a person's decision",
         "invalid 50: the brief itself is wrong",
+        "safety not run on 1,200: nobody has checked them for harm, since no classifier is set (safety.model)",
     ]
 
 
@@ -90,11 +92,20 @@ def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
         "| note | 1,200 | 1,000 | 200 | 0 | 83% |",
         "| (none) | 50 | 0 | 0 | 50 | 0% |",
         "| `too_short` | 170 | held 150, accepted 20 |",
+        "## Not checked",
+        "| `safety` | 1,200 | accepted 1,000, held 200 | nobody has checked them for harm, since no classifier is set "
+        "(safety.model) |",
         "| [accepted.csv](accepted.csv) | 1,000 |",
     ],
 )
 def test_the_report_tells(line: str) -> None:
     assert line in report(RUN).splitlines()
+
+
+def test_where_every_filter_ran_nothing_is_said_of_it() -> None:
+    checked = replace(RUN, not_run={})
+    assert "Not checked" not in report(checked)
+    assert not any("not run" in line for line in outcome_lines(checked))
 
 
 def test_reasons_come_with_the_commonest_first() -> None:

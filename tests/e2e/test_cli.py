@@ -197,6 +197,16 @@ def test_a_run_is_judged_again_under_other_thresholds_and_its_texts_are_not_made
     assert json.loads(again.out)["outcomes"] == {"accepted": 4}
 
 
+def test_a_run_says_in_how_many_texts_nobody_checked_safety(aigc: Aigc) -> None:
+    edit("briefs.csv", "b4,memo,Salt", "b4,memo,")
+    shown = aigc("run", "briefs.csv")
+    why = "nobody has checked them for harm, since no classifier is set (safety.model)"
+    assert f"  safety not run on 3: {why}" in shown.out.splitlines()
+    report = (newest_run() / "report.md").read_text("utf-8")
+    assert f"| `safety` | 3 | accepted 3 | {why} |" in report.splitlines()
+    assert json.loads(aigc("show", "--json").out)["not_run"] == {"safety": {"accepted": 3}}
+
+
 def test_show_summarises_the_newest_run_or_the_one_named(aigc: Aigc) -> None:
     first = run_json(aigc)
     second = run_json(aigc, "--new")
