@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,6 +36,14 @@ def digest_bytes(data: bytes) -> str:
 def digest_text(text: str) -> str:
     """Digest of a text as UTF-8; lone surrogates are kept apart rather than refused."""
     return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def digest_tokens(tokens: Sequence[int]) -> str:
+    """Digest of token ids, each as four bytes, the lowest first."""
+    numbers = array("I", tokens)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return digest_bytes(numbers.tobytes())
 
 
 def digest_file(path: Path) -> str:

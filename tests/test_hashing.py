@@ -17,6 +17,7 @@ from aigc.hashing import (
     digest_file,
     digest_files,
     digest_text,
+    digest_tokens,
     seed_of,
 )
 from aigc.records import Limits
@@ -49,6 +50,11 @@ def test_the_order_of_keys_does_not_change_a_digest(value: object) -> None:
         return [turned(entry) for entry in value] if isinstance(value, list) else value
 
     assert digest(turned(value)) == digest(value)
+
+
+def test_token_ids_have_a_digest_that_no_machine_changes() -> None:
+    expected = "sha256:" + hashlib.sha256(b"\x01\0\0\0\x00\x01\0\0").hexdigest()
+    assert digest_tokens([1, 256]) == expected != digest_tokens([256, 1])
 
 
 def test_a_digest_names_its_algorithm() -> None:

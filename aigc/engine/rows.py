@@ -7,6 +7,7 @@ from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from aigc.engine.chat import Tokenizer
+from aigc.hashing import digest_tokens
 from aigc.records import Completion, Fault, FinishReason, Prompt
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Row:
             finish_reason=reason,
             tokens_in=self._tokens_in,
             tokens_out=len(self.tokens),
+            tokens_in_digest=digest_tokens(self._prompt_tokens),
+            tokens_out_digest=digest_tokens(self.tokens),
             logprob=round(self._logprob, 6) if self.prompt.logprob else None,
             generate_s=round(time.perf_counter() - self._started_s, 4),
         )
