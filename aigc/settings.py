@@ -20,7 +20,7 @@ from aigc.settings_reading import Table, check_table, merged, read_environment, 
 __all__ = [
     "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "DatasetSettings", "EngineSettings", "FilterTables",
     "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "PolicySettings", "RunSettings",
-    "SafetySettings", "SamplingPatch", "Settings", "SkipRule", "Table", "TypePolicy", "TypeSettings",
+    "SafetySettings", "SamplingPatch", "Settings", "SigningSettings", "SkipRule", "Table", "TypePolicy", "TypeSettings",
     "WatermarkSettings", "check_sampling", "check_table", "load_settings",
 ]
 
@@ -147,6 +147,23 @@ class WatermarkSettings(Value, frozen=True, forbid_unknown_fields=True):
     context_tokens: int = 4
 
 
+class SigningSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """Signatures of a run's manifest and files: docs/signing.md. Keys lie in files or devices, and are no settings.
+
+    `identity` is a folder of `aigc keys new`; `certificate` with `key` or `callback` takes its place. `anchor` is a
+    file of root certificates that signatures are checked against, where that is not the identity's.
+    """
+
+    enabled: bool = False
+    identity: str = ".aigc/keys/default"
+    certificate: str = ""
+    key: str = ""
+    callback: str = ""
+    anchor: str = ""
+    passphrase_variable: str = "SIGNING_PASSPHRASE"  # noqa: S105 - the name of a variable
+    timestamp_url: str = ""
+
+
 class TypePolicy(Value, frozen=True, forbid_unknown_fields=True):
     """What a run may do with one content type, beside what it may do in all. 0 is no limit."""
 
@@ -230,6 +247,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
     dataset: DatasetSettings = DatasetSettings()
     labels: LabelSettings = LabelSettings()
     watermark: WatermarkSettings = WatermarkSettings()
+    signing: SigningSettings = SigningSettings()
     types: dict[str, TypeSettings] = {}
 
     def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
@@ -249,7 +267,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
     "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "labels": LabelSettings,
-    "watermark": WatermarkSettings, "run": RunSettings,
+    "watermark": WatermarkSettings, "signing": SigningSettings, "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 

@@ -12,7 +12,7 @@ from aigc.records import Sampling
 from aigc.urls import url_problem
 
 if TYPE_CHECKING:
-    from aigc.settings import EngineSettings, LabelSettings, LineageSettings, Settings
+    from aigc.settings import EngineSettings, LabelSettings, LineageSettings, Settings, SigningSettings
 
 MOST_STOPS, LONGEST_STOP = 16, 200
 MOST_BEST_OF = 64
@@ -56,6 +56,7 @@ def check_ranges(settings: Settings, place: str) -> None:
     _check_server(settings.engine, place)
     _check_labels(settings.labels, place)
     _check_lineage(settings.lineage, place)
+    _check_signing(settings.signing, place)
     _check_score(settings, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
     for name, part in settings.types.items():
@@ -91,6 +92,13 @@ def _check_lineage(lineage: LineageSettings, place: str) -> None:
     if not lineage.namespace.strip():
         found, expected = "an empty text", "a name that all jobs of this house share"
         raise SettingsError(f"{place}, key lineage.namespace", found, expected, "Give one, or remove the key.")
+
+
+def _check_signing(signing: SigningSettings, place: str) -> None:
+    if problem := url_problem(signing.timestamp_url) if signing.timestamp_url else "":
+        expected, remedy = "the http or https address of a timestamp authority", "Correct it, or remove the key."
+        raise SettingsError(f"{place}, key signing.timestamp_url", problem, expected, remedy)
+    _check_variable(signing.passphrase_variable, f"{place}, key signing.passphrase_variable")
 
 
 def _check_variable(name: str, place: str) -> None:

@@ -30,6 +30,7 @@ from aigc.settings import (
     SafetySettings,
     SamplingPatch,
     Settings,
+    SigningSettings,
     SkipRule,
     TypePolicy,
     TypeSettings,
@@ -61,7 +62,8 @@ def keys(shape: type[msgspec.Struct]) -> list[str]:
 
 @pytest.mark.parametrize(("name", "shapes"), [
     ("settings.md", [RunSettings, InputSettings, SkipRule, EngineSettings, SamplingPatch, SafetySettings, JudgeSettings,
-                     PolicySettings, TypePolicy, LineageSettings, DatasetSettings, WatermarkSettings]),
+                     PolicySettings, TypePolicy, LineageSettings, DatasetSettings, WatermarkSettings,
+                     SigningSettings]),
     ("templates.md", [FieldSpec, Output, OutputField, OutputPart, Length]),
     ("results.md", [RunFile]),
 ])
@@ -79,7 +81,7 @@ def test_every_table_is_told(name: str, shape: type[msgspec.Struct]) -> None:
 @pytest.mark.parametrize(("table", "shape"), [
     ("run", RunSettings), ("input", InputSettings), ("engine", EngineSettings), ("safety", SafetySettings),
     ("judge", JudgeSettings), ("policy", PolicySettings), ("lineage", LineageSettings), ("dataset", DatasetSettings),
-    ("watermark", WatermarkSettings),
+    ("watermark", WatermarkSettings), ("signing", SigningSettings),
 ])
 def test_the_defaults_told_are_those_of_the_program(table: str, shape: type[msgspec.Struct]) -> None:
     section = page("settings.md").partition(f"\n## `[{table}]`\n")[2].partition("\n## ")[0]
