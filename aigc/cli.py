@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aigc import __version__
+from aigc import __version__, trust_cli
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 
@@ -37,6 +37,9 @@ models_app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(corpus_app, name="corpus")
+app.command("verify")(trust_cli.verify)
+app.command("trace")(trust_cli.trace)
+app.command("reproduce")(trust_cli.reproduce)
 
 Briefs = Annotated[
     Path, typer.Argument(metavar="BRIEFS", help="The sheet: .csv .tsv .xlsx .jsonl .parquet, or a folder of Parquet.")

@@ -15,6 +15,8 @@ from aigc.records import Attempt, Completion, Content, Limits, Record, RowError,
 from aigc.stamped import Provenance, Stamped
 
 BATCH_ROWS = 500
+SHORTEST_NAME = 8
+"""Characters of a record id that may stand for all of it."""
 _REMEDY = "Restore it from a copy, or run the same command again with --new."
 
 
@@ -36,8 +38,27 @@ def read_rows(path: Path) -> Iterator[Stamped]:
                 for batch in file.iter_batches(BATCH_ROWS):
                     yield from map(_stamped, batch.to_pylist())
         except (pa.ArrowException, msgspec.MsgspecError, KeyError, TypeError, ValueError) as exc:
-            found = f"what cannot be read ({shown(exc, 160)})"
-            raise StoreError(str(path), found, "records of a run", _REMEDY) from exc
+            raise _unreadable(path, exc) from exc
+
+
+def rows_named(path: Path, name: str) -> list[int]:
+    """Places of the rows that `name` means: a record id or the start of one, a brief id, or `brief id/variant`.
+
+    Raises as `read_rows` does.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            table = pq.read_table(path, columns=["record_id", "brief_id", "variant"]).to_pydict()
+        except (pa.ArrowException, KeyError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+    names = list(zip(table["record_id"], table["brief_id"], table["variant"], strict=True))
+    whole = [at for at, (one, brief, variant) in enumerate(names) if name in (one, brief, f"{brief}/{variant}")]
+    if whole or len(name) < SHORTEST_NAME:
+        return whole
+    return [at for at, (one, _, _) in enumerate(names) if one.startswith(name)]
 
 
 def _check_version(path: Path, schema: Any) -> None:
@@ -47,6 +68,10 @@ def _check_version(path: Path, schema: Any) -> None:
         what = f"version {shown(found)}" if found != SCHEMA_VERSION else f"no column {min(missing)}"
         remedy = "Read it with the version of aigc that wrote it, or make the run anew: texts are taken over."
         raise StoreError(str(path), what, f"records of version {SCHEMA_VERSION} with provenance", remedy)
+
+
+def _unreadable(path: Path, exc: Exception) -> StoreError:
+    return StoreError(str(path), f"what cannot be read ({shown(exc, 160)})", "records of a run", _REMEDY)
 
 
 def _stamped(row: dict[str, Any]) -> Stamped:

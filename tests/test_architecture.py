@@ -45,6 +45,9 @@ ASSEMBLY = {
                  "store"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
     "proof": {"filters", "job", "models", "provenance"},
+    "past": {"asking", "export", "provenance"},
+    "trace": {"past", "provenance"},
+    "reproduction": {"engine", "models", "past", "provenance"},
     "verification": {"export", "labels", "proof", "provenance", "report", "store"},
     "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "proof", "provenance", "report",
              "store"},
@@ -53,6 +56,7 @@ ASSEMBLY = {
     "start": {"briefs", "earlier", "engine", "job", "models", "panel", "provenance", "report", "runs"},
 }
 SURFACE = {
+    "trust_cli": {"console", "past", "reproduction", "runs", "start", "trace", "verification"},
     "corpus_cli": {"corpus", "duplicates", "report"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "console_sheet": {"console", "job", "provenance", "report", "sheets", "start"},
@@ -60,8 +64,8 @@ SURFACE = {
     "doctor": {"models", "engine", "job"},
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
-    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "models", "project", "provenance",
-            "runs", "start"},
+    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "trust_cli", "models", "project",
+            "provenance", "runs", "start"},
     "flows": {"provenance", "report", "runs", "start"},
 }
 
@@ -70,7 +74,7 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
-    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "progress"},
+    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "trust_cli", "progress"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels"},

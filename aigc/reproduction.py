@@ -1,0 +1,137 @@
+"""`aigc reproduce`: texts made again on this machine, and compared byte by byte."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import msgspec
+
+from aigc.engine import open_engine
+from aigc.errors import UsageError
+from aigc.models import ModelRef
+from aigc.past import Past
+from aigc.provenance.environment import CodeFacts, code_facts
+from aigc.provenance.manifest import Manifest
+from aigc.records import Attempt, Completion, EngineInfo, Prompt, Value
+from aigc.stamped import Stamped
+
+
+class Reproduced(Value, frozen=True):
+    """One text made again. `first_difference` is the first character that differs, None where none does."""
+
+    record_id: str
+    row: int
+    attempt: int
+    is_same: bool
+    first_difference: int | None = None
+    tokens_same: bool | None = None
+    """Whether the token ids are the same; None where one of the engines does not tell them."""
+    problem: str = ""
+
+
+class Reproduction(Value, frozen=True):
+    """What came of making texts again. `differences` are those between the machine that made them and this one."""
+
+    run_id: str
+    differences: list[str]
+    rows: list[Reproduced]
+
+    @property
+    def is_same(self) -> bool:
+        return all(row.is_same for row in self.rows)
+
+
+def sample(past: Past, count: int, seed: int = 0) -> list[int]:
+    """Places of `count` rows that have a text, drawn by chance; all where there are no more."""
+    places = [place for place, row in past.rows() if _attempt(row)]
+    if not places:
+        raise UsageError(f"run {past.run.run_id}", "no row with a text", "a text to make again", "Name another run.")
+    return sorted(random.Random(seed).sample(places, min(count, len(places))))
+
+
+def reproduce(
+    past: Past,
+    places: Sequence[int],
+    model: ModelRef,
+    on_differences: Callable[[list[str]], None] = lambda _: None,
+    on_text: Callable[[int], None] = lambda _: None,
+) -> Reproduction:
+    """Make the texts of rows again with the model and the engine of their run, and compare.
+
+    `on_differences` is told what differs in the stack before the first text is made, `on_text` each text that was.
+
+    Raises:
+        UsageError: the model's files are others, a row has no text, or what it was asked cannot be made again.
+        AigcError: the engine cannot be opened.
+    """
+    if model.digest != past.run.model.digest:
+        raise UsageError(f"model {past.run.model.ref}", f"files of digest {model.digest}", past.run.model.digest,
+                         "Bring back the model that the run was made with.")
+    wanted = dict(past.rows({*places}))
+    asked = {place: _request(past, place, row) for place, row in wanted.items()}
+    prompts = {prompt.request_id: prompt for prompt, _ in asked.values()}
+    made = dict[str, Completion]()
+    with closing(open_engine(past.run.settings.engine, model)) as engine:
+        differences = stack_differences(past.manifest, engine.info())
+        on_differences(differences)
+        for completion in engine.generate(iter(prompts.values())):
+            made[completion.request_id] = completion
+            on_text(len(made))
+    rows = [_compared(place, wanted[place], attempt, made.get(prompt.request_id))
+            for place, (prompt, attempt) in asked.items()]
+    return Reproduction(run_id=past.run.run_id, differences=differences, rows=rows)
+
+
+def stack_differences(manifest: Manifest, info: EngineInfo) -> list[str]:
+    """What of code, libraries and engine is not as it was, each as `torch: 2.9.1, now 2.10.0`."""
+    engines = [engine for engine in manifest.run.engines.values() if engine.model_digest == info.model_digest]
+    before = engines[-1] if engines else info
+    pairs = [*_code_pairs(manifest.code, code_facts()), *_engine_pairs(before, info)]
+    return [f"{name}: {old}, now {new}" for name, old, new in pairs if old != new]
+
+
+def _code_pairs(before: CodeFacts, now: CodeFacts) -> list[tuple[str, object, object]]:
+    own = [("aigc", before.version, now.version)]
+    if before.commit and now.commit:
+        own += [("commit", before.commit[:12] + "+" * bool(before.dirty), now.commit[:12] + "+" * bool(now.dirty))]
+    return [*own, ("installed packages", before.packages[:19], now.packages[:19])]
+
+
+def _engine_pairs(before: EngineInfo, now: EngineInfo) -> list[tuple[str, object, object]]:
+    old, new = msgspec.to_builtins(before), msgspec.to_builtins(now)
+    versions = {**old.pop("versions"), **new["versions"]}
+    plain = [(name, old[name], new.get(name)) for name in old if name in ("engine", "dtype", "device", "slots")]
+    return plain + [(name, before.versions.get(name, "none"), new["versions"].get(name, "none")) for name in versions]
+
+
+def _attempt(row: Stamped) -> Attempt | None:
+    """The attempt whose text stands for the row, else its last with a text."""
+    record = row.record
+    with_text = [attempt for attempt in record.attempts if not attempt.completion.fault]
+    return record.attempt or (with_text[-1] if with_text else None)
+
+
+def _request(past: Past, place: int, row: Stamped) -> tuple[Prompt, Attempt]:
+    attempt = _attempt(row)
+    if attempt is None:
+        name = row.record.record_id or f"row {place + 1}"
+        raise UsageError(f"record {name}", "no text", "a row with a text", "Name another record.")
+    return past.prompt_of(row, attempt), attempt
+
+
+def _compared(place: int, row: Stamped, attempt: Attempt, made: Completion | None) -> Reproduced:
+    own = Reproduced(record_id=row.record.record_id, row=place + 1, attempt=attempt.number, is_same=False)
+    if made is None:
+        return msgspec.structs.replace(own, problem="the engine gave no answer")
+    if made.fault:
+        return msgspec.structs.replace(own, problem=f"{made.fault.code}: {made.fault.found}")
+    old, new = attempt.completion, made
+    digests = old.tokens_out_digest, new.tokens_out_digest
+    tokens_same = digests[0] == digests[1] if all(digests) else None
+    if old.text == new.text:
+        return msgspec.structs.replace(own, is_same=True, tokens_same=tokens_same)
+    pairs = zip(old.text, new.text, strict=False)
+    at = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(old.text), len(new.text)))
+    return msgspec.structs.replace(own, first_difference=at, tokens_same=tokens_same)

@@ -1,0 +1,171 @@
+"""`aigc trace`: the story of one row, from its brief to what became of it, with what proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from aigc.errors import AigcError
+from aigc.past import Past, find_record
+from aigc.provenance.commitments import SECRET, read_commitments
+from aigc.provenance.merkle import inclusion_proof, is_included
+from aigc.provenance.stamps import leaf_bytes, leaf_of
+from aigc.records import PASSING, Attempt, EngineInfo, Message, Value, Verdict
+from aigc.stamped import Stamped
+
+Proof: TypeAlias = Literal["proved", "made again", "not to be had"]
+
+
+class Asked(Value, frozen=True):
+    """What the model was asked for an attempt. `proof` is `proved` where the run's commitment holds for it."""
+
+    proof: Proof
+    why: str
+    messages: list[Message] = []
+
+
+class Step(Value, frozen=True):
+    """One attempt with what it was asked and what made it."""
+
+    attempt: Attempt
+    asked: Asked
+    engine: EngineInfo | None
+
+
+class Membership(Value, frozen=True):
+    """That the row is one of the run's: its leaf, and the hashes beside its way to the manifest's root (RFC 6962)."""
+
+    row: int
+    rows: int
+    leaf: str
+    path: list[str]
+    root: str
+    holds: bool
+
+
+class Trace(Value, frozen=True):
+    """All there is to know about one row."""
+
+    run_id: str
+    folder: str
+    row: Stamped
+    steps: list[Step]
+    membership: Membership
+    manifest: str
+    model_licence: str
+
+
+def trace(
+    out: Path, name: str, run: str | None = None, say: Callable[[str], None] = lambda _: None, secret: Path = SECRET
+) -> Trace:
+    """The story of the row that `name` means.
+
+    Raises:
+        UsageError: no run has it.
+        StoreError: the run that has it cannot be read.
+    """
+    past, place, row = find_record(out, name, run, say)
+    return Trace(
+        run_id=past.run.run_id,
+        folder=str(past.folder),
+        row=row,
+        steps=[
+            Step(attempt=one, asked=_asked(past, row, one, secret), engine=past.run.engines.get(one.engine))
+            for one in row.record.attempts
+        ],
+        membership=_membership(past, place, row),
+        manifest=past.run.manifest,
+        model_licence=past.run.model.licence,
+    )
+
+
+def _asked(past: Past, row: Stamped, attempt: Attempt, secret: Path) -> Asked:
+    try:
+        prompt = past.prompt_of(row, attempt)
+    except AigcError as exc:
+        return Asked(proof="not to be had", why=str(exc))
+    commitments = read_commitments(secret)
+    if not attempt.prompt_commitment or commitments is None:
+        why = f"no secret at {secret}" if attempt.prompt_commitment else "the run made no commitment"
+        return Asked(proof="made again", why=f"its request id agrees; {why}", messages=prompt.messages)
+    if commitments.holds(attempt.prompt_commitment, prompt.messages):
+        return Asked(proof="proved", why="by the run's commitment", messages=prompt.messages)
+    why = "its request id agrees, but the commitment is of another prompt or another project's secret"
+    return Asked(proof="made again", why=why, messages=prompt.messages)
+
+
+def _membership(past: Past, place: int, row: Stamped) -> Membership:
+    leaves = [leaf_bytes(one.leaf) for _, one in past.rows()]
+    path, root = inclusion_proof(leaves, place), past.manifest.rows.merkle_root
+    own = leaf_bytes(leaf_of(row.record, row.provenance))
+    return Membership(
+        row=place + 1,
+        rows=len(leaves),
+        leaf=row.leaf,
+        path=[step.hex() for step in path],
+        root=root,
+        holds=own == leaves[place] and is_included(own, place, len(leaves), path, bytes.fromhex(root)),
+    )
+
+
+def page(found: Trace) -> Iterator[str]:
+    """The trace as lines for people."""
+    record, made = found.row.record, found.row.provenance
+    yield f"Record {record.record_id or '(without an id)'}"
+    kind = f"{record.content_type} in {record.language}"
+    yield f"  {record.outcome}, variant {record.variant} of brief {record.brief_id}, {kind}"
+    yield f"  run {found.run_id}" + (f", taken over from {record.taken_from}" if record.taken_from else "")
+    yield f"  row {found.membership.row:,} of {found.membership.rows:,}; " + _membership_line(found.membership)
+    yield ""
+    yield f"Brief, {record.source.file} line {record.source.line}"
+    for name, value in {**record.brief, "tone": record.tone, "audience": record.audience}.items():
+        if value not in ("", None, []):
+            yield f"  {name}: {_one_line(', '.join(map(str, value)) if isinstance(value, list) else str(value))}"
+    yield ""
+    yield f"Model {made.model}" + (f", {found.model_licence}" if found.model_licence else "")
+    yield f"  {made.model_digest}"
+    yield f"Templates {made.template}"
+    for step in found.steps:
+        yield ""
+        yield from _step(step, is_chosen=record.chosen == step.attempt.number)
+    for error in record.errors:
+        yield ""
+        yield error.message
+
+
+def _step(step: Step, *, is_chosen: bool) -> Iterator[str]:
+    attempt, completion = step.attempt, step.attempt.completion
+    chosen = ", which stands for the row" if is_chosen else ""
+    yield f"Attempt {attempt.number + 1}{chosen}: {attempt.created_at}, seed {attempt.seed}"
+    if step.engine:
+        facts = (step.engine.device, step.engine.dtype, f"{step.engine.slots} slots")
+        yield f"  made by the {step.engine.engine} engine: " + ", ".join(filter(None, facts))
+    yield f"  {completion.tokens_in:,} tokens in, {completion.tokens_out:,} out, ended by {completion.finish_reason}"
+    yield f"  asked ({step.asked.proof}: {step.asked.why})"
+    for message in step.asked.messages:
+        yield f"    {message.role}:"
+        yield from (f"      {line}" for line in message.content.splitlines())
+    if completion.fault:
+        yield f"  no text: {completion.fault.code}, {completion.fault.found}"
+    else:
+        yield "  answered"
+        yield from (f"    {line}" for line in (completion.content or completion).text.splitlines())
+    yield from map(_verdict, (verdict for verdict in attempt.verdicts if verdict.action not in PASSING))
+    passed = [verdict.filter for verdict in attempt.verdicts if verdict.action == "pass"]
+    if passed:
+        yield f"  passed: {', '.join(passed)}"
+
+
+def _verdict(verdict: Verdict) -> str:
+    return f"  {verdict.action} by {verdict.filter}: {verdict.reason}. {_one_line(verdict.message)}".rstrip()
+
+
+def _membership_line(membership: Membership) -> str:
+    if membership.holds:
+        return "proved to be one of the run's by its manifest"
+    return "NOT as the manifest states: `aigc verify` tells more"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,156 @@
+"""`aigc verify`, `aigc trace` and `aigc reproduce`: what made each text, and whether it is still so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from aigc.reproduction import Reproduction
+    from aigc.verification import Verification
+
+EXIT_WRONG = 1
+Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the runs. Default: outputs.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings file. Default: ./aigc.toml where there is one."),
+]
+OfRun = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Default: the newest run that has it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run id or folder. Default: the newest run.")]
+
+
+def verify(run_name: RunName = None, out: Out = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Check a finished run against its manifest: every file, row and field. Ends with 1 where something was changed."""
+    import msgspec
+
+    from aigc.verification import verify as look
+
+    found = look(_folder(run_name, out, config))
+    if as_json:
+        typer.echo(msgspec.json.encode({"holds": found.holds, **msgspec.to_builtins(found)}).decode())
+    else:
+        _show_verification(found)
+    if not found.holds:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def trace(
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="A record id, a brief id, or `brief id/variant`.")],
+    run_name: OfRun = None,
+    out: Out = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the story of one row: brief, templates, prompt, model, attempts, verdicts, and what proves them."""
+    import msgspec
+
+    from aigc.errors import ascii_controls
+    from aigc.trace import page
+    from aigc.trace import trace as tell
+
+    found = tell(_runs_folder(out, config), record, run_name, _say)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    for line in page(found):
+        typer.echo(ascii_controls(line))
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="RECORD|RUN", help="A record as `trace` takes it, or a run.")],
+    sample: Annotated[int | None, typer.Option("--sample", metavar="N", min=1, help="So many texts of a run.")] = None,
+    run_name: OfRun = None,
+    out: Out = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make texts again on this machine and compare the bytes. Ends with 1 where one differs."""
+    import msgspec
+
+    from aigc.past import Past, find_record, open_past
+    from aigc.reproduction import reproduce as make_again
+    from aigc.reproduction import sample as drawn
+    from aigc.start import find_model
+
+    past: Past
+    if sample is not None:
+        past = open_past(_folder(name, out, config))
+        places = drawn(past, sample)
+    else:
+        past, place, _ = find_record(_runs_folder(out, config), name, run_name, _say)
+        places = [place]
+    model = find_model(past.run.settings, [], _say)
+    found = make_again(past, places, model, lambda lines: _show_differences(lines, quiet=as_json))
+    if as_json:
+        typer.echo(msgspec.json.encode({"same": found.is_same, **msgspec.to_builtins(found)}).decode())
+    else:
+        _show_reproduction(found)
+    if not found.is_same:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _show_verification(found: Verification) -> None:
+    width = max(len(check.name) for check in found.checks)
+    for check in found.checks:
+        typer.echo(f"  {check.name:<{width}}  {check.status:<11}  {check.detail}".rstrip())
+        for finding in check.findings:
+            typer.echo(f"  {'':<{width}}  {finding.message}")
+    left = sum(check.status == "not checked" for check in found.checks)
+    held = sum(check.status == "holds" for check in found.checks)
+    if not found.holds:
+        wrong = len(found.checks) - held - left
+        typer.echo(f"{found.run_id}: NOT as its manifest states, in {wrong} of {len(found.checks)} checks.")
+        return
+    not_made = f", {left} not made" if left else ""
+    typer.echo(f"{found.run_id}: as its manifest states; {held} checks hold{not_made}.")
+
+
+def _show_differences(lines: list[str], *, quiet: bool) -> None:
+    if quiet:
+        return
+    if not lines:
+        typer.echo("Code, libraries and engine are those that made the texts.", err=True)
+        return
+    typer.echo("Not as it was when the texts were made; where arithmetic changed, so may the bytes:", err=True)
+    for line in lines:
+        typer.echo(f"  {line}", err=True)
+
+
+def _show_reproduction(found: Reproduction) -> None:
+    for row in found.rows:
+        if row.is_same:
+            continue
+        if row.problem:
+            typer.echo(f"  row {row.row} ({row.record_id}): {row.problem}")
+        else:
+            typer.echo(f"  row {row.row} ({row.record_id}): other from character {(row.first_difference or 0) + 1} on")
+    same, count = sum(row.is_same for row in found.rows), len(found.rows)
+    noun = "text is" if count == 1 else "texts are"
+    typer.echo(f"{same} of {count} {noun} the same, byte for byte.")
+
+
+def _folder(name: str | None, out: str | None, config: Path | None) -> Path:
+    """The folder of a run, whether or not its run.json can be read: that is for the check to tell."""
+    from aigc.runs import find_run
+
+    if name is not None and (Path(name) / "manifest.json").is_file():
+        return Path(name)
+    runs = _runs_folder(out, config)
+    if name is not None and (runs / name / "manifest.json").is_file():
+        return runs / name
+    return find_run(runs, name, _say)[0]
+
+
+def _runs_folder(out: str | None, config: Path | None) -> Path:
+    from aigc.console import overrides
+    from aigc.settings import load_settings
+    from aigc.start import default_config
+
+    return Path(load_settings(config or default_config(), overrides(run={"out": out})).run.out)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
