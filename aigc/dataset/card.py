@@ -49,10 +49,9 @@ def _front_matter(run: RunFile, languages: list[str]) -> Iterator[str]:
     yield from ("tags:", "- synthetic") if is_rehearsal(run) else ("tags:", "- synthetic", "- ai-generated")
     yield from ("task_categories:", "- text-generation")
     yield from ("size_categories:", f"- {_size(run.rows)}")
-    # Named file by file: the folder also holds CSV and JSON files that are no data of this set.
+    # The one file of data is named: the folder holds others, and the library reads all configurations by the format
+    # of the first, so that accepted.jsonl cannot be one beside it.
     yield from ("configs:", "- config_name: records", f"  data_files: {RECORDS}", "  default: true")
-    if run.outcomes.get("accepted"):  # an empty file is no data set to the library
-        yield from ("- config_name: accepted", f"  data_files: {ACCEPTED}")
 
 
 def _licence(licence: str) -> Iterator[str]:
