@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import typer
@@ -18,10 +19,17 @@ from aigc.start import default_config
 def judge(
     run_name: str | None, out: str | None, config: Path | None, *, as_json: bool, quiet: bool
 ) -> RunFile:
-    """Judge a run's texts again, and show what came of it. Returns the new run's run.json."""
+    """Judge a run's texts again, and show what came of it. Returns the new run's run.json. SIGTERM is as Ctrl-C."""
     settings = load_settings(config or default_config(), overrides(run={"out": out}))
-    with open_progress(quiet=quiet or as_json) as progress:
-        folder, file, before = rejudge(run_name, settings, progress, say)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with open_progress(quiet=quiet or as_json) as progress:
+            folder, file, before = rejudge(run_name, settings, progress, say)
+    except KeyboardInterrupt:
+        say("\naigc: interrupted. The run whose texts were judged is as it was: the same command goes on from there.")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     show_result(folder, file, as_json=as_json)
     if not as_json:
         found = changes(before, file)

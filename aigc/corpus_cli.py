@@ -16,7 +16,10 @@ corpus_app = typer.Typer(
     help="Add published texts that new ones should not resemble, or list what was added.",
 )
 Folder = Annotated[
-    Path | None, typer.Option("--corpus", metavar="DIR", help="Folder of the corpus. Default: .aigc/corpus.")
+    Path | None, typer.Option("--corpus", metavar="DIR", help="Folder of the corpus. Default: run.corpus of settings.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -35,28 +38,28 @@ def corpus_add(
     ],
     column: Annotated[str, typer.Option("--column", help="Heading of the column that holds the texts.")] = "",
     folder: Folder = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Add texts. A file that is there already is passed over; one that cannot be read whole is not added."""
     import msgspec
 
     from aigc.corpus import add_to_corpus
-    from aigc.duplicates import CORPUS
 
-    done = add_to_corpus(files, column, folder or CORPUS, _nothing if as_json else _show)
+    done = add_to_corpus(files, column, folder or _of_settings(config), _nothing if as_json else _show)
     if as_json:
         typer.echo(msgspec.json.encode({"added": [one._asdict() for one in done]}).decode())
 
 
 @corpus_app.command("list")
-def corpus_list(folder: Folder = None, as_json: AsJson = False) -> None:
+def corpus_list(folder: Folder = None, config: Config = None, as_json: AsJson = False) -> None:
     """List what was added, oldest first."""
     import msgspec
 
-    from aigc.duplicates import CORPUS, CorpusIndex
+    from aigc.duplicates import CorpusIndex
     from aigc.report import counted
 
-    with CorpusIndex.read(folder or CORPUS) as corpus:
+    with CorpusIndex.read(folder or _of_settings(config)) as corpus:
         if as_json:
             facts = {"folder": str(corpus.folder), "digest": corpus.digest, "sources": corpus.sources}
             typer.echo(msgspec.json.encode(facts).decode())
@@ -66,6 +69,14 @@ def corpus_list(folder: Folder = None, as_json: AsJson = False) -> None:
         typer.echo(f"{corpus.folder}: {counted(len(corpus), 'text')}.")
         if not corpus.sources:
             typer.echo("Add what was published before: aigc corpus add FILE...")
+
+
+def _of_settings(config: Path | None) -> Path:
+    """The corpus that runs under these settings compare their texts with."""
+    from aigc.settings import load_settings
+    from aigc.start import default_config
+
+    return Path(load_settings(config or default_config(), {}).run.corpus)
 
 
 def _show(added: Added) -> None:

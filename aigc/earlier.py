@@ -28,6 +28,21 @@ def runs_of_sheet(job: Job, say: Callable[[str], None]) -> list[RunFacts]:
     return [run for run in runs(Path(job.settings.run.out), say) if Path(run.briefs).name == writable(job.briefs.name)]
 
 
+def own_runs(job: Job) -> list[str]:
+    """Names of the runs whose texts are this sheet's own rows, and so nothing that they may not be like.
+
+    Those of the same path, or of the same bytes, or of bytes that once stood at that path: a sheet may have been
+    edited since, moved or copied. The name alone is not enough: another customer's sheet may have it too.
+    """
+    path, made = writable(job.briefs.resolve()), runs(Path(job.settings.run.out))
+    known = {tuple(sorted(job.inputs.values())), *(_digests(run) for run in made if run.briefs == path)}
+    return [run.run_id for run in made if run.briefs == path or (run.inputs and _digests(run) in known)]
+
+
+def _digests(run: RunFacts) -> tuple[str, ...]:
+    return tuple(sorted(file.digest for file in run.inputs))
+
+
 def same_results(job: Job, model: ModelRef, earlier: list[RunFacts]) -> tuple[Path, RunFile] | None:
     """The newest finished run of `earlier` that holds exactly what this job would make, and its folder."""
     wanted, out = job.digest(model), Path(job.settings.run.out)
@@ -49,10 +64,11 @@ def unfinished(job: Job, model: ModelRef, earlier: list[RunFacts]) -> RunFacts |
     """The run to go on with in its own folder: the newest that was asked for the same, where it did not finish.
 
     The same is sheet, rows, variants and model: a trial must not end as the big run that was interrupted before it.
+    Nor does a run end as a judging of earlier texts, or the other way round.
     """
-    asked = (writable(job.briefs.resolve()), job.limit, job.settings.run.variants, model.digest)
+    asked = (writable(job.briefs.resolve()), job.limit, job.settings.run.variants, model.digest, job.judged_run)
     for run in earlier:
-        if (run.briefs, run.limit, run.settings.run.variants, run.model.digest) == asked:
+        if (run.briefs, run.limit, run.settings.run.variants, run.model.digest, run.judged_run) == asked:
             return None if run.status == "finished" else run
     return None
 

@@ -73,6 +73,10 @@ class Job:
         """By whom and why the policy is set aside for this run, where it is."""
         self.compared_with: dict[str, str] = {}
         """By content type, a digest of the texts that its texts are compared with, where they are."""
+        self.read_by: dict[str, str] = {}
+        """By content type, a digest of the models that judge its texts, where they are not the one that writes them."""
+        self.judged_run = ""
+        """The run whose texts are judged again, where none is to be made."""
 
     def _refuse_unknown_types(self) -> None:
         settings = self.settings
@@ -218,6 +222,7 @@ class Fingerprints:
                     job.compared_with.get(name, ""),
                     settings.filters_for(name, pack.type.filters),
                     files_digest(job.filters_of(name)),
+                    *filter(None, [job.read_by.get(name)]),
                 ]
             )
             for name, pack in job.packs.items()

@@ -1,16 +1,17 @@
 """Who has a say in a run beside the filters of a type: the texts it may repeat, the models that judge, its budget.
 
+    find_models, open_published ─▶ what a row's fingerprint covers beside files and settings
     open_panel ─▶ Panel ─▶ Run: `judges` in the loop, `may_make` before each text, `marked` when results are written
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aigc.batch_filters import open_batch_filters
+from aigc.batch_filters import FilterModels, find_filter_models, open_batch_filters
 from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds
 from aigc.filters import broken
 from aigc.job import Job
@@ -70,15 +71,34 @@ class Published:
         return bool(self._by_type)
 
 
+def find_models(job: Job, used: Collection[str], say: Callable[[str], None] = lambda _: None) -> FilterModels:
+    """The models that judge texts of `used` content types; rows' fingerprints cover their files from here on.
+
+    Raises:
+        AigcError: a model that settings name is not here.
+    """
+    settings, types = job.settings, {name: pack.type for name, pack in job.packs.items()}
+    found = find_filter_models(settings.safety, settings.judge, settings.engine, types, used, say)
+    job.read_by = {name: digest for name in types if (digest := found.digest_for(name))}
+    return found
+
+
 @contextmanager
-def open_published(job: Job, own_runs: Sequence[str], folder: Path = CORPUS) -> Iterator[Published]:
+def open_published(
+    job: Job, own_runs: Sequence[str], say: Callable[[str], None] = lambda _: None
+) -> Iterator[Published]:
     """The comparisons of a job; rows' fingerprints cover them from here on. The corpus is read as it is now.
+
+    `say` is told where the settings name a corpus and none is there.
 
     Raises:
         StoreError: the corpus cannot be read.
     """
+    folder = Path(job.settings.run.corpus)
     with ExitStack() as stack:
-        corpus = stack.enter_context(CorpusIndex.read(folder)) if folder.is_dir() else None
+        corpus = stack.enter_context(CorpusIndex.read(folder)) if folder.exists() else None
+        if not corpus and folder != CORPUS:
+            say(f"run.corpus: no texts in {folder}, so nothing is compared with what was published before.")
         published = Published(job, corpus, own_runs)
         job.compared_with = published.digests
         yield published
@@ -87,26 +107,25 @@ def open_published(job: Job, own_runs: Sequence[str], folder: Path = CORPUS) -> 
 @contextmanager
 def open_panel(
     job: Job,
-    model: ModelRef,
+    writer: ModelRef,
+    found: FilterModels,
     published: Published,
     may_make: Callable[[Tally], str] = lambda _: "",
-    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Panel]:
     """All who judge the job's texts. Models are loaded at the first text that comes to them, and released at the end.
 
     Raises:
-        AigcError: a model that settings name is not here or does not fit.
+        ModelError: the model of [safety] is no classifier.
     """
-    settings = job.settings
-    types = {name: pack.type for name, pack in job.packs.items()}
-    found = open_batch_filters(settings.safety, settings.judge, settings.engine, model, types, say)
+    settings, types = job.settings, {name: pack.type for name, pack in job.packs.items()}
+    filters = open_batch_filters(settings.safety, settings.engine, writer, found, types)
     with ExitStack() as stack:
-        for item in found:
+        for item in filters:
             stack.callback(item.close)
         judges = Judges(
             compare=published.compare if published.is_asked else None,
-            batch_filters=[item for item in found if not isinstance(item, Unchecked)],
-            at_once=[item for item in found if isinstance(item, Unchecked)],
+            batch_filters=[item for item in filters if not isinstance(item, Unchecked)],
+            at_once=[item for item in filters if isinstance(item, Unchecked)],
         )
         yield Panel(judges, may_make, published.marked)
 

@@ -97,5 +97,5 @@ def _filters_digest(job: Job, name: str) -> str:
     """Digest of all that judges texts of a content type: thresholds, word lists, models, texts to compare with."""
     settings = job.settings
     tables = settings.filters_for(name, job.packs[name].type.filters)
-    compared = job.compared_with.get(name, "")
-    return digest([tables, files_digest(job.filters_of(name)), settings.safety, settings.judge, compared])
+    beside = (job.compared_with.get(name, ""), job.read_by.get(name, ""))
+    return digest([tables, files_digest(job.filters_of(name)), settings.safety, settings.judge, *beside])

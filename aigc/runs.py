@@ -259,6 +259,7 @@ def _new_file(job: Job, model: ModelRef, run_id: str, same: RunFacts | None, ear
         job=job.digest(model),
         settings=job.settings,
         limit=job.limit,
+        judged_run=job.judged_run,
         policy_override=job.override,
         model=_model_facts(model),
         started_at=same.started_at if same else session_at,

@@ -36,6 +36,8 @@ class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
     out: str = "outputs"
     model: str = DEFAULT_MODEL
     templates: str = ""
+    corpus: str = ".aigc/corpus"
+    """Texts that were published before, with which new ones are compared."""
     variants: int = 1
     seed: int = 0
     max_attempts: int = 3
@@ -175,7 +177,8 @@ class TypePolicy(Value, frozen=True, forbid_unknown_fields=True):
 class PolicySettings(Value, frozen=True, forbid_unknown_fields=True):
     """What a run may do; it stops before the model is loaded where it would do more. 0 and [] are no limit.
 
-    `max_rows` counts texts that are asked for, `max_tokens` what they could take at most, `budget_tokens` what is made.
+    `max_rows` counts texts that are asked for, `max_tokens` what they could take at most, `budget_tokens` those of
+    answers that one session makes.
     """
 
     max_rows: int = 0

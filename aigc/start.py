@@ -11,13 +11,13 @@ from pathlib import Path
 
 from aigc import models
 from aigc.briefs import BriefSheet
-from aigc.earlier import runs_of_sheet, same_results
+from aigc.earlier import own_runs, same_results
 from aigc.engine import open_engine
 from aigc.errors import BriefsError
 from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
-from aigc.panel import open_panel, open_published
+from aigc.panel import find_models, open_panel, open_published
 from aigc.policy import budget, settled
 from aigc.provenance import RunFile, now
 from aigc.provenance.commitments import open_commitments
@@ -92,14 +92,15 @@ def start(
     tokens = budget(job.settings.policy, job.override)
     model = find_model(job.settings, survey.languages, say)
     earlier = find_earlier(job, request.mode, say)
-    with open_published(job, [run.run_id for run in runs_of_sheet(job, lambda _: None)]) as published:
+    readers = find_models(job, survey.types, say)
+    with open_published(job, own_runs(job), say) as published:
         if there := same_results(job, model, earlier):
             folder, file = there
             say(f"Nothing to do: {folder.name} already holds these results. --new makes them again.")
             yield Started(job, survey, None, folder, file)
             return
         with (
-            open_panel(job, model, published, lambda tally: tokens.why_not(tally.tokens_out), say) as panel,
+            open_panel(job, model, readers, published, lambda tally: tokens.why_not(tally.tokens_out)) as panel,
             closing(open_engine(job.settings.engine, model)) as engine,
             open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):

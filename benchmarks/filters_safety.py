@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aigc.batch_filters import open_batch_filters
+from aigc.batch_filters import find_filter_models, open_batch_filters
 from aigc.filters import Case
 from aigc.models import ModelRef
 from aigc.records import Brief, Completion, Content, Limits, Message, Source, Verdict
@@ -50,9 +50,9 @@ def measure(data: Path, model: str | None = None) -> dict[str, Any]:
 
 
 def judged(model: str, cases: Sequence[Case]) -> list[Verdict]:
-    (safety,) = open_batch_filters(
-        SafetySettings(model=model), JudgeSettings(), EngineSettings(), ModelRef(ref="none"), {}
-    )
+    settings, engine = SafetySettings(model=model), EngineSettings()
+    found = find_filter_models(settings, JudgeSettings(), engine, {}, [])
+    (safety,) = open_batch_filters(settings, engine, ModelRef(ref="none"), found, {})
     try:
         batches = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]
         return [verdict for batch in batches for verdict in safety.check(batch)]

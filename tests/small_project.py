@@ -58,6 +58,7 @@ class Project:
     sheet_name: str = "briefs.csv"
     said: list[str] = field(default_factory=list)
     panel: Panel = NO_PANEL
+    model: ModelRef = MODEL
 
     def pack(self, name: str, **files: str) -> None:
         """Write a content type; `system_j2="…"` gives system.j2."""
@@ -80,7 +81,7 @@ class Project:
 
     def job(self, **changes: int | None) -> Job:
         job = Job(self.folder / self.sheet_name, load_settings(None, self._settings(), {}), **changes)
-        with open_published(job, [], self.folder / "corpus"):  # fingerprints cover it
+        with open_published(job, []):  # fingerprints cover it
             return job
 
     def packs(self) -> Packs:
@@ -106,7 +107,7 @@ class Project:
     ) -> Iterator[tuple[Job, Run]]:
         job = self.job(limit=limit)
         earlier = find_earlier(job, mode, self.said.append)
-        with open_run(job, MODEL, engine, earlier, on_row, self.said.append, self.panel) as run:
+        with open_run(job, self.model, engine, earlier, on_row, self.said.append, self.panel) as run:
             run.begin(job.survey())
             yield job, run
 
@@ -126,7 +127,7 @@ class Project:
 
     def has_nothing_to_do(self) -> bool:
         job = self.job()
-        return same_results(job, MODEL, find_earlier(job, "auto")) is not None
+        return same_results(job, self.model, find_earlier(job, "auto")) is not None
 
     def newest(self) -> RunFile:
         return read_run(self.out / runs(self.out)[0].run_id)
@@ -149,7 +150,7 @@ class Project:
         self.overrides[section] = {**self.overrides.get(section, {}), **values}
 
     def _settings(self) -> dict[str, Table]:
-        run = {"templates": str(self.folder / "templates"), "out": str(self.out)}
+        run = {"templates": str(self.folder / "templates"), "out": str(self.out), "corpus": str(self.folder / "corpus")}
         return {**self.overrides, "run": {**run, **self.overrides.get("run", {})}}
 
 

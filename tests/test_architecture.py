@@ -52,12 +52,12 @@ ASSEMBLY = {
     "runs": {"earlier", "engine", "export", "job", "models", "panel", "pipeline", "proof", "provenance", "report",
              "store"},
     "batch": {"engine", "models", "provenance", "start", "store"},
-    "rejudge": {"earlier", "engine", "job", "models", "panel", "provenance", "runs"},
+    "rejudge": {"earlier", "engine", "job", "models", "panel", "provenance", "runs", "start"},
     "start": {"briefs", "earlier", "engine", "job", "models", "panel", "provenance", "report", "runs"},
 }
 SURFACE = {
     "trust_cli": {"console", "past", "reproduction", "runs", "start", "trace", "verification"},
-    "corpus_cli": {"corpus", "duplicates", "report"},
+    "corpus_cli": {"corpus", "duplicates", "report", "start"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "console_sheet": {"console", "job", "provenance", "report", "sheets", "start"},
     "project": {"job"},

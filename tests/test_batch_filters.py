@@ -8,7 +8,7 @@ import pytest
 from filters.filter_cases import GOOD_EN, a_brief, a_completion
 from msgspec.structs import replace
 
-from aigc.batch_filters import open_batch_filters
+from aigc.batch_filters import find_filter_models, open_batch_filters
 from aigc.content import ContentType, JudgeQuestion, JudgeSpec, Length, Output
 from aigc.errors import ModelError
 from aigc.filters import Case
@@ -30,7 +30,9 @@ def actions(
     safety: SafetySettings, kind: ContentType = PLAIN, engine: EngineSettings = SCRIPTED
 ) -> dict[str, tuple[str, str]]:
     """Action and reason of each filter on one text."""
-    filters = open_batch_filters(safety, JudgeSettings(), engine, WRITER, {"ad_copy": kind})
+    types = {"ad_copy": kind}
+    found = find_filter_models(safety, JudgeSettings(), engine, types, types)
+    filters = open_batch_filters(safety, engine, WRITER, found, types)
     try:
         return {item.name: (found.action, found.reason) for item in filters for found in item.check([CASE])}
     finally:

@@ -143,6 +143,20 @@ def test_the_commands_say_what_is_there() -> None:
     assert listed.endswith("          1 text  file  a.csv\n.aigc/corpus: 1 text.\n")
 
 
+def test_the_commands_work_on_the_corpus_that_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.md").write_text(EN)
+    Path("aigc.toml").write_text('[run]\ncorpus = "published"\n')
+    command("add", "a.md")
+    assert command().endswith("published: 1 text.\n")
+    assert command("list").endswith("published: 1 text.\n")
+    Path("other.toml").write_text('[run]\ncorpus = "elsewhere"\n')
+    command("add", "a.md", "--config", "other.toml")
+    assert command("list", "--config", "other.toml").endswith("elsewhere: 1 text.\n")
+    monkeypatch.setenv("AIGC_CORPUS", "elsewhere")
+    assert command("list").endswith("elsewhere: 1 text.\n")
+    assert command("list", "--corpus", "published").endswith("published: 1 text.\n")
+
+
 def test_the_commands_speak_json_and_take_another_folder() -> None:
     Path("a.md").write_text(EN)
     added = json.loads(command("add", "a.md", "--corpus", "else/where", "--json"))

@@ -121,6 +121,17 @@ def test_every_option_is_told() -> None:
     assert sorted(told(options, ALL_TEXT)) == []
 
 
+def test_the_commands_that_have_an_option_are_told_beside_it() -> None:
+    section = page("settings.md").partition("\n## Options that are no settings\n")[2]
+    told_of = {option: set(of.split(", ")) for cell, of in re.findall(r"^\| (`-.+?`) \| ([^|]+) \|", section, re.M)
+               for option in re.findall(r"--[a-z-]+", cell)}
+    has = {option: {path[0] if path else "aigc" for path, command in commands(COMMAND) for parameter in command.params
+                    if option in [*parameter.opts, *parameter.secondary_opts]} for option in told_of}
+    assert {option: of for option, of in told_of.items() if option != "--help"} == {
+        option: of for option, of in has.items() if option != "--help"
+    }
+
+
 def shell_lines() -> Iterator[tuple[str, str]]:
     for source in PAGES:
         for kind, body in _FENCE.findall(source.read_text("utf-8")):

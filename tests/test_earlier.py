@@ -10,6 +10,7 @@ import pytest
 from small_project import GOOD, SHORT, Project, interrupted, small_project
 
 from aigc import earlier
+from aigc.earlier import own_runs
 from aigc.errors import BriefsError, StoreError
 from aigc.provenance import read_run
 from aigc.runs import find_run
@@ -244,3 +245,44 @@ def test_a_text_is_found_in_any_earlier_run_to_be_judged_again(project: Project)
     project.overrides["filters"] = {"length": {"action": "hold"}}
     file = project.run()
     assert (file.outcomes, project.prompts) == ({"held": 1, "accepted": 1}, [])
+
+
+@pytest.fixture
+def customers(project: Project) -> Callable[[str, str], str]:
+    """`customers("a", "kettle")` runs a/briefs.csv, a sheet of kettles, into the outputs of all; gives the run's id."""
+
+    def run(customer: str, *products: str) -> str:
+        (project.folder / customer).mkdir(exist_ok=True)
+        project.sheet_name = f"{customer}/briefs.csv"
+        project.products(*products)
+        return project.run().run_id
+
+    return run
+
+
+def test_runs_of_anothers_sheet_of_the_same_name_are_not_a_sheets_own(
+    project: Project, customers: Callable[..., str]
+) -> None:
+    customers("a", "kettle", "lamp")
+    second = customers("b", "kettle", "stool")
+    assert own_runs(project.job()) == [second]
+
+
+def test_runs_of_a_sheet_that_was_edited_moved_or_copied_since_are_its_own(
+    project: Project, customers: Callable[..., str]
+) -> None:
+    first = customers("a", "kettle")
+    edited = customers("a", "kettle", "lamp")
+    assert sorted(own_runs(project.job())) == sorted([first, edited])
+
+    (project.folder / "a").rename(project.folder / "moved")
+    project.sheet_name = "moved/briefs.csv"
+    assert own_runs(project.job()) == [edited], "what stood there before the move is not known yet"
+    again = project.run().run_id
+    project.products("kettle", "lamp", "stool")
+    assert sorted(own_runs(project.job())) == sorted([edited, again])
+
+    (project.folder / "moved" / "briefs.csv").rename(project.folder / "spring.csv")
+    project.sheet_name = "spring.csv"
+    project.products("kettle", "lamp")
+    assert sorted(own_runs(project.job())) == sorted([edited, again]), "whatever it is called"

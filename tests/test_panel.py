@@ -6,14 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_project import GOOD, MODEL, SHORT, Project, small_project
+from model_folders import write_model, write_weights
+from small_project import GOOD, MODEL, NOTE, SHORT, Project, small_project
 
+from aigc.corpus import add_to_corpus
 from aigc.duplicates import CorpusText, CorpusWriter
-from aigc.panel import open_panel, open_published
+from aigc.earlier import own_runs
+from aigc.errors import ModelError
+from aigc.job import Job
+from aigc.panel import find_models, open_panel, open_published
 from aigc.provenance import RunFile
 from aigc.records import Completion, Prompt, Record
 from aigc.runs import find_earlier, open_run
+from aigc.settings import Table
+from aigc.start import Request, start
 
+PACK = {("toml" if name == "template.toml" else name.replace(".", "_")): text for name, text in NOTE.items()}
 LONG = (
     "The kettle holds a litre of water and pours it slowly, in a thin and even stream, over the coffee. Its handle "
     "stays cool, its lid sits firmly, and nobody has yet burned a hand on it, not even on the busiest of mornings."
@@ -22,6 +30,12 @@ OTHER = (
     "Mornings begin with patience. Whoever waits until the water sings will taste the difference, and the cup on the "
     "table tells the rest of the story without a word about how it came to be so good and so quiet."
 )
+
+
+ASKING = NOTE["template.toml"] + """
+        [judge]
+        questions = [{ id = "plain", text = "Is it plain?" }]
+"""
 
 
 @pytest.fixture
@@ -35,8 +49,8 @@ def run(project: Project, script: Callable[[Prompt], str | Completion]) -> tuple
     """A run with the panel that settings name."""
     job = project.job()
     with (
-        open_published(job, [], project.folder / "corpus") as published,
-        open_panel(job, MODEL, published) as panel,
+        open_published(job, own_runs(job), project.said.append) as published,
+        open_panel(job, MODEL, find_models(job, job.survey().types), published) as panel,
         open_run(job, MODEL, project.engine(script), find_earlier(job, "new"), panel=panel) as made,
     ):
         made.begin(job.survey())
@@ -104,3 +118,75 @@ def test_a_classifier_that_is_required_and_not_there_holds_every_text(project: P
     project.overrides["safety"] = {"required": True}
     file, _ = run(project, lambda _: LONG)
     assert file.outcomes == {"held": 3}
+
+
+def test_a_corpus_that_settings_name_and_that_is_not_there_is_told(project: Project) -> None:
+    run(project, lambda _: LONG)
+    told = f"run.corpus: no texts in {project.folder}/corpus, so nothing is compared with what was published before."
+    assert told in project.said
+
+
+def test_texts_of_another_customers_sheet_of_the_same_name_are_no_ones_own(project: Project) -> None:
+    project.products("kettle")
+    first, _ = run(project, lambda _: LONG)
+    add_to_corpus([project.out / first.run_id], folder=project.folder / "corpus")
+    (project.folder / "b").mkdir()
+    project.sheet_name = "b/briefs.csv"
+    project.products("lamp")
+    _, records = run(project, lambda _: LONG)
+    assert records[0].reasons == ["near_duplicate"]
+    assert f"run {first.run_id}, brief kettle" in next(
+        verdict.message for verdict in records[0].verdicts if verdict.reason == "near_duplicate"
+    )
+
+
+def fingerprint(job: Job, content_type: str = "note") -> str:
+    """That of a type, with the models found that read its texts."""
+    find_models(job, job.survey().types)
+    return job.fingerprints(MODEL).of_type(content_type)
+
+
+@pytest.mark.parametrize("table", ["safety", "judge"])
+def test_a_model_with_other_files_under_the_same_name_has_texts_read_again(
+    project: Project, tmp_path: Path, table: str
+) -> None:
+    project.pack("note", toml=ASKING)
+    project.overrides[table] = {"model": str(tmp_path / "reader")}
+    write_model(tmp_path / "reader")
+    before = fingerprint(project.job())
+    assert fingerprint(project.job()) == before
+    write_weights(tmp_path / "reader" / "model.safetensors", 0.25)
+    assert fingerprint(project.job()) != before
+
+
+def test_models_that_no_text_comes_to_are_not_looked_for_and_decide_nothing(project: Project, tmp_path: Path) -> None:
+    project.pack("asking", **{**PACK, "toml": ASKING})  # of which the sheet has no row
+    alone = project.job().fingerprints(MODEL).of_type("note")
+    assert fingerprint(project.job()) == alone
+    project.overrides["judge"] = {"model": str(tmp_path / "absent")}
+    find_models(project.job(), ["note"])
+    with pytest.raises(ModelError, match="found no such model"):
+        find_models(project.job(), ["note", "asking"])
+
+
+def test_a_finished_run_is_not_the_same_once_its_classifier_has_other_files(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import guards
+
+    monkeypatch.chdir(project.folder)
+    guards.scorer(tmp_path / "guard", ["neutral", "toxic"])
+    tables: dict[str, Table] = {
+        "engine": {"name": "scripted", "device": "cpu", "dtype": "float32"},
+        "safety": {"model": str(tmp_path / "guard")},
+    }
+    request = Request(briefs="briefs.csv", overrides=tables)
+    with start(request) as first:
+        assert first.run
+        first.run.generate(first.job.rows())
+        first.run.finish()
+    with start(request) as same:
+        assert same.run is None
+    guards.scorer(tmp_path / "guard", ["toxic", "neutral"])
+    with start(request) as other:
+        assert other.run is not None

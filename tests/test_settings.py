@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aigc.duplicates import CORPUS
 from aigc.errors import SettingsError
 from aigc.records import Sampling
 from aigc.settings import DEFAULT_MODEL, FilterTables, SamplingPatch, Settings, Table, check_sampling, load_settings
@@ -21,6 +22,7 @@ def test_without_any_layer_the_defaults_hold() -> None:
     settings = load_settings(None, {}, {})
     assert settings == Settings()
     assert (settings.run.model, settings.run.max_attempts, settings.engine.dtype) == (DEFAULT_MODEL, 3, "bfloat16")
+    assert Path(settings.run.corpus) == CORPUS
 
 
 @pytest.mark.parametrize(
@@ -105,8 +107,9 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
     [
         (
             "[run]\nsed = 1",
-            "{file}, key run.sed: found an unknown key; expected one of best_of, describe_form, feedback, "
-            "max_attempts, max_tokens_per_text, model, out, score, seed, shard_rows, strict, templates, variants. "
+            "{file}, key run.sed: found an unknown key; expected one of best_of, corpus, describe_form, "
+            "feedback, max_attempts, max_tokens_per_text, model, out, score, seed, shard_rows, strict, templates, "
+            "variants. "
             "Remove it or correct its name. Did you mean 'seed'?",
         ),
         (

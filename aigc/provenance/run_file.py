@@ -75,6 +75,8 @@ class RunFile(Value, frozen=True):
     """When the latest session of this run began. Settings, model, inputs and timings are that session's."""
     limit: int | None = None
     """Rows of the sheet that were asked for; None for all."""
+    judged_run: str = ""
+    """The run whose texts this one judged again; empty for one that makes texts."""
     policy_override: Override | None = None
     """By whom, when and why the policy was set aside for this session, where it was."""
     schema_version: int = SCHEMA_VERSION
@@ -129,6 +131,8 @@ class RunFacts(Value, frozen=True):
     started_at: str
     session_at: str = ""
     limit: int | None = None
+    judged_run: str = ""
+    inputs: list[FileFacts] = []
     settings: _SettingsPart = _SettingsPart()
     engines: dict[str, EngineInfo] = {}
     outcomes: dict[str, int] = {}
