@@ -138,15 +138,18 @@ def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:
 def find_model(settings: Settings, languages: list[str], say: Callable[[str], None]) -> ModelRef:
     """The model of the settings, fetched first where the catalogue has it and it is not here.
 
-    A server's model is a name there: nothing is fetched, and what it writes is not known.
+    A server's model is a name there: nothing is fetched, and what it writes is not known. For the scripted engine it is
+    a name alone, which is told where it can be no model's: a rehearsal is to find what would stop the run.
 
     Raises:
         ModelError: it cannot be used, or does not write one of `languages`; what the catalogue knows is told unfetched.
         EngineError: the server does not answer, or refuses the key.
     """
-    if settings.engine.name == "scripted":
-        return ModelRef(ref="scripted", digest=digest("scripted"))
     name = settings.run.model
+    if settings.engine.name == "scripted":
+        if not settings.engine.url:  # else it is a server's, and any name may be one there
+            models.check_name(name)
+        return ModelRef(ref="scripted", digest=digest("scripted"))
     if settings.engine.name == "openai":
         from aigc.engine.openai_server import served_model
 

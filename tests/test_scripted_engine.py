@@ -9,6 +9,7 @@ import pytest
 
 from aigc.engine import open_engine
 from aigc.engine.scripted import ScriptedEngine, answer, fault
+from aigc.hashing import digest
 from aigc.job import shipped
 from aigc.models import ModelRef
 from aigc.outputs import read_output
@@ -19,10 +20,10 @@ from aigc.settings import EngineSettings
 PACKS = load_packs(shipped("templates"))
 
 
-def prompt(number: int, schema: str | None = None) -> Prompt:
+def prompt(number: int, schema: str | None = None, asked: str = "Write a note, please.") -> Prompt:
     return Prompt(
         request_id=f"request-{number}",
-        messages=[Message(role="user", content="Write a note, please.")],
+        messages=[Message(role="user", content=asked)],
         sampling=Sampling(),
         seed=number * 7_919 + 11,
         json_schema=schema,
@@ -36,6 +37,38 @@ def test_its_answers_have_the_form_that_every_shipped_type_declares(name: str) -
         read = read_output(Completion(request_id="r", text=text, finish_reason="stop"), PACKS[name], "en")
         assert read.content is not None, text
         assert read.repaired == ""
+
+
+def test_english_answers_are_those_of_ever() -> None:
+    """Runs made with it are taken over, and compared byte for byte, across versions."""
+    schema = """{"type": "object", "properties": {
+        "title": {"type": "string", "maxLength": 40},
+        "body": {"type": "string", "minLength": 200, "maxLength": 600},
+        "points": {"type": "array", "minItems": 3, "items": {"type": "string", "maxLength": 60}}}}"""
+    assert answer(prompt(7, schema)).startswith('{"title":"This teacher asks about our garden in.","body":"Every ')
+    texts = [answer(prompt(number, each, "A note on é and 请.")) for each in (None, schema) for number in range(500)]
+    assert digest(texts) == "sha256:a34fb3bb0b8e14e2aa713db96d197170eb6db6b96f88aee8356ddb585c2454ed"
+
+
+@pytest.mark.parametrize("name", list(PACKS))
+def test_a_chinese_prompt_is_answered_in_chinese_of_the_declared_form(name: str) -> None:
+    for number in range(50):
+        text = answer(prompt(number, PACKS[name].type.json_schema("zh"), "请用50个字介绍 Café Brévaud 的咖啡豆。"))
+        read = read_output(Completion(request_id="r", text=text, finish_reason="stop"), PACKS[name], "zh")
+        assert read.content is not None, text
+        assert read.repaired == ""
+        said = [letter for letter in read.content.text if letter.isalpha()]
+        assert sum("\u4e00" <= letter <= "\u9fff" for letter in said) == len(said) > 20
+
+
+@pytest.mark.parametrize(("asked", "language"), [
+    ("Write about 小满一人食电饭煲 for a Chinese shop in New York.", "en"), ("コーヒーについて書いてください。", "en"),
+    ("请写一段话。", "zh"), ("Über Kaffee, bitte.", "en"),
+])
+def test_what_most_of_a_prompt_is_written_in_decides_the_language(asked: str, language: str) -> None:
+    text = answer(prompt(3, asked=asked))
+    assert text.isascii() == (language == "en")
+    assert text.endswith("。") == (language == "zh")
 
 
 def test_the_seed_alone_decides_an_answer() -> None:

@@ -1,18 +1,20 @@
 """An engine that needs no model: dry runs, tests and the pipeline benchmark use it.
 
 It answers by rule: text that fits the prompt's JSON schema (or plain sentences), decided by the prompt's seed alone, so
-that runs, kills and resumes of it can be compared byte for byte as with a real model.
+that runs, kills and resumes of it can be compared byte for byte as with a real model. A prompt that is mostly Chinese
+is answered in Chinese, any other in English.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import islice, product
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -21,16 +23,36 @@ from aigc.records import Completion, EngineInfo, Fault, Prompt
 
 Script: TypeAlias = Callable[[Prompt], "str | Completion"]
 
-_PARTS = tuple(part.split("/") for part in (
+
+class _Tongue(NamedTuple):
+    """A language's sentences: one part of each line, what joins and ends them, the longest, how many make a text."""
+
+    parts: tuple[str, ...]
+    joint: str
+    end: str
+    most_chars: int
+    enough: int
+
+
+_ENGLISH = _Tongue(parts=(
     "The morning light/A quiet harbour/Her neighbour/The baker/An old ferry/Every visitor/My sister/This teacher",
     "waits for/looks after/draws/remembers/asks about/walks along/keeps/carries/paints/listens to",
     "the green water/a box of letters/the stone streets/two of the boats/our garden/the slow clock/maps of the hills/"
     "the wet stairs/their new bread/the gulls/three brass keys/this wooden table",
     "before the winter comes/with patience/while the trains arrive/and tells nobody/by the light of the lamps/"
     "when it is time/and has to smile/in the rain/with not a word/in the old way/for a friend/on most days",
-))
-"""Sentences are one part of each line. Function words make them English for any filter."""
-_SENTENCES, _SENTENCE_CHARS = 1009, 74
+), joint=" ", end=".", most_chars=74, enough=8)
+"""Function words make them English for any filter."""
+_CHINESE = _Tongue(parts=(
+    "清晨的阳光/安静的港口/隔壁的邻居/街角的面包师/那艘旧渡船/每一位游客/我的妹妹/这位老师",
+    "在冬天来临以前/很有耐心地/趁火车进站时/悄悄地/在灯下/一到时候就/笑着/在雨里/一言不发地/照着老法子/为一位朋友/几乎每天都",
+    "等着/照看着/画着/惦记着/打听着/守着/数着/收拾着/端详着/想着",
+    "碧绿的河水/一盒旧信/青石板路/两条小船/我们的花园/那座慢钟/山里的地图/湿漉漉的台阶/新出炉的面包/岸边的海鸥/三把铜钥匙/这张木桌",
+), joint="", end="。", most_chars=24, enough=12)
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_LETTERS = re.compile(r"[A-Za-z\u3040-\u30ff]")
+"""Latin and kana, which are not Chinese."""
+_SENTENCES = 1009
 
 
 class ScriptedEngine:
@@ -82,17 +104,23 @@ class ScriptedEngine:
 
 
 def answer(prompt: Prompt) -> str:
-    """Sentences, or JSON within the prompt's schema, chosen by the prompt's seed."""
-    sentences = _sentences(prompt.seed)
+    """Sentences, or JSON within the prompt's schema, chosen by the prompt's seed, in the prompt's language."""
+    tongue = _CHINESE if _is_chinese(prompt) else _ENGLISH
+    sentences = _sentences(prompt.seed, tongue)
     if prompt.json_schema is None:
-        return " ".join(islice(sentences, 8))
-    return msgspec.json.encode(_example(_decode_schema(prompt.json_schema), sentences)).decode()
+        return tongue.joint.join(islice(sentences, tongue.enough))
+    return msgspec.json.encode(_example(_decode_schema(prompt.json_schema), sentences, tongue)).decode()
 
 
 def fault(code: str) -> Completion:
     """A completion that failed with `code`, for scripts that play faults."""
     problem = Fault(code=code, found="a scripted fault", expected="a text", remedy="None: this is a rehearsal.")
     return Completion(request_id="", text="", finish_reason="error", fault=problem)
+
+
+def _is_chinese(prompt: Prompt) -> bool:
+    text = "".join(message.content for message in prompt.messages)
+    return not text.isascii() and len(_HAN.findall(text)) > len(_LETTERS.findall(text))
 
 
 class _End:
@@ -119,31 +147,32 @@ def _decode_schema(text: str) -> _Bounds:
     return msgspec.json.decode(text, type=_Bounds)
 
 
-def _example(schema: _Bounds, sentences: Iterator[str]) -> object:
+def _example(schema: _Bounds, sentences: Iterator[str], tongue: _Tongue) -> object:
     if schema.type == "object":
-        return {name: _example(part, sentences) for name, part in schema.properties.items()}
+        return {name: _example(part, sentences, tongue) for name, part in schema.properties.items()}
     if schema.items:
-        return [_example(schema.items, sentences) for _ in range(schema.min_items)]
+        return [_example(schema.items, sentences, tongue) for _ in range(schema.min_items)]
     if schema.enum:
         return schema.enum[0]
     text, enough = next(sentences), schema.min_length + (schema.max_length - schema.min_length) // 4
     while len(text) < enough:
-        text += " " + next(sentences)
+        text += tongue.joint + next(sentences)
     longest = schema.max_length - 2  # a text that fills its limit is one that was cut off there
-    return text if len(text) <= longest else text[: max(longest - 1, 1)].rstrip(" .") + "."
+    return text if len(text) <= longest else text[: max(longest - 1, 1)].rstrip(f" {tongue.end}") + tongue.end
 
 
 @cache
-def _all_sentences() -> list[str]:
+def _all_sentences(tongue: _Tongue) -> list[str]:
     """As many as a prime number, so that steps of any length reach all of them."""
-    short = [text for text in (f"{' '.join(parts)}." for parts in product(*_PARTS)) if len(text) <= _SENTENCE_CHARS]
+    every = (tongue.joint.join(parts) + tongue.end for parts in product(*(part.split("/") for part in tongue.parts)))
+    short = [text for text in every if len(text) <= tongue.most_chars]
     random.Random(0).shuffle(short)
     return short[:_SENTENCES]
 
 
-def _sentences(seed: int) -> Iterator[str]:
+def _sentences(seed: int, tongue: _Tongue) -> Iterator[str]:
     """Sentences in an order that `seed` decides, none twice before all were there."""
-    every = _all_sentences()
+    every = _all_sentences(tongue)
     step, at = divmod(seed, _SENTENCES)
     step = 1 + step % (_SENTENCES - 1)
     while True:

@@ -35,7 +35,7 @@ from aigc.records import Value
 
 __all__ = [
     "AdapterRef", "CatalogueModel", "HubSource", "InstalledModel", "ModelRef", "WheelSource", "cache_folder",
-    "catalogue", "check_languages", "installed", "pull", "resolve",
+    "catalogue", "check_languages", "check_name", "installed", "pull", "resolve",
 ]
 
 Report: TypeAlias = Callable[[str], None]
@@ -147,6 +147,16 @@ def installed() -> list[InstalledModel]:
     return found
 
 
+def check_name(model: str) -> None:
+    """Raise ModelError if `model` can name none. No file is read for it, and no hub is asked."""
+    path, is_hub_id = Path(model).expanduser(), HUB_ID.fullmatch(model) and not model.startswith((".", "/", "~"))
+    is_here = model and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".gguf"))
+    if not (is_hub_id or is_here or model in catalogue()):
+        expected = "a name of `aigc models list`, a folder, a GGUF file, or org/name of a hub"
+        raise ModelError(f"model {ascii_controls(model)[:120]}", "no such model", expected,
+                         f"Correct the name.{nearest(model, list(catalogue()))}")
+
+
 def check_languages(ref: ModelRef, languages: Collection[str]) -> None:
     """Raise ModelError if `ref` is known not to write one of `languages`, naming the smallest model that does."""
     wanted = {base_language(language) for language in languages}
@@ -173,9 +183,7 @@ def _locate(model: str, *, trust_remote_code: bool, fetch: bool, report: Report)
         return converted(gguf, place, fetch=fetch, report=report)
     if model and path.is_dir():
         return ModelFolder(place=place, path=path, remedy="Copy the folder again from where it came from.")
-    if model.startswith((".", "/", "~")) or not HUB_ID.fullmatch(model):
-        expected = "a name of `aigc models list`, a folder, a GGUF file, or org/name of a hub"
-        raise ModelError(place, "no such model", expected, f"Correct the name.{nearest(model, list(catalogue()))}")
+    check_name(model)
     return hub_folder(model, trust_remote_code=trust_remote_code, fetch=fetch, report=report)
 
 

@@ -17,6 +17,7 @@ from bad_inputs.cases import HEADER, MANIFEST, Case, lay_out
 from commands import Aigc
 
 from aigc.export import FILES
+from aigc.job import shipped
 from aigc.sheets.columns import BUILT_IN
 
 MEMO = {
@@ -65,7 +66,8 @@ def test_a_run_leaves_results_of_every_row_in_the_order_of_the_sheet(aigc: Aigc)
     assert shown.out.startswith("4 of 4 rows accepted (100%), ")
     folder = newest_run()
     assert f"Results: outputs/{folder.name}" in shown.out
-    assert {path.name for path in folder.iterdir()} == {*FILES, "run.json", "report.md", "journal.jsonl", ".lock"}
+    whole = {*FILES, "run.json", "report.md", "journal.jsonl", "manifest.json", "SHA256SUMS", ".lock"}
+    assert {path.name for path in folder.iterdir()} == whole
     with (folder / "accepted.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == ["b1", "b2", "b3", "b4"]
@@ -255,6 +257,27 @@ def test_a_new_project_runs_as_it_is(aigc: Aigc, monkeypatch: pytest.MonkeyPatch
     assert aigc("check", "inputs/briefs.csv").code == 0
     assert aigc("run", "inputs/briefs.csv", "--limit", "4").code in (0, 3)
     assert (newest_run() / "records.parquet").is_file()
+
+
+def test_the_shipped_chinese_sheet_can_be_rehearsed(aigc: Aigc) -> None:
+    shown = aigc("run", str(shipped("inputs") / "briefs.zh.csv"), "--templates", str(shipped("templates")), "--json")
+    file = json.loads(shown.out)
+    assert (file["rows"], file["outcomes"]["accepted"] >= 24) == (25, True)
+    assert [reason for reason, rows in file["reasons"].items() if "exhausted" in rows] == ["missing_keyword"]
+
+
+@pytest.mark.parametrize(("model", "environ", "told"), [
+    ("smolm2-135m-instruct", {}, "model smolm2-135m-instruct: found no such model; expected a name of `aigc models"),
+    ("./nowhere", {}, "model ./nowhere: found no such model"),
+    ("Qwen/Qwen3-0.6B", {}, ""),
+    ("templates", {}, ""),
+    ("our-served-name", {"AIGC_ENGINE_URL": "http://127.0.0.1:9/v1"}, ""),
+])
+def test_a_rehearsal_tells_a_name_that_is_no_models(aigc: Aigc, model: str, environ: dict[str, str], told: str) -> None:
+    shown = aigc("run", "briefs.csv", "--model", model, "--quiet", environ=environ)
+    assert (shown.code, bool(shown.err)) == ((1, True) if told else (0, False)), shown.err
+    assert shown.err.startswith(f"aigc: {told}" if told else "")
+    assert Path("outputs").exists() == (not told)
 
 
 def test_models_are_listed_with_what_is_here(aigc: Aigc) -> None:
