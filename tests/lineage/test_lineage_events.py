@@ -182,8 +182,8 @@ def test_folders_are_left_out_where_they_are_not_to_be_told(finished: tuple[Proj
     shy = lineage(replace(run, model=model), full_paths=False)
     message = f"{project.folder}/briefs.csv: found no rows; expected one. See {project.out}/{run.run_id}/report.md."
     for event in (start_event(shy), complete_event(shy), fail_event(shy, message)):
-        assert str(project.folder) not in json_bytes(event).decode()
-        assert "caf" not in json_bytes(event).decode()
+        told = json_bytes(event).decode()
+        assert [part for part in (str(project.folder), "café", "%C3%A9") if part in told] == []
     told = decoded(complete_event(shy))
     assert [dataset["name"] for dataset in told["inputs"]] == ["briefs.csv", "llama", "lora"]
     assert told["outputs"][0]["name"] == f"{run.run_id}/{run.outputs[0].path}"
