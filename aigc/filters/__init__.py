@@ -18,6 +18,7 @@ import msgspec
 from aigc.errors import SettingsError, nearest, shown
 from aigc.filters.advertising import AdvertisingFilter
 from aigc.filters.cut_off import CutOffFilter
+from aigc.filters.disclosure import DisclosureFilter
 from aigc.filters.echo import EchoFilter
 from aigc.filters.empty import EmptyFilter
 from aigc.filters.encoding import EncodingFilter
@@ -70,6 +71,7 @@ FILTERS: dict[str, type[Filter]] = {
     "grounding": GroundingFilter,
     "secrets": SecretsFilter,
     "personal_data": PersonalDataFilter,
+    "disclosure": DisclosureFilter,
 }
 """Every filter, in the order in which they run and are shown."""
 ELSEWHERE = ("near_duplicate",)

@@ -32,17 +32,17 @@ _EN_MADE = r"(?:\bgenerated\b|\bcreated\b|\bwritten\b|\bproduced\b|\bmade\b|\bsy
 _GB = re.compile(rf"(?=.*{_AI})(?=.*{_ZH_MADE})", re.DOTALL)
 _CLEAR = re.compile(rf"(?=.*(?:{_AI}|{_EN_AI}))(?=.*(?:{_ZH_MADE}|{_EN_MADE}))", re.DOTALL | re.IGNORECASE)
 _LABEL = re.compile(
-    rf"^[^\w\n]*(?:注|声明|说明|提示|Note|Disclosure)?[^\w\n]*"
-    rf"(?:[本此该以][^\n。，]{{0,12}}?(?:由|是由|为|使用|通过|经|系))?\s*{_AI}[^\n。，]{{0,6}}?{_ZH_MADE}(?:的?(?:内容|文本|文章|作品))?"
-    r"[^\w\n]*$"
-    r"|^[^\w\n]*(?:(?:this|the) (?:text|content|article|post|page|message|copy)(?: was| is| has been)?\s)?"
-    r"(?:(?:generated|created|written|produced) (?:by|with|using) (?:an )?(?:AI|artificial intelligence)"
-    r"|AI[- ]generated(?: (?:text|content))?)[^\w\n]*$",
-    re.MULTILINE | re.IGNORECASE,
+    rf"(?:(?:注|声明|说明|提示)\W{{0,3}})?(?:[本此该以][^。，]{{0,12}}?(?:由|为|使用|通过|经|系)\W{{0,2}})?{_AI}[^。，]{{0,6}}?{_ZH_MADE}"
+    r"(?:的?(?:内容|文本|文章|作品))?"
+    r"|(?:(?:this|the) (?:text|content|article|story|post|page|message|copy)(?: was| is| has been)?\s)?"
+    r"(?:(?:generated|created|written|produced|made) (?:by|with|using) (?:an )?(?:AI|artificial intelligence)"
+    r"|AI[- ]generated(?: (?:text|content))?)",
+    re.IGNORECASE,
 )
 """A line that is nothing but a label: an article on what AI generates is none."""
-
-
+_LINE = re.compile(r"[^\n]+")
+_BETWEEN_MARKS = re.compile(r"\w(?:.*\w)?")
+_MAY_BE = re.compile(r"AI|人工智|artificial", re.IGNORECASE)
 Visible: TypeAlias = Literal["by_type", "on", "off"]
 """The setting `labels.visible`: as the content type says, in every text, in none."""
 Kind = TypeVar("Kind")
@@ -101,11 +101,13 @@ def is_clear(text: str) -> bool:
 
 def marks_in(text: str) -> Iterator[Mark]:
     """Labels in a text: lines that say nothing else than that AI made it."""
-    for match in _LABEL.finditer(text):
-        if not text[: match.start()].strip():
-            yield Mark("start", *match.span())
-        else:
-            yield Mark("middle" if text[match.end():].strip() else "end", *match.span())
+    for line in _LINE.finditer(text):
+        if len(line[0]) > MOST_CHARS or not _MAY_BE.search(line[0]):
+            continue
+        words = _BETWEEN_MARKS.search(line[0])
+        if words and _LABEL.fullmatch(words[0]):
+            is_first, is_last = not text[: line.start()].strip(), not text[line.end():].strip()
+            yield Mark("start" if is_first else "end" if is_last else "middle", *line.span())
 
 
 def _found(table: dict[str, Kind], language: str) -> Kind | None:

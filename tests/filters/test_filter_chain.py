@@ -40,6 +40,7 @@ ORDER = [
     "grounding",
     "secrets",
     "personal_data",
+    "disclosure",
 ]
 ON = [name for name in ORDER if name not in ("readability", "advertising", "grounding")]
 """Filters that run unless settings say otherwise."""
