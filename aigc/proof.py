@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from aigc.dataset import write_descriptions
 from aigc.disk import write_atomically
 from aigc.filters import files_digest
 from aigc.hashing import digest, digest_file
@@ -17,6 +18,7 @@ from aigc.provenance.environment import code_facts, environment
 from aigc.provenance.manifest import (
     MANIFEST,
     SUMS,
+    Forgotten,
     Level,
     Manifest,
     Previous,
@@ -26,10 +28,11 @@ from aigc.provenance.manifest import (
     sums,
 )
 from aigc.provenance.stamps import Stamper
-from aigc.records import EngineInfo
+from aigc.records import EngineInfo, Value
+from aigc.report import report
+from aigc.store import JOURNAL
 
-BESIDE = ("journal.jsonl", "report.md")
-"""Files of a run that its manifest tells beside the results."""
+REPORT = "report.md"
 
 
 def open_stamper(job: Job, model: ModelRef, run_id: str, engines: Mapping[str, EngineInfo]) -> Stamper:
@@ -46,27 +49,47 @@ def stamper_of(manifest: Manifest) -> Stamper:
                    engines=run.engines, hidden_label=run.settings.labels.hidden)
 
 
-def seal(
-    folder: Path, run: RunFile, stamper: Stamper, others: Sequence[RunFacts], columns: Sequence[str]
-) -> RunFile:
-    """Write the manifest of a run whose results are all in place. Returns its run.json, which names the manifest.
+class Sealed(Value, frozen=True):
+    """What a manifest states beside run.json and the files: see `Manifest` for each."""
 
-    `others` are the runs under the same output folder, newest first, `columns` what the export was given.
+    rows: Rows
+    filters: dict[str, str]
+    columns: list[str]
+    previous: Previous | None = None
+    supersedes: list[str] = []
+    forgotten: list[Forgotten] = []
+
+
+def sealed_by(stamper: Stamper, columns: Sequence[str], folder: Path, others: Sequence[RunFacts]) -> Sealed:
+    """The statement on a run whose rows `stamper` has stamped. `others` are the runs beside it, newest first."""
+    return Sealed(
+        rows=Rows(count=stamper.tree.leaves, merkle_root=stamper.tree.root.hex()),
+        filters=dict(stamper.filters),
+        columns=list(columns),
+        previous=_previous(folder, others),
+    )
+
+
+def seal(folder: Path, run: RunFile, sealed: Sealed) -> RunFile:
+    """Write report and manifest of a run whose results are in place. Returns its run.json, which names the manifest.
 
     Raises:
         StoreError: the disk refused.
     """
     run = msgspec.structs.replace(run, status="finished", manifest="")
+    write_atomically(folder / REPORT, lambda file: file.write(report(run).encode()))
     manifest = Manifest(
         run=run,
         code=code_facts(),
         environment=environment(run.versions),
-        rows=Rows(count=stamper.tree.leaves, merkle_root=stamper.tree.root.hex()),
+        rows=sealed.rows,
         reproducible=_level(run),
-        filters=dict(stamper.filters),
-        columns=list(columns),
-        files=[_facts(folder / name) for name in BESIDE],
-        previous=_previous(folder, others),
+        filters=sealed.filters,
+        columns=sealed.columns,
+        files=[_facts(folder / JOURNAL), _facts(folder / REPORT), *write_descriptions(run, folder)],
+        previous=sealed.previous,
+        supersedes=sealed.supersedes,
+        forgotten=sealed.forgotten,
     )
     data = encode_manifest(manifest)
     write_atomically(folder / MANIFEST, lambda file: file.write(data))

@@ -24,7 +24,7 @@ from aigc.labels.hidden import label_of
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline
-from aigc.proof import open_stamper, seal
+from aigc.proof import open_stamper, seal, sealed_by
 from aigc.provenance import (
     RUN_FILE,
     AdapterFacts,
@@ -40,14 +40,13 @@ from aigc.provenance import (
     versions,
 )
 from aigc.records import Brief, EngineInfo, InvalidRow, Message
-from aigc.report import counted, report
+from aigc.report import counted
 from aigc.store import Store, new_run_id
 from aigc.tally import Tally
 
 Mode: TypeAlias = Literal["auto", "resume", "new"]
 Commit: TypeAlias = Callable[[str, Sequence[Message]], str]
 """A commitment to messages, under the salt of a run."""
-REPORT = "report.md"
 
 
 class Run:
@@ -120,8 +119,8 @@ class Run:
         label = label_of(self._job.settings.labels, self.file.run_id)
         exported = export(marked, self.folder, stamper.stamp, [*columns], label)
         self._count(exported, time.monotonic() - started)
-        write_atomically(self.folder / REPORT, lambda file: file.write(report(self.file).encode()))
-        self.file = seal(self.folder, self.file, stamper, runs(Path(self._job.settings.run.out)), [*columns])
+        others = runs(Path(self._job.settings.run.out))
+        self.file = seal(self.folder, self.file, sealed_by(stamper, [*columns], self.folder, others))
         self._write("finished")
         return self.file
 

@@ -44,7 +44,7 @@ ASSEMBLY = {
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "provenance", "rows",
                  "store"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
-    "proof": {"filters", "job", "models", "provenance"},
+    "proof": {"dataset", "filters", "job", "models", "provenance", "report", "store"},
     "past": {"asking", "export", "provenance"},
     "trace": {"past", "provenance"},
     "reproduction": {"engine", "models", "past", "provenance"},

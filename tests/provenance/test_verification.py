@@ -56,7 +56,7 @@ def test_a_run_as_it_was_made_holds_and_every_check_says_so(folder: Path) -> Non
     assert (found.holds, found.findings) == (True, [])
     assert {check.name: check.status for check in found.checks} == dict.fromkeys(
         ["manifest", "run.json", SUMS, "rows", "records.parquet", "accepted.csv", "accepted.jsonl", "rejected.csv",
-         "journal.jsonl", "report.md", "previous run"], "holds",
+         "journal.jsonl", "report.md", "croissant.json", "README.md", "previous run"], "holds",
     )
 
 
@@ -137,8 +137,8 @@ def test_rows_that_were_moved_left_out_or_doubled_are_found(folder: Path, order:
     ("manifest.json", b'{"code"', b'{"a":1,"code"', "manifest.json"),
     ("manifest.json", b'{"code"', b'["code"', "manifest.json"),
     ("manifest.json", b'"count":5', b'"count":4', "manifest.json"),
-    ("SHA256SUMS", b"accepted.csv", b"accepted.cvs", "SHA256SUMS line 1"),
-    ("SHA256SUMS", b"manifest.json", b"manifest.jso", "SHA256SUMS line 4"),
+    ("SHA256SUMS", b"accepted.csv", b"accepted.cvs", "SHA256SUMS line 2"),
+    ("SHA256SUMS", b"manifest.json", b"manifest.jso", "SHA256SUMS line 6"),
 ])
 def test_a_changed_file_is_named_with_the_line_or_field(
     folder: Path, name: str, old: bytes, new: bytes, place: str
@@ -150,7 +150,7 @@ def test_a_changed_file_is_named_with_the_line_or_field(
 
 
 @pytest.mark.parametrize("name", ["records.parquet", "accepted.csv", "accepted.jsonl", "rejected.csv", "report.md",
-                                  "run.json", "journal.jsonl", SUMS])
+                                  "run.json", "journal.jsonl", "croissant.json", "README.md", SUMS])
 def test_a_file_that_is_gone_or_cut_off_is_named(folder: Path, name: str) -> None:
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
@@ -191,7 +191,7 @@ def test_a_run_without_a_manifest_is_no_run_that_holds(folder: Path) -> None:
 def test_every_flipped_byte_is_found_in_its_file(folder: Path) -> None:
     chance = random.Random(7)
     names = ["records.parquet", "accepted.csv", "accepted.jsonl", "rejected.csv", "report.md", "run.json",
-             "journal.jsonl", MANIFEST, SUMS]
+             "journal.jsonl", "croissant.json", "README.md", MANIFEST, SUMS]
     missed = []
     for name in names:
         path = folder / name
