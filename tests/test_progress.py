@@ -26,22 +26,23 @@ def tally(*, done: int, began_ago_s: float = 10.0, loaded_in_s: float = 0.0, **v
     return found
 
 
-@pytest.mark.parametrize(("shown", "seconds"), [
-    (tally(done=1), None),
-    (tally(done=LEAST_MADE - 1), None),
-    (tally(done=20), 40.0),
-    (tally(done=20, loaded_in_s=600), 40.0),
-    (tally(done=20, in_flight=64), None),
-    (tally(done=64, in_flight=64), 5.6),
-    (tally(done=60, made_before=40), 20.0),
-    (tally(done=45, made_before=40), None),
-    (tally(done=60, attempts=20), 20.0),
-    (tally(done=100), None),
+@pytest.mark.parametrize(("so_far", "seconds"), [
+    ({"done": 1}, None),
+    ({"done": LEAST_MADE - 1}, None),
+    ({"done": 20}, 40.0),
+    ({"done": 20, "loaded_in_s": 600}, 40.0),
+    ({"done": 20, "in_flight": 64}, None),
+    ({"done": 64, "in_flight": 64}, 5.6),
+    ({"done": 60, "made_before": 40}, 20.0),
+    ({"done": 45, "made_before": 40}, None),
+    ({"done": 60, "attempts": 20}, 20.0),
+    ({"done": 100}, None),
 ], ids=["one row", "few rows", "enough", "loading left out", "fewer than at a time", "as many as at a time",
         "made before left out", "too few beside made before", "replayed and refused left out", "all"])
-def test_a_time_left_is_told_once_it_is_no_guess(shown: Tally, seconds: float | None) -> None:
+def test_a_time_left_is_told_once_it_is_no_guess(so_far: dict[str, int], seconds: float | None) -> None:
+    shown = tally(**so_far)
     found = left_s(shown)
-    assert found == (seconds and pytest.approx(seconds, rel=0.02))
+    assert found == (seconds and pytest.approx(seconds, rel=0.05))
     assert figures(shown).endswith("left") == (seconds is not None)
 
 
