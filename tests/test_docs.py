@@ -15,7 +15,7 @@ import typer.main
 
 from aigc.arrow import record_schema
 from aigc.cli import app
-from aigc.content import FieldSpec, Length, Output, OutputField, OutputPart
+from aigc.content import Disclosure, FieldSpec, Length, Output, OutputField, OutputPart
 from aigc.filters import FILTERS
 from aigc.packs import PackFile
 from aigc.provenance import RunFile
@@ -24,6 +24,7 @@ from aigc.settings import (
     EngineSettings,
     InputSettings,
     JudgeSettings,
+    LabelSettings,
     LineageSettings,
     PolicySettings,
     RunSettings,
@@ -63,8 +64,8 @@ def keys(shape: type[msgspec.Struct]) -> list[str]:
 @pytest.mark.parametrize(("name", "shapes"), [
     ("settings.md", [RunSettings, InputSettings, SkipRule, EngineSettings, SamplingPatch, SafetySettings, JudgeSettings,
                      PolicySettings, TypePolicy, LineageSettings, DatasetSettings, WatermarkSettings,
-                     SigningSettings]),
-    ("templates.md", [FieldSpec, Output, OutputField, OutputPart, Length]),
+                     SigningSettings, LabelSettings]),
+    ("templates.md", [FieldSpec, Output, OutputField, OutputPart, Length, Disclosure]),
     ("results.md", [RunFile]),
 ])
 def test_every_key_is_told(name: str, shapes: list[type[msgspec.Struct]]) -> None:
@@ -81,7 +82,7 @@ def test_every_table_is_told(name: str, shape: type[msgspec.Struct]) -> None:
 @pytest.mark.parametrize(("table", "shape"), [
     ("run", RunSettings), ("input", InputSettings), ("engine", EngineSettings), ("safety", SafetySettings),
     ("judge", JudgeSettings), ("policy", PolicySettings), ("lineage", LineageSettings), ("dataset", DatasetSettings),
-    ("watermark", WatermarkSettings), ("signing", SigningSettings),
+    ("watermark", WatermarkSettings), ("signing", SigningSettings), ("labels", LabelSettings),
 ])
 def test_the_defaults_told_are_those_of_the_program(table: str, shape: type[msgspec.Struct]) -> None:
     section = page("settings.md").partition(f"\n## `[{table}]`\n")[2].partition("\n## ")[0]
