@@ -8,6 +8,7 @@ AigcError                   exit code 1
 ├── TemplateError           a template pack is broken, or a brief cannot be rendered through it
 ├── ModelError              a model is unknown, incomplete, unsafe to load or does not fit
 ├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.fault`)
+├── SigningError            a signature cannot be made
 └── StoreError              a run folder cannot be written, read or locked
     └── RunLocked           another process is writing the same run
 """
@@ -54,6 +55,10 @@ class ModelError(AigcError):
 
 
 class EngineError(AigcError):
+    pass
+
+
+class SigningError(AigcError):
     pass
 
 

@@ -19,7 +19,7 @@ GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk"
           "tally", "cells", "labels", "watermark"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
-          "duplicates", "provenance", "report", "rubric", "safety", "lineage", "dataset"}
+          "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
@@ -34,6 +34,7 @@ EXCEPTIONS = {
 }
 ASSEMBLY = {
     "corpus": {"duplicates", "export", "provenance", "sheets"},
+    "marked": {"corpus", "engine", "export", "models", "provenance"},
     "forbidden": {"filters"},
     "asking": {"models", "prompts"},
     "job": {"asking", "briefs", "duplicates", "filters", "forbidden", "models", "safety"},
@@ -56,16 +57,18 @@ ASSEMBLY = {
     "start": {"briefs", "earlier", "engine", "job", "models", "panel", "provenance", "report", "runs"},
 }
 SURFACE = {
+    "keys_cli": {"signing"},
     "trust_cli": {"console", "past", "reproduction", "runs", "start", "trace", "verification"},
     "corpus_cli": {"corpus", "duplicates", "report", "start"},
+    "watermark_cli": {"marked", "report", "start"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "console_sheet": {"console", "job", "provenance", "report", "sheets", "start"},
     "project": {"job"},
     "doctor": {"models", "engine", "job"},
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
-    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "trust_cli", "models", "project",
-            "provenance", "runs", "start"},
+    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "trust_cli", "models", "project",
+            "provenance", "runs", "start", "watermark_cli"},
     "flows": {"provenance", "report", "runs", "start"},
 }
 
@@ -74,7 +77,7 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
-    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "trust_cli", "progress"},
+    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "trust_cli", "progress"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels"},
@@ -82,12 +85,13 @@ ROOMS = {
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
+    "c2pa": {"signing"}, "cryptography": {"signing"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
 LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
         "openpyxl", "pyarrow", "py3langid", "phonenumbers", "ahocorasick", "rensa", "numpy", "pandas", "rich",
-        "platformdirs", "ftfy", "markdown_it"}
+        "platformdirs", "ftfy", "markdown_it", "c2pa"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 
 
