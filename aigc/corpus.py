@@ -84,7 +84,7 @@ def _accepted_texts(path: Path) -> Iterator[CorpusText]:
 def _add_file(corpus: CorpusWriter, path: Path, column: str) -> Added:
     unread: list[int] = []
     one_text = path.suffix.lower() in _ONE_TEXT and path.is_file()
-    texts = _whole(path) if one_text else _rows(path, column, unread)
+    texts = texts_of(path, column, unread)
     first = next(texts, None)  # so that a file that cannot be read is told before its digest is made
     found = digest_files(path.rglob("*.parquet"), path) if path.is_dir() else digest_file(path)
     origin = found if one_text else digest([column, found])
@@ -94,13 +94,23 @@ def _add_file(corpus: CorpusWriter, path: Path, column: str) -> Added:
     return Added(corpus.add(writable(path), "file", origin, given), new=True, unread=len(unread))
 
 
+def texts_of(path: Path, column: str, unread: list[int]) -> Iterator[CorpusText]:
+    """The texts of a file: a .txt or .md is one, a sheet has one in each row. `unread` is given lines of bad rows.
+
+    Raises:
+        UsageError: a sheet without a column of that name. BriefsError: it cannot be read.
+    """
+    one_text = path.suffix.lower() in _ONE_TEXT and path.is_file()
+    return _whole(path) if one_text else _rows(path, column, unread)
+
+
 def _whole(path: Path) -> Iterator[CorpusText]:
     text = path.read_bytes().decode(encoding_of(path, ""), "replace")
     yield CorpusText(text=text)
 
 
 def _rows(path: Path, column: str, unread: list[int]) -> Iterator[CorpusText]:
-    """The texts of a sheet. `unread` is given the lines of rows that cannot be read; a blank cell is no text."""
+    """The texts of a sheet. A blank cell is no text."""
     sheet = open_sheet(path, InputSettings())
     place = _text_column(path, sheet.headings, column)
     row_columns = _row_columns(sheet.headings)

@@ -24,6 +24,7 @@ from aigc.policy import Mentions, Objection, Override, objections, tokens_at_mos
 from aigc.records import Brief, InvalidRow, Message, RowError, Sampling, Value
 from aigc.safety.kinds import check_settings
 from aigc.settings import FilterTables, Settings, check_sampling
+from aigc.watermark import open_mark, refuse_certainty
 
 SHIPPED = Path(__file__).parent / "shipped"
 _REPOSITORY = Path(__file__).parent.parent
@@ -64,7 +65,9 @@ class Job:
             _comparison(pack.type.filters, place)
         self._filters = {name: self._filters_of(name) for name in self.packs}
         self._comparisons = {name: self._comparison_of(name) for name in self.packs}
-        self._sampling = {name: settings.sampling_for(name, pack.type.sampling) for name, pack in self.packs.items()}
+        self.mark = open_mark(settings.watermark, settings.engine.name)
+        """The watermark that texts are given, if they are. It holds a secret."""
+        self._sampling = {name: self._sampling_of(name) for name in self.packs}
         for name, sampling in self._sampling.items():
             check_sampling(sampling, f"settings of content type {name}")
 
@@ -131,6 +134,8 @@ class Job:
                 errors += row.errors[: max(0, ERRORS_KEPT - len(errors))]
                 for error in row.errors:
                     on_error(error)
+        for name in types:
+            refuse_certainty(self._sampling[name], f"settings of content type {name}")
         return Survey(
             briefs=briefs,
             requests=types.total(),
@@ -161,7 +166,14 @@ class Job:
         return self._comparisons[content_type]
 
     def sampling(self, brief: Brief) -> Sampling:
-        return self._sampling[brief.content_type]
+        return self.sampling_of(brief.content_type)
+
+    def sampling_of(self, content_type: str) -> Sampling:
+        return self._sampling[content_type]
+
+    def _sampling_of(self, name: str) -> Sampling:
+        sampling = self.settings.sampling_for(name, self.packs[name].type.sampling)
+        return replace(sampling, watermark=self.mark.ref) if self.mark else sampling
 
     def text_key(self, model: ModelRef) -> str:
         """What stands for the model in a request's identity: its files and the arithmetic's precision."""
@@ -209,7 +221,7 @@ class Fingerprints:
                     __version__,
                     name,
                     pack.type.digest,
-                    settings.sampling_for(name, pack.type.sampling).identity,
+                    job.sampling_of(name).identity,
                     job.text_key(model),
                     job.asking.describe_form,
                     run.seed,

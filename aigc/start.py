@@ -101,7 +101,7 @@ def start(
             return
         with (
             open_panel(job, model, readers, published, lambda tally: tokens.why_not(tally.tokens_out)) as panel,
-            closing(open_engine(job.settings.engine, model)) as engine,
+            closing(open_engine(job.settings.engine, model, job.mark)) as engine,
             open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):
             run.begin(survey, survey_s)

@@ -20,6 +20,7 @@ from aigc.settings import Settings, Table, check_sampling, load_settings
 from aigc.start import default_config, find_model
 from aigc.store import JOURNAL, Store
 from aigc.tally import Tally
+from aigc.watermark import open_mark
 
 __all__ = ["BatchOrder", "BatchSummary", "journal_folder", "run_batch"]
 
@@ -64,7 +65,8 @@ def run_batch(
         AigcError: of what refuses: paths, the file as a whole, settings, the model, the engine or the disk.
     """
     settings, requests = order.settings(), _checked(order)
-    sampling = settings.sampling.over(Sampling(temperature=1.0))
+    mark = open_mark(settings.watermark, settings.engine.name)
+    sampling = settings.sampling.over(Sampling(temperature=1.0, watermark=mark.ref if mark else ""))
     check_sampling(sampling, "settings, table sampling")
     if not requests.survey():
         raise BatchError(writable(order.requests), "no request", "one JSON object on each line", "Add requests.")
@@ -72,7 +74,7 @@ def run_batch(
     names = order.names or list(dict.fromkeys([settings.run.model, model.ref]))  # as vLLM has it
     meaning = Meaning(defaults=sampling, models=names, text_key=_text_key(settings, model), seed=settings.run.seed)
     with _open_store(order.output, say) as store:
-        engine = open_engine(settings.engine, model)
+        engine = open_engine(settings.engine, model, mark)
         try:
             batch = Batch(requests, meaning, engine, store, on_request)
             batch.generate()

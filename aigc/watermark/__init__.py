@@ -10,11 +10,11 @@ model exactly, and whoever knows the noise sees that it was high wherever a toke
 
 from __future__ import annotations
 
-from aigc.watermark.key import Mark, open_mark, read_key, refuse_engine, write_new_key
+from aigc.watermark.key import Mark, open_mark, read_key, refuse_certainty, refuse_engine, write_new_key
 from aigc.watermark.scheme import salt_of
-from aigc.watermark.search import LEVELS, Evidence, Level, examine, pooled
+from aigc.watermark.search import LEVELS, Evidence, Level, examine, level_of, pooled
 
 __all__ = [
-    "LEVELS", "Evidence", "Level", "Mark", "examine", "open_mark", "pooled", "read_key",
-    "refuse_engine", "salt_of", "write_new_key",
+    "LEVELS", "Evidence", "Level", "Mark", "examine", "level_of", "open_mark", "pooled",
+    "read_key", "refuse_certainty", "refuse_engine", "salt_of", "write_new_key",
 ]

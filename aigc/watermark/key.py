@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aigc.disk import disk_errors
 from aigc.errors import SettingsError, UsageError, writable
+from aigc.records import Sampling
 from aigc.settings import WatermarkSettings
 
 SCHEME = "gumbel-1"
@@ -71,6 +72,13 @@ def refuse_engine(engine: str) -> None:
     why = "a server samples with noise of its own" if engine == "openai" else "scripted texts are not sampled"
     raise SettingsError("settings, key watermark.on", f"true with engine.name = '{engine}': {why}",
                         "engine.name = 'local'", "Set watermark.on = false, or take the local engine.")
+
+
+def refuse_certainty(sampling: Sampling, place: str) -> None:
+    """Raise SettingsError for texts with a mark of which nothing is left to chance."""
+    if sampling.watermark and sampling.temperature == 0:
+        raise SettingsError(f"{place}, key temperature", "0, where nothing is left to chance",
+                            "above 0, since watermark.on = true", "Raise it, or set watermark.on = false.")
 
 
 def read_key(path: Path, context_tokens: int) -> Mark:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
+from aigc.records import Sampling
 from aigc.watermark.key import Mark
 from aigc.watermark.scheme import CHUNK, CHUNK_NOISE, SALTS, context_sums, noise_keys, uniforms
 
@@ -36,6 +37,11 @@ class Evidence(NamedTuple):
     p_value: float
     level: Level
     salt: int
+
+
+def level_of(sampling: Sampling) -> Level:
+    """What the noise was of that decided in a row with these parameters: `engine.choice.way_of` tells the ways."""
+    return "tokens" if sampling.top_k or sampling.top_p < 1.0 else "chunks"
 
 
 def examine(
