@@ -60,7 +60,8 @@ def new_identity(
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
     with disk_errors(folder, "no identity was made"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / ".gitignore").write_text(f"{KEY}\n", "ascii")
+        if not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text(f"{KEY}\n", "ascii")
         _write_new(folder / KEY, secret, 0o600)
         _write_new(folder / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
         _write_new(folder / ANCHOR, anchor.public_bytes(serialization.Encoding.PEM), 0o644)
@@ -124,7 +125,7 @@ def _read_secret(path: Path, place: str) -> bytes:
 
 def _check(folder: Path, name: str, days: int) -> None:
     if there := [entry for entry in (KEY, CERTIFICATE, ANCHOR) if (folder / entry).exists()]:
-        remedy = "Name another folder with --out. None is written over: what the key signed could not be signed again."
+        remedy = "Name another folder with --out. None is written over: a key that is lost cannot be made again."
         raise UsageError(writable(folder), f"{there[0]} there already", "a folder without an identity", remedy)
     if not 1 <= days <= MOST_DAYS:
         raise UsageError("--days", f"{days:,}", f"1 to {MOST_DAYS:,}", "Correct it.")
