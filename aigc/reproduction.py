@@ -16,6 +16,7 @@ from aigc.provenance.environment import CodeFacts, code_facts
 from aigc.provenance.manifest import Manifest
 from aigc.records import Attempt, Completion, EngineInfo, Prompt, Value
 from aigc.stamped import Stamped
+from aigc.watermark import open_mark
 
 
 class Reproduced(Value, frozen=True):
@@ -73,7 +74,9 @@ def reproduce(
     asked = {place: _request(past, place, row) for place, row in wanted.items()}
     prompts = {prompt.request_id: prompt for prompt, _ in asked.values()}
     made = dict[str, Completion]()
-    with closing(open_engine(past.run.settings.engine, model)) as engine:
+    settings = past.run.settings
+    mark = open_mark(settings.watermark, settings.engine.name)
+    with closing(open_engine(settings.engine, model, mark)) as engine:
         differences = stack_differences(past.manifest, engine.info())
         on_differences(differences)
         for completion in engine.generate(iter(prompts.values())):
