@@ -44,6 +44,7 @@ app.add_typer(keys_app, name="keys")
 app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)
+app.command("forget")(trust_cli.forget)
 
 Briefs = Annotated[
     Path, typer.Argument(metavar="BRIEFS", help="The sheet: .csv .tsv .xlsx .jsonl .parquet, or a folder of Parquet.")

@@ -21,6 +21,7 @@ from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, nearest,
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
 from aigc.labels.hidden import label_of
+from aigc.lineage import Emitter, abort_event, complete_event, fail_event, failure, start_event
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline
@@ -79,6 +80,7 @@ class Run:
             may_make=lambda: panel.may_make(self.tally),
             commit=lambda messages: commit(self.folder.name, messages),
         )
+        self._lineage = Emitter(job.settings.lineage)
         self._generate_s = 0.0
         self._types: list[str] = []
 
@@ -96,6 +98,7 @@ class Run:
         timings = Timings(survey_s=round(survey_s, 3))
         self.file = msgspec.structs.replace(self.file, skipped_rows=survey.skipped, timings=timings)
         self._write("running")
+        self._lineage.emit(start_event(self.file))
 
     def generate(self, rows: Iterable[Brief | InvalidRow]) -> None:
         """Make the records of `rows`: all of the job's, or one shard after another."""
@@ -122,6 +125,7 @@ class Run:
         others = runs(Path(self._job.settings.run.out))
         self.file = seal(self.folder, self.file, sealed_by(stamper, [*columns], self.folder, others))
         self._write("finished")
+        self._lineage.emit(complete_event(self.file))
         return self.file
 
     @property
@@ -139,7 +143,10 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
         try:
             if kind is not None and self.file.status != "finished":
-                self._write("failed" if issubclass(kind, Exception) else "interrupted")
+                failed = isinstance(exc, Exception)
+                self._write("failed" if failed else "interrupted")
+                event = fail_event(self.file, failure(exc)) if exc and failed else abort_event(self.file)
+                self._lineage.emit(event)
         finally:
             self.close()
 

@@ -1,4 +1,4 @@
-"""`aigc verify`, `aigc trace` and `aigc reproduce`: what made each text, and whether it is still so."""
+"""`aigc verify`, `trace`, `reproduce` and `forget`: what made each text, whether it is still so, and its end."""
 
 from __future__ import annotations
 
@@ -90,6 +90,28 @@ def reproduce(
         _show_reproduction(found)
     if not found.is_same:
         raise typer.Exit(EXIT_WRONG)
+
+
+def forget(
+    brief: Annotated[str, typer.Option("--brief", metavar="ID", help="The id of the brief.")],
+    out: Out = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove all texts of a brief from all runs. Its rows stay, empty, and what proves the other rows still does."""
+    import msgspec
+
+    from aigc.forgetting import forget as remove
+
+    found = remove(_runs_folder(out, config), brief, _say)
+    if as_json:
+        typer.echo(msgspec.json.encode({"runs": [msgspec.to_builtins(gone) for gone in found]}).decode())
+        return
+    for gone in found:
+        beside = f"; removed {', '.join(gone.removed)}, which held texts" if gone.removed else ""
+        typer.echo(f"{gone.run_id}: {gone.rows} rows and {gone.attempts} texts forgotten{beside}")
+    typer.echo("Take the brief out of its sheet too: the next run would make it again. "
+               "What was copied or published before is not reached.")
 
 
 def _show_verification(found: Verification) -> None:

@@ -46,9 +46,8 @@ class Previous(Value, frozen=True):
 
 
 class Forgotten(Value, frozen=True):
-    """Rows whose texts were removed. Their leaves stay, so that the tree can still be checked."""
+    """Places of rows, from 0, whose texts were removed, and when. Their leaves stay, so that the tree still holds."""
 
-    brief_id: str
     rows: list[int]
     at: str
 

@@ -24,13 +24,15 @@ NAME = "rows"
 
 def check_rows(folder: Path, manifest: Manifest) -> Check:
     """That all rows are there, each as it was made."""
-    tree, findings = Tree(), list[Finding]()
+    tree, findings, kept = Tree(), list[Finding](), list[Finding]()
     forgotten = {row for one in manifest.forgotten for row in one.rows}
     try:
         for number, row in enumerate(read_rows(folder / PARQUET)):
             own = leaf_of(row.record, row.provenance)
             is_forgotten = number in forgotten
             tree.add(_kept(row.leaf) if is_forgotten else leaf_bytes(own))
+            if is_forgotten and (row.record.attempts or row.record.brief):
+                kept.append(Finding(place=_place(number, row), found="a brief or a text", expected="a forgotten row"))
             if own != row.leaf and not is_forgotten:
                 findings.append(Finding(place=_place(number, row), found="another leaf", expected="the row's own"))
     except StoreError as exc:
@@ -39,6 +41,8 @@ def check_rows(folder: Path, manifest: Manifest) -> Check:
     if tree.leaves != expected.count:
         found = Finding(place=PARQUET, found=f"{tree.leaves:,} rows", expected=f"{expected.count:,}")
         return concluded(NAME, "", [found])
+    if kept:
+        return concluded(NAME, "", kept)
     if not findings and tree.root.hex() == expected.merkle_root:
         gone = f", {len(forgotten):,} of them forgotten" if forgotten else ""
         return Check(name=NAME, status="holds", detail=f"{tree.leaves:,} rows, by the tree's root{gone}")
