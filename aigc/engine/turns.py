@@ -15,6 +15,8 @@ from aigc.engine.chat import PromptFault, Tokenizer, control_tokens
 from aigc.engine.questions import Question
 from aigc.records import Message
 
+_MARKER = "zq7xkv"
+"""Stands for a turn's text where the form of contents is found out: no chat template contains it."""
 _PROBLEMS = (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError)
 """What a chat template raises on turns that it was not made for."""
 
@@ -25,7 +27,7 @@ class Turns:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self._markers = tokenizer, control_tokens(tokenizer)
         self._in_parts: bool | None = None
-        """Whether contents are lists of parts; None until a question has shown it."""
+        """Whether contents are lists of parts. None until the first question: a template may need its variables."""
 
     def encode(self, question: Question) -> tuple[list[int], dict[str, list[int]]]:
         """Tokens up to where the labels begin to differ, and what each label goes on with.
@@ -54,23 +56,31 @@ class Turns:
         return whole[0][:shared], dict(zip(question.labels, rests, strict=True))
 
     def _rendered(self, question: Question) -> str:
+        if self._in_parts is None:
+            self._in_parts = self._takes_parts(question)
         messages = [Message(role=each.role, content=self._harmless(each.content)) for each in question.messages]
-        forms = (False, True) if self._in_parts is None else (self._in_parts,)
+        try:
+            text = self._apply(messages, question, in_parts=self._in_parts)
+        except _PROBLEMS as exc:
+            raise _dropping(exc) from exc
+        if not all(each.content.strip() in text for each in messages):  # some templates cut what they are given
+            raise _dropping(None)
+        return text
+
+    def _takes_parts(self, question: Question) -> bool:
+        """Whether the template shows contents as parts and not as texts. Found with markers: the words of a turn may
+        stand in the template itself."""
+        marked = [Message(role=each.role, content=f"{_MARKER}{at}") for at, each in enumerate(question.messages)]
         problem: Exception | None = None
-        for in_parts in forms:
+        for in_parts in (False, True):
             try:
-                text = self._apply(messages, question, in_parts=in_parts)
+                text = self._apply(marked, question, in_parts=in_parts)
             except _PROBLEMS as exc:
                 problem = problem or exc
                 continue
-            if all(each.content.strip() in text for each in messages):
-                self._in_parts = in_parts
-                return text
-        kind = f" ({type(problem).__name__})" if problem else ""
-        raise PromptFault(
-            "template_drops_text", f"a chat template that does not show the model these turns{kind}",
-            "one that takes a user's and an assistant's turn", "Take another model, or mend its chat template.",
-        ) from problem
+            if all(each.content in text for each in marked):
+                return in_parts
+        raise _dropping(problem) from problem
 
     def _apply(self, messages: Sequence[Message], question: Question, *, in_parts: bool) -> str:
         turns = [
@@ -88,6 +98,14 @@ class Turns:
             if marker in text:
                 text = text.replace(marker, f"{marker[0]} {marker[1:]}")
         return text
+
+
+def _dropping(problem: Exception | None) -> PromptFault:
+    kind = f" ({type(problem).__name__})" if problem else ""
+    return PromptFault(
+        "template_drops_text", f"a chat template that does not show the model these turns{kind}",
+        "one that takes a user's and an assistant's turn", "Take another model, or mend its chat template.",
+    )
 
 
 def _shared(sequences: Sequence[Sequence[int]]) -> int:
