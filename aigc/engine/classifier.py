@@ -12,6 +12,7 @@ import gc
 import logging
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from msgspec.structs import replace
@@ -19,7 +20,15 @@ from msgspec.structs import replace
 from aigc.engine.chat import PromptFault, Tokenizer
 from aigc.engine.deaths import EngineDied, first_line, is_deadly
 from aigc.engine.device import to_device
-from aigc.engine.loader import device_for, end_tokens, load_model, load_tokenizer, sizes_for
+from aigc.engine.loader import (
+    BESIDE_THE_WRITER,
+    device_for,
+    end_tokens,
+    load_model,
+    load_tokenizer,
+    loading,
+    sizes_for,
+)
 from aigc.engine.pages import PAGE
 from aigc.engine.plan import Plan
 from aigc.engine.questions import Answer, Question
@@ -46,30 +55,33 @@ class LabelClassifier:
 
     Raises:
         ModelError: the model cannot be loaded.
-        EngineError: a device's context is dead.
+        EngineDied: the device's context is dead.
     """
 
     def __init__(self, settings: EngineSettings, ref: ModelRef) -> None:
         folder, self._place = ref.folder(), f"model {ref.ref}"
-        self._device = device_for(settings)
-        slots = settings.slots or (CUDA_SLOTS if self._device.type == "cuda" else CPU_SLOTS)
-        settings = replace(settings, slots=slots, max_context=settings.max_context or CONTEXT)
-        sizes = sizes_for(folder, settings, self._device)
-        self._slots, self._context, self._most_pages = slots, sizes.context, sizes.pages
-        self._tokenizer = load_tokenizer(folder, settings)
-        self._turns = Turns(self._tokenizer)
-        try:
+        with loading(self._place, BESIDE_THE_WRITER):
+            self._device = device_for(settings)
+            slots = settings.slots or (CUDA_SLOTS if self._device.type == "cuda" else CPU_SLOTS)
+            settings = replace(settings, slots=slots, max_context=settings.max_context or CONTEXT)
+            sizes = sizes_for(folder, settings, self._device)
+            self._tokenizer = load_tokenizer(folder, settings)
+            self._turns = Turns(self._tokenizer)
             self._model = load_model(folder, settings)
-        except (MemoryError, RuntimeError) as exc:
-            raise self._stopped(exc) from exc
-        self._ends = end_tokens(self._model, self._tokenizer)
+            self._ends = end_tokens(self._model, self._tokenizer)
+        self._slots, self._context, self._most_pages = slots, sizes.context, sizes.pages
         self._runner: PagedRunner | RowRunner | None = None
+        self._died = False
 
     def ask(self, questions: Sequence[Question]) -> list[Answer | Fault]:
         """See `Classifier.ask`."""
-        answers: dict[int, Answer | Fault] = {}
+        try:
+            encoded = [self._encoded(at, question) for at, question in enumerate(questions)]
+        except Exception as exc:
+            raise self._stopped(exc) from exc
+        answers: dict[int, Answer | Fault] = {at: each for at, each in enumerate(encoded) if isinstance(each, Fault)}
         while len(answers) < len(questions):
-            waiting = deque((at, question) for at, question in enumerate(questions) if at not in answers)
+            waiting = deque(each for each in encoded if isinstance(each, _Asked) and each.at not in answers)
             try:
                 self._answer(waiting, answers)
                 continue
@@ -85,20 +97,20 @@ class LabelClassifier:
         return [answers[at] for at in range(len(questions))]
 
     def close(self) -> None:
-        self._drop_runner()
         del self._model
+        self._drop_runner()
 
     def _drop_runner(self) -> None:
         self._runner = None
         gc.collect()
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and not self._died:  # a dead context refuses this too
             torch.cuda.empty_cache()
 
     def _stopped(self, exc: Exception) -> EngineError:
         if is_out_of_memory(exc):
-            remedy = "Take a smaller classifier, or fewer engine.slots for the model that writes."
-            return EngineError(self._place, "no memory left to judge texts", "room for it", remedy)
+            return EngineError(self._place, "no memory left to judge texts", "room for it", BESIDE_THE_WRITER)
         if is_deadly(exc):
+            self._died = True
             return EngineDied(first_line(exc))
         found = f"{type(exc).__name__} as texts were judged"
         return EngineError(self._place, found, "a step that computes", "Take another model for [safety].")
@@ -110,22 +122,28 @@ class LabelClassifier:
             self._runner = open_runner(self._model, self._slots, pages, self._context)
         return self._runner
 
+    def _encoded(self, at: int, question: Question) -> _Asked | Fault:
+        try:
+            tokens, labels = self._turns.encode(question)
+        except PromptFault as exc:
+            return exc.fault
+        asked = _Asked(at, question, tokens, labels)
+        return asked if asked.most_tokens <= self._context else _too_long(asked.most_tokens, self._context)
+
     @torch.inference_mode()
-    def _answer(self, waiting: deque[tuple[int, Question]], answers: dict[int, Answer | Fault]) -> None:
+    def _answer(self, waiting: deque[_Asked], answers: dict[int, Answer | Fault]) -> None:
         """Answer what waits, into `answers`."""
         runner = self._opened()
         rows: dict[int, _Row] = {}
         free = list(range(runner.slots - 1, -1, -1))
         try:
             while waiting or rows:
-                self._admit(waiting, answers, rows, free)
+                self._admit(waiting, rows, free)
                 plan = Plan()
                 asked = [row for row in rows.values() if row.feed(plan, runner.slots)]
-                if not rows:
-                    continue
                 logits = runner.step(plan)
                 for row in self._take(asked, logits) if asked else []:
-                    answers[row.at] = row.answer(self._tokenizer)
+                    answers[row.asked.at] = row.answer(self._tokenizer)
                     runner.close(row.slot)
                     del rows[row.slot]
                     free.append(row.slot)
@@ -133,38 +151,26 @@ class LabelClassifier:
             for slot in rows:  # where an error ended it: a runner that lives is to have no rows
                 runner.close(slot)
 
-    def _admit(
-        self, waiting: deque[tuple[int, Question]], answers: dict[int, Answer | Fault], rows: dict[int, _Row],
-        free: list[int],
-    ) -> None:
+    def _admit(self, waiting: deque[_Asked], rows: dict[int, _Row], free: list[int]) -> None:
         """Take questions in while a step has room for more tokens and the cache for more rows."""
         runner = self._opened()
         while waiting and free and sum(row.wanted for row in rows.values()) < runner.slots:
-            at, question = waiting[0]
-            try:
-                tokens, labels = self._turns.encode(question)
-                total = len(tokens) + max(map(len, labels.values())) + question.more_tokens
-                if total > self._context:
-                    raise _too_long(total, self._context)
-            except PromptFault as exc:
-                answers[at] = exc.fault
-                waiting.popleft()
-                continue
-            read = runner.open(free[-1], tokens, total)
+            asked = waiting[0]
+            read = runner.open(free[-1], asked.tokens, asked.most_tokens)
             if read is None:
                 if rows:
                     return
                 raise MemoryError("a cache too small for one question")
             waiting.popleft()
             slot = free.pop()
-            rows[slot] = _Row(at, question, tokens, labels, slot, read)
+            rows[slot] = _Row(asked, slot, read)
 
     def _take(self, rows: list[_Row], logits: torch.Tensor) -> list[_Row]:
         """Give rows what follows their last token. Returns those that need no more."""
         judging = [at for at, row in enumerate(rows) if not row.probabilities]
         told = {}
         if judging:
-            firsts = [[rest[0] for rest in rows[at].labels.values()] for at in judging]
+            firsts = [[rest[0] for rest in rows[at].asked.labels.values()] for at in judging]
             most = max(map(len, firsts))
             ids = torch.tensor([each + each[:1] * (most - len(each)) for each in firsts], device=logits.device)
             found = logits[to_device(judging, logits.device, torch.int64)].gather(1, ids).tolist()
@@ -176,15 +182,27 @@ class LabelClassifier:
         ]
 
 
-class _Row:
-    """One question being answered. `tokens` are all that is or will be in the cache, `read` of them are."""
+class _Asked(NamedTuple):
+    """A question and its place among others, as tokens: those up to its labels, and what each label goes on with."""
 
-    def __init__(
-        self, at: int, question: Question, tokens: list[int], labels: dict[str, list[int]], slot: int, read: int
-    ) -> None:
-        self.at, self.slot, self.labels = at, slot, labels
+    at: int
+    question: Question
+    tokens: list[int]
+    labels: dict[str, list[int]]
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens that it may have in the cache, those of its answer included."""
+        return len(self.tokens) + max(map(len, self.labels.values())) + self.question.more_tokens
+
+
+class _Row:
+    """One question being answered. `_tokens` are all that is or will be in the cache, `_read` of them are."""
+
+    def __init__(self, asked: _Asked, slot: int, read: int) -> None:
+        self.asked, self.slot = asked, slot
         self.probabilities: dict[str, float] = {}
-        self._question, self._tokens, self._read = question, list(tokens), read
+        self._tokens, self._read = list(asked.tokens), read
         self._written: list[int] = []
         self._fault: Fault | None = None
 
@@ -208,12 +226,12 @@ class _Row:
         if not values.isfinite().all():
             self._fault = _NOT_FINITE
             return True
-        self.probabilities = dict(zip(self.labels, values.softmax(0).tolist(), strict=True))
-        asked = self._question
+        self.probabilities = dict(zip(self.asked.labels, values.softmax(0).tolist(), strict=True))
+        asked = self.asked.question
         reached = sum(self.probabilities[label] for label in asked.go_on) >= asked.go_on_from
         if not (asked.more_tokens and asked.go_on and reached):
             return True
-        self._tokens += self.labels[max(asked.go_on, key=self.probabilities.__getitem__)]
+        self._tokens += self.asked.labels[max(asked.go_on, key=self.probabilities.__getitem__)]
         return False
 
     def wrote(self, token: int, ends: frozenset[int]) -> bool:
@@ -222,7 +240,7 @@ class _Row:
             return True
         self._written.append(token)
         self._tokens.append(token)
-        return len(self._written) >= self._question.more_tokens
+        return len(self._written) >= self.asked.question.more_tokens
 
     def answer(self, tokenizer: Tokenizer) -> Answer | Fault:
         if self._fault:
@@ -231,9 +249,10 @@ class _Row:
         return Answer(probabilities=self.probabilities, rest=rest)
 
 
-def _too_long(tokens: int, context: int) -> PromptFault:
+def _too_long(tokens: int, context: int) -> Fault:
     found, expected = f"a question of {tokens:,} tokens", f"at most {context:,}"
-    return PromptFault("too_long", found, expected, "Read the text yourself, or take a model with a longer context.")
+    remedy = "Read the text yourself, or take a model with a longer context."
+    return Fault(code="too_long", found=found, expected=expected, remedy=remedy)
 
 
 _NOT_FINITE = Fault(

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,7 +17,7 @@ from aigc.engine.chat import Tokenizer
 from aigc.engine.cpu.activation import pack_activations
 from aigc.engine.cpu.gated import pack_gated
 from aigc.engine.cpu.linear import multiplies_itself, pack_linears
-from aigc.engine.deaths import first_line, is_deadly
+from aigc.engine.deaths import EngineDied, first_line, is_deadly
 from aigc.engine.quantised import (
     check_quantisation,
     library_versions,
@@ -27,11 +28,38 @@ from aigc.engine.quantised import (
     stored_method,
 )
 from aigc.engine.sizing import Sizes, is_out_of_memory
-from aigc.errors import ModelError
+from aigc.errors import AigcError, ModelError
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
+
+SMALLER_MODEL = "Take a smaller model, or a machine with more memory."
+BESIDE_THE_WRITER = (
+    "Take a smaller classifier, or lower engine.slots and engine.max_context, whose product bounds the memory of the "
+    "model that writes."
+)
+
+
+@contextmanager
+def loading(place: str, remedy: str = SMALLER_MODEL) -> Iterator[None]:
+    """Tell what goes wrong in loading and no file's reader has told; `remedy` is that for a lack of memory.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        EngineDied: the device's context is dead.
+    """
+    try:
+        yield
+    except AigcError:
+        raise
+    except Exception as exc:
+        if is_out_of_memory(exc):
+            raise ModelError(place, "weights that do not fit the memory", "room for them", remedy) from exc
+        if is_deadly(exc):
+            raise EngineDied(first_line(exc)) from exc
+        found = f"{type(exc).__name__} as it was loaded ({first_line(exc)})"
+        raise ModelError(place, found, "a model and a tokenizer that load", "Take another model, or mend it.") from exc
 
 
 def device_for(settings: EngineSettings) -> torch.device:
@@ -151,7 +179,6 @@ def load_tokenizer(folder: Path, settings: EngineSettings) -> Tokenizer:
 
 def _read_tokenizer(folder: Path, settings: EngineSettings) -> Tokenizer:
     import transformers
-
 
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(

@@ -12,10 +12,10 @@ from msgspec import UNSET
 from aigc.engine.batch import Batch, NoRoom, Step
 from aigc.engine.deaths import EngineDied, first_line, is_deadly
 from aigc.engine.loaded import Loaded
-from aigc.engine.loader import device_for, promises_same_bytes, sizes_for, versions
+from aigc.engine.loader import device_for, loading, promises_same_bytes, sizes_for, versions
 from aigc.engine.rows import failed
 from aigc.engine.sizing import is_out_of_memory
-from aigc.errors import AigcError, EngineError, ModelError
+from aigc.errors import EngineError
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
@@ -34,12 +34,13 @@ class LocalEngine:
 
     def __init__(self, settings: EngineSettings, model: ModelRef, *, slots: int = 0, mark: Mark | None = None) -> None:
         self._settings, self._ref, self._mark = settings, model, mark
-        self._device = device_for(settings)
-        self._sizes = sizes_for(model.folder(), settings, self._device)
+        with loading(f"model {model.ref}"):
+            self._device = device_for(settings)
+            self._sizes = sizes_for(model.folder(), settings, self._device)
+            self._device_name = _device_name(self._device)
+            self._versions = versions(model.folder(), settings)
+            self._promises = promises_same_bytes(model.folder(), settings)
         self._slots = min(slots or self._sizes.slots, self._sizes.slots)
-        self._device_name = _device_name(self._device)
-        self._versions = versions(model.folder(), settings)
-        self._promises = promises_same_bytes(model.folder(), settings)
         self._invariant = True
         self._died = False
         self._loaded: Loaded | None = None
@@ -143,23 +144,12 @@ class LocalEngine:
     def _load(self) -> Loaded:
         if self._loaded is None:
             try:
-                self._loaded = Loaded(self._settings, self._ref)
-            except AigcError:
+                with loading(f"model {self._ref.ref}"):
+                    self._loaded = Loaded(self._settings, self._ref)
+            except EngineDied:
+                self._died = True
                 raise
-            except Exception as exc:
-                raise self._not_loaded(exc) from exc
         return self._loaded
-
-    def _not_loaded(self, exc: Exception) -> AigcError:
-        """What an error in loading means, which no file's reader has told in words of its own."""
-        place = f"model {self._ref.ref}"
-        if is_out_of_memory(exc):
-            remedy = "Take a smaller model, or a machine with more memory."
-            return ModelError(place, "weights that do not fit the memory", "room for them", remedy)
-        if is_deadly(exc):
-            return self._stopped(exc)
-        found, remedy = f"{type(exc).__name__} as it was loaded ({first_line(exc)})", "Take another model, or mend it."
-        return ModelError(place, found, "a model and a tokenizer that load", remedy)
 
     def _open_batch(self, loaded: Loaded) -> Batch:
         runner = loaded.runner(self._slots, self._sizes)

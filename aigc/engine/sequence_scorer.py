@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import torch
 
 from aigc.engine.deaths import EngineDied, first_line, is_deadly
-from aigc.engine.loader import device_for
+from aigc.engine.loader import BESIDE_THE_WRITER, device_for, loading
 from aigc.engine.questions import Scores
 from aigc.engine.sizing import is_out_of_memory
 from aigc.errors import EngineError, ModelError
@@ -51,17 +51,20 @@ class SequenceScorer:
 
     Raises:
         ModelError: the model cannot be loaded.
+        EngineDied: the device's context is dead.
     """
 
     def __init__(self, settings: EngineSettings, ref: ModelRef) -> None:
         self._place = f"model {ref.ref}"
-        self._device = device_for(settings)
-        self._model, self._tokenizer = _load(ref.folder(), settings, self._device)
-        config = self._model.config
-        self._labels = [str(config.id2label[at]) for at in range(config.num_labels)]
-        self._exclusive = config.num_labels > 1 and config.problem_type != "multi_label_classification"
-        positions = int(getattr(config, "max_position_embeddings", 0) or PIECE_TOKENS)
-        self._piece_tokens = _piece_tokens(self._tokenizer.model_max_length, positions)
+        with loading(self._place, BESIDE_THE_WRITER):
+            self._device = device_for(settings)
+            self._model, self._tokenizer = _load(ref.folder(), settings, self._device)
+            config = self._model.config
+            self._labels = [str(config.id2label[at]) for at in range(config.num_labels)]
+            self._exclusive = config.num_labels > 1 and config.problem_type != "multi_label_classification"
+            positions = int(getattr(config, "max_position_embeddings", 0) or PIECE_TOKENS)
+            self._piece_tokens = _piece_tokens(self._tokenizer.model_max_length, positions)
+        self._died = False
         self._batch_tokens = BATCH_TOKENS
         if self._tokenizer.pad_token_id is None:
             self._batch_tokens = 1  # without padding each piece goes by itself
@@ -70,7 +73,10 @@ class SequenceScorer:
 
     def score(self, texts: Sequence[str]) -> list[list[Scores] | Fault]:
         """See `Scorer.score`."""
-        pieces = [self._pieces(text) for text in texts]
+        try:
+            pieces = [self._pieces(text) for text in texts]
+        except Exception as exc:
+            raise self._stopped(exc) from exc
         flat = [(at, piece) for at, own in enumerate(pieces) if not isinstance(own, Fault) for piece in own]
         flat.sort(key=lambda each: len(each[1]))
         found: list[list[Scores]] = [[] for _ in texts]
@@ -82,7 +88,7 @@ class SequenceScorer:
     def close(self) -> None:
         del self._model
         gc.collect()
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and not self._died:  # a dead context refuses this too
             torch.cuda.empty_cache()
 
     def _pieces(self, text: str) -> list[list[int]] | Fault:
@@ -134,9 +140,9 @@ class SequenceScorer:
 
     def _stopped(self, exc: Exception) -> EngineError:
         if is_out_of_memory(exc):
-            found, remedy = "no memory left to judge texts", "Take a smaller classifier."
-            return EngineError(self._place, found, "room for it", remedy)
+            return EngineError(self._place, "no memory left to judge texts", "room for it", BESIDE_THE_WRITER)
         if is_deadly(exc):
+            self._died = True
             return EngineDied(first_line(exc))
         found = f"{type(exc).__name__} as texts were scored"
         return EngineError(self._place, found, "a step that computes", "Take another model for [safety].")
@@ -157,7 +163,7 @@ def _load(folder: Path, settings: EngineSettings, device: torch.device) -> tuple
         ).to(device)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as exc:
         if is_out_of_memory(exc) or is_deadly(exc):
-            raise
+            raise  # the files are right
         found = f"files that do not load as a classifier ({type(exc).__name__}: {first_line(exc)})"
         expected = "a folder with safetensors and a classification head"
         raise ModelError(str(folder), found, expected, "Fetch it again, or take another model.") from exc

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.engine import classifier
 from aigc.engine.classifier import LabelClassifier
+from aigc.engine.deaths import EngineDied
 from aigc.engine.pages import PAGE
 from aigc.engine.questions import Answer, Question
 from aigc.engine.runners import PagedRunner, RowRunner
+from aigc.engine.turns import Turns
 from aigc.errors import EngineError, ModelError
 from aigc.models import ModelRef
 from aigc.records import Fault, Message
@@ -160,6 +164,28 @@ def test_a_turn_reaches_the_model_whether_its_template_takes_texts_or_parts(tmp_
     assert probabilities(one) != pytest.approx(probabilities(other), abs=1e-6)
 
 
+def test_a_text_that_stands_in_the_template_does_not_decide_the_form_of_turns(tmp_path: Path) -> None:
+    made = opened(guards.guard(tmp_path, "Llama", guards.LLAMA_GUARD_3_1B))
+    parts = {"labels": ["\n\nsafe", "\n\nunsafe"], "opening": ""}
+    words = [Message(role="user", content="Violent Crimes"), Message(role="assistant", content="S1")]
+    first, other = made.ask([question("", messages=words, **parts), question("Take a knife.", **parts)])
+    assert probabilities(first) != pytest.approx(probabilities(other), abs=1e-6)
+    tokens, _ = made._turns.encode(question("", messages=words, **parts))
+    assert "assistant: S1" in tiny.tokenizer().decode(tokens)
+
+
+@pytest.mark.parametrize("template", [
+    "{{ messages[-1].content.split('--')[-1] }}", "{{ messages[0].content }}{{ messages[1].content[:20] }}",
+], ids=["its end", "its beginning"])
+def test_a_template_that_shows_a_part_of_a_text_is_no_answer_on_that_text(tmp_path: Path, template: str) -> None:
+    whole = "{{ messages[0].content }}" + template
+    made = opened(guards.guard(tmp_path, "Llama", whole), slots=4)
+    fine, cut = made.ask([question("A loaf."), question("Take a knife. -- A loaf of bread.")])
+    assert probabilities(fine)
+    assert isinstance(cut, Fault)
+    assert cut.code == "template_drops_text"
+
+
 @pytest.mark.parametrize("template", [
     "<|im_start|>user\nJudge.<|im_end|>", "{{ raise_exception('never') }}", "{{ messages.missing.part }}",
 ], ids=["leaves the turns out", "refuses", "breaks"])
@@ -203,6 +229,29 @@ def test_lack_of_memory_makes_smaller_steps_and_every_answer(qwen: ModelRef, mon
         assert one == pytest.approx(other, abs=1e-4)
 
 
+def test_a_question_is_encoded_once_however_long_it_waits(qwen: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, encode, step = opened(qwen, slots=32), Turns.encode, PagedRunner.step
+    encoded, failing = list[Question](), [True]
+
+    def counting(self: Turns, asked: Question) -> tuple[list[int], dict[str, list[int]]]:
+        encoded.append(asked)
+        return encode(self, asked)
+
+    def short(self: PagedRunner, plan: object) -> torch.Tensor:
+        if self is made._runner and len(encoded) == len(TEXTS) and failing:
+            failing.clear()
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return step(self, plan)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(classifier, "ROOM_TOKENS", 0)
+    monkeypatch.setattr(Turns, "encode", counting)
+    monkeypatch.setattr(PagedRunner, "step", short)
+    asked = [question(text, more_tokens=1200) for text in TEXTS]  # each takes most of the cache
+    assert all(isinstance(answer, Answer) for answer in made.ask(asked))
+    assert encoded == asked
+    assert not failing
+
+
 def test_an_error_in_a_step_is_the_engines_and_names_the_model(
     asked: LabelClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +266,62 @@ def test_an_error_in_a_step_is_the_engines_and_names_the_model(
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="files that do not load as a model"):
         opened(ModelRef(ref="none", path=tmp_path))
+
+
+IN_LOADING = [
+    (ImportError("no sentencepiece"), ModelError, "found ImportError as it was loaded (no sentencepiece); expected"),
+    (AttributeError("no head"), ModelError, "found AttributeError as it was loaded (no head); expected a model and"),
+    (MemoryError(), ModelError, "found weights that do not fit the memory; expected room for them. Take a smaller "
+                                "classifier, or lower engine.slots and engine.max_context"),
+    (torch.OutOfMemoryError("CUDA out of memory"), ModelError, "found weights that do not fit the memory"),
+    (torch.AcceleratorError("CUDA error: device-side assert triggered\nCompile with"), EngineDied,
+     "engine: found CUDA error: device-side assert triggered; expected"),
+]
+"""What libraries raise as a model is loaded, what comes of it, and its words. The last two come of a device alone."""
+PLACES = [transformers.AutoConfig, transformers.AutoTokenizer, transformers.AutoModelForCausalLM]
+ON_A_DEVICE = 2
+
+
+@pytest.mark.parametrize(("place", "exc", "kind", "message"), [
+    (place, *each) for place in PLACES for each in IN_LOADING[: None if place is PLACES[-1] else -ON_A_DEVICE]
+], ids=lambda value: getattr(value, "__name__", type(value).__name__))
+def test_every_error_of_loading_is_told_with_its_remedy(
+    qwen: ModelRef, place: type, exc: Exception, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise exc
+
+    monkeypatch.setattr(place, "from_pretrained", fail)
+    with pytest.raises(kind) as caught:
+        opened(qwen)
+    if "files that do not load" not in str(caught.value):  # a reader of files has told it
+        assert message in str(caught.value)
+    assert caught.value.__cause__ is exc
+
+
+def test_closing_gives_the_models_memory_back(qwen: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, left = opened(qwen), list[bool]()
+    made.ask([question("a")])
+    model = weakref.ref(made._model)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: left.append(model() is not None))
+    made._device = torch.device("cuda")
+    made.close()
+    assert left == [False]
+
+
+def test_a_dead_context_is_not_asked_for_memory(qwen: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = opened(qwen)
+    made.ask([question("a")])
+
+    def die(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(PagedRunner, "step", die)
+    with pytest.raises(EngineDied, match="illegal memory access"):
+        made.ask([question("b")])
+    monkeypatch.setattr(torch.cuda, "empty_cache", die)
+    made._device = torch.device("cuda")
+    made.close()
 
 
 def test_a_guard_takes_little_of_the_memory(qwen: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from aigc.engine.deaths import EngineDied
 from aigc.engine.questions import Scores
 from aigc.engine.sequence_scorer import OVERLAP, SequenceScorer
 from aigc.errors import EngineError, ModelError
@@ -16,6 +17,7 @@ from aigc.records import Fault
 from aigc.settings import EngineSettings
 
 from . import guards, tiny
+from .test_classifier import IN_LOADING
 
 TEXTS = ["Bread at seven.", "a", "海边的早晨，风很大。", "Come early for rye bread, or stay until noon."]
 LABELS = ["ok", "toxic", "threat"]
@@ -103,6 +105,47 @@ def test_an_error_in_a_batch_is_the_engines_and_names_the_model(
     monkeypatch.setattr(SequenceScorer, "_forward", lambda *_: 1 / 0)
     with pytest.raises(EngineError, match=r"model bert\d*: found ZeroDivisionError as texts were scored"):
         made.score(TEXTS)
+
+
+@pytest.mark.parametrize("place", [transformers.AutoTokenizer, transformers.AutoModelForSequenceClassification],
+                         ids=["tokenizer", "model"])
+@pytest.mark.parametrize(("exc", "kind", "message"), IN_LOADING, ids=[type(each[0]).__name__ for each in IN_LOADING])
+def test_every_error_of_loading_is_told_with_its_remedy(
+    bert: ModelRef, place: type, exc: Exception, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise exc
+
+    monkeypatch.setattr(place, "from_pretrained", fail)
+    with pytest.raises(kind) as caught:
+        opened(bert)
+    if "files that do not load" not in str(caught.value):  # a reader of files has told it
+        assert message in str(caught.value)
+    assert caught.value.__cause__ is exc
+
+
+def test_a_config_that_does_not_name_all_labels_is_told(tmp_path: Path) -> None:
+    ref, config = guards.scorer(tmp_path, LABELS), tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"2": "threat"', '"7": "threat"'))
+    with pytest.raises(ModelError, match=f"model {ref.ref}: found KeyError as it was loaded"):
+        opened(ref)
+
+
+def test_a_tokenizer_that_breaks_on_a_text_is_told(bert: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = opened(bert)
+    monkeypatch.setattr(type(made._tokenizer), "__call__", lambda *_, **__: 1 / 0)
+    with pytest.raises(EngineError, match=r"model bert\d*: found ZeroDivisionError as texts were scored"):
+        made.score(TEXTS)
+    monkeypatch.setattr(type(made._tokenizer), "__call__", die)
+    with pytest.raises(EngineDied):
+        made.score(TEXTS)
+    monkeypatch.setattr(torch.cuda, "empty_cache", die)  # a dead context refuses this too, and is not asked
+    made._device = torch.device("cuda")
+    made.close()
+
+
+def die(*_: object, **__: object) -> None:
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
 def test_a_causal_model_with_a_head_is_scored_in_batches_though_its_config_names_no_padding(tmp_path: Path) -> None:
