@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aigc.batch_filters import FilterModels, find_filter_models, open_batch_filters
-from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds
+from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds, with_verdict
 from aigc.filters import broken
 from aigc.job import Job
 from aigc.jury import NOBODY, Judges
@@ -131,13 +131,12 @@ def open_panel(
 
 
 def _marked(found: Duplicates, record: Record, seen: Neighbours[tuple[str, int]]) -> Record:
-    """The record, marked; as it is where that fails, which is logged: results must not wait for a comparison."""
+    """The record, marked; held where that fails: nobody has compared it, and results must not wait."""
     try:
         return found.marked(record, seen)
     except Exception as exc:  # noqa: BLE001 - all records are made by now
         attempt = record.attempt
-        broken(NEAR_DUPLICATE, exc, attempt.request_id if attempt else "")
-        return record
+        return with_verdict(record, broken(NEAR_DUPLICATE, exc, attempt.request_id if attempt else ""))
 
 
 _OFF = Thresholds(action="off", elsewhere="off")

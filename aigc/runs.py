@@ -17,7 +17,7 @@ import msgspec
 from aigc.disk import write_atomically
 from aigc.earlier import Earlier, runs_of_sheet, unfinished
 from aigc.engine import Engine
-from aigc.errors import BriefsError, RunLocked, StoreError, UsageError, nearest, shown, writable
+from aigc.errors import BriefsError, EngineError, RunLocked, StoreError, UsageError, nearest, shown, writable
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
 from aigc.labels.hidden import label_of
@@ -112,7 +112,8 @@ class Run:
         """Write the results' files, the report, and run.json last.
 
         Raises:
-            BriefsError: not all rows of the survey were made, or the sheet is no longer what it was then.
+            BriefsError: the sheet is no longer what it was at the survey.
+            EngineError: the engine left rows unanswered.
         """
         self._refuse_changed_sheet()
         started = time.monotonic()
@@ -154,6 +155,9 @@ class Run:
         settled, total, changed = self._pipeline.settled, self.tally.total, self._job.inputs_changed
         if settled == total == self._pipeline.given and not changed:
             return
+        if not changed and settled < total == self._pipeline.given:
+            raise EngineError("engine", f"an end after {settled:,} of {total:,} rows", "an answer to every prompt",
+                              "All rows made so far are kept: run the same command again.")
         found = "other bytes than at the start" if changed else f"{settled:,} of {total:,} rows"
         raise BriefsError(
             str(self._job.briefs),

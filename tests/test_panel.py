@@ -190,3 +190,17 @@ def test_a_finished_run_is_not_the_same_once_its_classifier_has_other_files(
     guards.scorer(tmp_path / "guard", ["toxic", "neutral"])
     with start(request) as other:
         assert other.run is not None
+
+
+def test_a_comparison_over_the_whole_run_that_fails_holds_the_text(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Record:
+        raise RuntimeError("index lost")
+
+    monkeypatch.setattr("aigc.duplicates.Duplicates.marked", broken)
+    project.overrides["filters"] = {"length": {"action": "off"}, "near_duplicate": {"elsewhere": "flag"}}
+    project.products("kettle")
+    file, _ = run(project, lambda _: LONG)
+    assert file.outcomes == {"held": 1}
+    assert reasons(project, file) == ["filter_error"]

@@ -7,10 +7,10 @@ from aigc.duplicates.corpus_files import CORPUS, Source
 from aigc.duplicates.index import CorpusIndex, Found
 from aigc.duplicates.neighbours import Neighbours
 from aigc.duplicates.texts import Text, masked, shingles, similarity
-from aigc.duplicates.verdicts import Duplicates, Thresholds
+from aigc.duplicates.verdicts import Duplicates, Thresholds, with_verdict
 from aigc.duplicates.writing import CorpusText, CorpusWriter
 
 __all__ = [
     "CORPUS", "CorpusIndex", "CorpusText", "CorpusWriter", "Duplicates", "Found", "Neighbours", "Source", "Text",
-    "Thresholds", "masked", "shingles", "similarity",
+    "Thresholds", "masked", "shingles", "similarity", "with_verdict",
 ]

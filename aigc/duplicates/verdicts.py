@@ -108,7 +108,7 @@ class Duplicates:
         (brief_id, variant), similarity, other = found
         place = f"brief {brief_id}, variant {variant}, of this run"
         likeness = _Likeness(self._thresholds.elsewhere, similarity, place, other)
-        return _with_verdict(record, self._verdict([likeness], similarity, text, record.language))
+        return with_verdict(record, self._verdict([likeness], similarity, text, record.language))
 
     def _verdict(self, failed: list[_Likeness], measured: float, text: str, language: str) -> Verdict:
         limit = self._thresholds.max_similarity
@@ -134,7 +134,7 @@ def _listed(value: FieldValue) -> list[str]:
     return value if isinstance(value, list) else [] if value is None else [str(value)]
 
 
-def _with_verdict(record: Record, verdict: Verdict) -> Record:
+def with_verdict(record: Record, verdict: Verdict) -> Record:
     attempts = [
         msgspec.structs.replace(attempt, verdicts=[*attempt.verdicts, verdict]) if place == record.chosen else attempt
         for place, attempt in enumerate(record.attempts)

@@ -81,10 +81,17 @@ def _changed_rows(folder: Path, manifest: Manifest, forgotten: set[int]) -> Iter
 def _differences(row: Stamped, made: Stamped) -> list[str]:
     """Fields that differ. Marks of near-duplicates stand only in the results: they count last."""
     found, expected = _unmarked(row.record), _unmarked(made.record)
+    if _is_held_by_a_mark(row.record) and made.record.outcome == "accepted":
+        found = msgspec.structs.replace(found, outcome="accepted")
     paths = differing(found, expected) + [f"provenance.{path}" for path in differing(row.provenance, made.provenance)]
     if paths or leaf_of(row.record, row.provenance) == row.leaf:
         return paths
     return differing(row.record, made.record) or ["leaf"]
+
+
+def _is_held_by_a_mark(record: Record) -> bool:
+    marks = (verdict for verdict in record.verdicts if verdict.filter == "near_duplicate")
+    return record.outcome == "held" and any(mark.action == "hold" for mark in marks)
 
 
 def _unmarked(record: Record) -> Record:
