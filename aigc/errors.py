@@ -7,6 +7,8 @@ AigcError                   exit code 1
 ├── BatchError              a batch file as a whole cannot be worked on (one bad line is a result of its own)
 ├── TemplateError           a template pack is broken, or a brief cannot be rendered through it
 ├── ModelError              a model is unknown, incomplete, unsafe to load or does not fit
+├── LabelError              a file's labels cannot be read or written
+├── ReviewError             a file of decisions as a whole cannot be read (one bad row is reported by itself)
 ├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.fault`)
 ├── SigningError            a signature cannot be made
 └── StoreError              a run folder cannot be written, read or locked
@@ -46,11 +48,19 @@ class BatchError(AigcError):
     pass
 
 
+class ReviewError(AigcError):
+    pass
+
+
 class TemplateError(AigcError):
     pass
 
 
 class ModelError(AigcError):
+    pass
+
+
+class LabelError(AigcError):
     pass
 
 

@@ -1,0 +1,84 @@
+"""How far editors agree beyond what chance would bring.
+
+Measured on what each editor first decided on a record: those who see that they differ and then settle it did not agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Literal
+
+from aigc.records import Value
+from aigc.review.decisions import Decision
+
+
+class Agreement(Value, frozen=True):
+    """Of `editors`, on the records that they decided in common: the share they agreed on, and its kappa.
+
+    `kappa` is None where it is not defined: all gave one and the same verb, or there is no record.
+    """
+
+    method: Literal["cohen", "fleiss"]
+    editors: list[str]
+    records: int
+    agreed: float
+    kappa: float | None
+
+
+def agreements(decisions: Iterable[Decision]) -> list[Agreement]:
+    """Cohen's kappa of every two editors who decided on the same records; Fleiss' of all, where they are more."""
+    ratings: dict[str, dict[str, str]] = {}
+    for decision in sorted(decisions, key=lambda decision: decision.at):
+        ratings.setdefault(decision.record_id, {}).setdefault(decision.editor, decision.verb)
+    shared = [by_editor for by_editor in ratings.values() if len(by_editor) > 1]
+    editors = sorted({editor for by_editor in shared for editor in by_editor})
+    found = [_of_two(one, other, shared) for one, other in combinations(editors, 2)]
+    found = [agreement for agreement in found if agreement.records]
+    if len(editors) > 2:
+        counts = [Counter(by_editor.values()) for by_editor in shared]
+        agreed = sum(map(_agreeing_pairs, counts)) / len(counts)
+        found.append(Agreement(method="fleiss", editors=editors, records=len(counts), agreed=agreed,
+                               kappa=fleiss_kappa(counts)))
+    return found
+
+
+def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Cohen's kappa of two raters (Educational and Psychological Measurement 20, 1960), of what each said of each."""
+    if not pairs:
+        return None
+    agreed = sum(one == other for one, other in pairs) / len(pairs)
+    first, second = (Counter(said) for said in zip(*pairs, strict=True))
+    by_chance = sum(first[verb] * second[verb] for verb in first) / len(pairs) ** 2
+    return None if by_chance == 1 else (agreed - by_chance) / (1 - by_chance)
+
+
+def fleiss_kappa(counts: Sequence[Mapping[str, int]]) -> float | None:
+    """Fleiss' kappa (Psychological Bulletin 76, 1971), of how many raters said what of each subject.
+
+    Subjects may have different numbers of raters, each at least two: shares take the place of counts, as in Gwet's
+    Handbook of Inter-Rater Reliability. With equal numbers that is Fleiss' own formula.
+    """
+    if not counts:
+        return None
+    agreed = sum(map(_agreeing_pairs, counts)) / len(counts)
+    shares: Counter[str] = Counter()
+    for subject in counts:
+        raters = sum(subject.values())
+        for verb, count in subject.items():
+            shares[verb] += count / raters  # type: ignore[assignment]
+    by_chance = sum((share / len(counts)) ** 2 for share in shares.values())
+    return None if abs(1 - by_chance) < 1e-12 else (agreed - by_chance) / (1 - by_chance)
+
+
+def _agreeing_pairs(subject: Mapping[str, int]) -> float:
+    """Of all pairs of raters of a subject the share that agrees."""
+    raters = sum(subject.values())
+    return sum(count * (count - 1) for count in subject.values()) / (raters * (raters - 1))
+
+
+def _of_two(one: str, other: str, ratings: Sequence[Mapping[str, str]]) -> Agreement:
+    pairs = [(by_editor[one], by_editor[other]) for by_editor in ratings if one in by_editor and other in by_editor]
+    agreed = sum(first == second for first, second in pairs) / len(pairs) if pairs else 0.0
+    return Agreement(method="cohen", editors=[one, other], records=len(pairs), agreed=agreed, kappa=cohen_kappa(pairs))

@@ -1,0 +1,239 @@
+"""`decisions.jsonl` in a run's folder: every decision that was ever imported, a chain that only grows.
+
+    {"previous":"sha256:…","digest":"sha256:…","imported_at":…,"source":…,"source_digest":…,"decision":{…}}
+
+`digest` is that of the canonical JSON of [previous, decision], `previous` that of the line before; the first line's is
+made of the run's id. So no line can be changed, left out or put between without all after it, and the digest of the
+last line stands for all. A last line without its line feed was torn while it was written: it was never acknowledged,
+and is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from aigc.disk import disk_error, disk_errors, sync, take_lock
+from aigc.errors import StoreError, shown
+from aigc.hashing import digest
+from aigc.records import Value
+from aigc.review.decisions import Decision, says_the_same
+from aigc.review.standing import Standing, standings
+
+LEDGER = "decisions.jsonl"
+LOCK = ".decisions.lock"
+_SAFE = "the decisions that were kept before are safe"
+
+
+class Source(Value, frozen=True):
+    """The file that decisions came in: its name, its digest, and when it was imported (UTC, ISO 8601)."""
+
+    name: str
+    digest: str
+    imported_at: str
+
+
+class Entry(Value, frozen=True):
+    """A line of the ledger."""
+
+    previous: str
+    digest: str
+    imported_at: str
+    source: str
+    decision: Decision
+    source_digest: str = ""
+
+
+class Break(Value, frozen=True):
+    """A line at which the chain does not hold."""
+
+    line: int
+    found: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All decisions on a run's texts, oldest first, as they were imported."""
+
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return [entry.decision for entry in self.entries]
+
+    @property
+    def head(self) -> str:
+        """The digest that stands for the whole ledger; empty where nothing was decided."""
+        return self.entries[-1].digest if self.entries else ""
+
+    def standing(self) -> dict[str, Standing]:
+        """How each record stands that was decided on, by record id."""
+        return standings(self.decisions)
+
+    def knows(self, decision: Decision, source: Source) -> bool:
+        """Whether `decision` adds nothing.
+
+        It does not where the editor's latest word on the record is the same, nor where it is an older one that came
+        back: made at the same time, or out of the same file. An editor who returns to an earlier view adds something.
+        """
+        said = self._said.get((decision.record_id, decision.editor), [])
+        same = [entry for entry in said if says_the_same(entry.decision, decision)]
+        latest = max(said, key=lambda entry: entry.decision.at, default=None)
+        return any(entry is latest or decision.at == entry.decision.at or source.digest == entry.source_digest
+                   for entry in same)
+
+    @cached_property
+    def _said(self) -> dict[tuple[str, str], list[Entry]]:
+        """What each editor said of each record; of entries of one time the later comes first, as `max` wants it."""
+        said: dict[tuple[str, str], list[Entry]] = {}
+        for entry in reversed(self.entries):
+            said.setdefault((entry.decision.record_id, entry.decision.editor), []).append(entry)
+        return said
+
+
+class _Line(Value, frozen=True):
+    previous: str
+    digest: str
+    imported_at: str
+    source: str
+    decision: msgspec.Raw
+    source_digest: str = ""
+
+
+def read_ledger(folder: Path) -> Ledger:
+    """The decisions of a run's folder; none where nothing was imported yet.
+
+    Raises:
+        StoreError: a line was changed, left out or put in, or the file cannot be read.
+    """
+    path = folder / LEDGER
+    entries = []
+    for entry in _entries(_lines(path)):
+        if isinstance(entry, Break):
+            remedy = "Restore the file from a copy; decisions are never edited, but decided again."
+            raise StoreError(f"{path} line {entry.line}", entry.found, entry.expected, remedy)
+        entries.append(entry)
+    return Ledger(tuple(entries))
+
+
+def breaks(folder: Path) -> list[Break]:
+    """Every line at which the ledger's chain does not hold; none where there is no ledger.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    return [entry for entry in _entries(_lines(folder / LEDGER)) if isinstance(entry, Break)]
+
+
+def append(folder: Path, decisions: Sequence[Decision], source: Source) -> tuple[list[Entry], Ledger]:
+    """Keep those of `decisions` that add something. Returns what was added, and the ledger with it.
+
+    When it returns, they are on the disk. A process that is killed before has kept some of them, each whole, and the
+    same call keeps the rest.
+
+    Raises:
+        RunLocked: another process is importing.
+        StoreError: the chain does not hold, or the disk refused; what was kept before is as it was.
+    """
+    lock_fd = take_lock(folder / LOCK)
+    try:
+        ledger = read_ledger(folder)
+        added = _chained(ledger, decisions, source)
+        if added:
+            _write(folder / LEDGER, b"".join(msgspec.json.encode(entry) + b"\n" for entry in added))
+        return added, Ledger((*ledger.entries, *added))
+    finally:
+        os.close(lock_fd)
+
+
+def first_link(run_id: str) -> str:
+    """`previous` of a run's first decision: a ledger fits no other run."""
+    return digest(["aigc.decisions/1", run_id])
+
+
+def _chained(ledger: Ledger, decisions: Sequence[Decision], source: Source) -> list[Entry]:
+    added: list[Entry] = []
+    seen: set[bytes] = set()
+    for decision in decisions:
+        key = msgspec.json.encode(decision)
+        if key in seen or ledger.knows(decision, source):
+            continue
+        seen.add(key)
+        previous = added[-1].digest if added else ledger.head or first_link(decision.run_id)
+        added.append(Entry(previous=previous, digest=digest([previous, decision]), imported_at=source.imported_at,
+                           source=source.name, source_digest=source.digest, decision=decision))
+    return added
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The whole lines of a ledger, without their line feeds."""
+    with disk_errors(path, "nothing was changed"):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return []
+    return data.split(b"\n")[:-1]
+
+
+def _entries(lines: Sequence[bytes]) -> Iterator[Entry | Break]:
+    """The entries of a ledger's lines, and a break for each line that does not follow from the one before."""
+    previous = ""
+    for number, line in enumerate(lines, 1):
+        try:
+            found = msgspec.json.decode(line, type=_Line)
+            decision = msgspec.json.decode(found.decision, type=Decision)
+            # Of the bytes as they stand, not of the value: a later version may know of fields that this one does not.
+            made = digest([found.previous, msgspec.json.decode(found.decision)])
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            yield Break(line=number, found=f"a line that cannot be read ({shown(exc, 120)})", expected="a decision")
+            previous = ""
+            continue
+        expected = previous or (first_link(decision.run_id) if number == 1 else found.previous)
+        if made != found.digest:
+            yield Break(line=number, found="a decision that was changed: its digest is another", expected=found.digest)
+        elif found.previous != expected:
+            yield Break(line=number, found="a line that does not follow from the one before", expected=expected)
+        else:
+            yield Entry(previous=found.previous, digest=found.digest, imported_at=found.imported_at,
+                        source=found.source, source_digest=found.source_digest, decision=decision)
+        previous = found.digest
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Add whole lines behind the last whole one, and have the disk keep them."""
+    is_new = not path.exists()
+    with disk_errors(path, _SAFE):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            end = _end_of_lines(fd)
+            os.ftruncate(fd, end)
+            _write_all(path, fd, data, end)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        if is_new:
+            sync(path.parent)
+
+
+def _write_all(path: Path, fd: int, data: bytes, end: int) -> None:
+    os.lseek(fd, end, os.SEEK_SET)
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(fd, rest):]
+    except OSError as exc:
+        os.ftruncate(fd, end)
+        raise disk_error(path, exc, _SAFE) from exc
+
+
+def _end_of_lines(fd: int) -> int:
+    """Where the last whole line ends: what follows was torn."""
+    with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        return sum(len(line) for line in file if line.endswith(b"\n"))
