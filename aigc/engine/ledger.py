@@ -24,9 +24,9 @@ class Ledger:
         self._in_flight: dict[str, Prompt] = {}
         self._deaths = Counter[str]()
         self.fruitless = 0
-        """Deaths since a row was last done or convicted that did not make a group of suspects smaller."""
+        """Deaths since a text was last made or a row convicted that did not make a group of suspects smaller."""
         self.convictions = 0
-        """Rows found to be to blame since one was last done."""
+        """Rows found to be to blame since a text was last made."""
 
     @property
     def probing(self) -> bool:
@@ -54,8 +54,9 @@ class Ledger:
             yield self._hand_out(prompt) if prompt else None
 
     def take(self, completion: Completion) -> None:
-        """A row is done."""
-        self.fruitless = self.convictions = 0
+        """A row is done. One that was refused may never have been in a step: it does not show that the engine lives."""
+        if completion.fault is None:
+            self.fruitless = self.convictions = 0
         self._in_flight.pop(completion.request_id, None)
         self._deaths.pop(completion.request_id, None)
 

@@ -25,6 +25,8 @@ MOST_DEATHS = 6
 """Deaths with no text and no narrower suspicion in between, before it is the machine that is taken to be at fault."""
 MOST_CONVICTIONS = 64
 """Rows found to be to blame with no text in between, before it is the machine: a sheet may hold many in succession."""
+MOST_CONVICTIONS_AT_FIRST = 3
+"""The same while no text was made at all: an engine that has never worked is at fault sooner than a sheet."""
 _GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
 """What the drivers of NVIDIA, of WSL and of AMD show."""
 
@@ -54,6 +56,8 @@ class RestartingEngine:
         self._settings, self._ref, self._worker, self._mark = settings, model, worker, mark
         self._info: EngineInfo | None = None
         """What the engine was when it last gave a text, or told of itself."""
+        self._has_worked = False
+        """Whether it has made a text."""
         self._seat: ModelEngine | ChildEngine | None = (
             self._start() if apart else open_local(settings, model, mark=mark)
         )
@@ -109,6 +113,7 @@ class RestartingEngine:
             with closing(seat.generate(ledger.pull())) as completions:
                 for completion in completions:
                     ledger.take(completion)
+                    self._has_worked |= completion.fault is None
                     self._info = seat.info()
                     yield completion
         except EngineDied as exc:
@@ -137,11 +142,12 @@ class RestartingEngine:
 
     def _judge(self, death: EngineDied, in_flight: int, fruitless: int, convictions: int = 0) -> None:
         """Go on after a death. Raises EngineError where a new process is not going to fare better."""
-        if fruitless >= MOST_DEATHS or convictions >= MOST_CONVICTIONS:
+        most_convictions = MOST_CONVICTIONS if self._has_worked else MOST_CONVICTIONS_AT_FIRST
+        if fruitless >= MOST_DEATHS or convictions >= most_convictions:
             count = f"{fruitless} deaths" if fruitless >= MOST_DEATHS else f"{convictions} rows that it died of"
             raise EngineError(
                 f"model {self._ref.ref}",
-                f"{death.cause}, and {count} without a text in between",
+                f"{death.cause}, and {count} without a text {'in between' if self._has_worked else 'so far'}",
                 "an engine that lives until a text is made",
                 "Run `aigc doctor`, and ask the system's log (`dmesg`) what ended it; lower engine.slots where memory "
                 "is short. Then run again; the rows made so far are kept.",

@@ -17,10 +17,10 @@ import msgspec
 
 from aigc.engine import worker
 from aigc.engine.deaths import EngineDied
-from aigc.engine.scripted import ScriptedEngine, answer
+from aigc.engine.scripted import Script, ScriptedEngine, answer
 from aigc.errors import ModelError
 from aigc.models import ModelRef
-from aigc.records import EngineInfo, Message, Prompt, Sampling
+from aigc.records import Completion, EngineInfo, Fault, Message, Prompt, Sampling
 from aigc.settings import EngineSettings
 from aigc.watermark import Mark
 
@@ -31,7 +31,7 @@ SLOTS = 6
 class Played(ScriptedEngine):
     """The scripted engine in the model's process."""
 
-    def __init__(self, script: Callable[[Prompt], str], slots: int = SLOTS, step_s: float = 0.0) -> None:
+    def __init__(self, script: Script, slots: int = SLOTS, step_s: float = 0.0) -> None:
         super().__init__(script, slots=slots, step_s=step_s)
 
     def prepare(self) -> None:
@@ -65,6 +65,13 @@ def be_killed(prompt: Prompt) -> str:
     if is_poisonous(prompt):
         os.kill(os.getpid(), signal.SIGKILL)
     return answer(prompt)
+
+
+def refuse_or_be_killed(prompt: Prompt) -> str | Completion:
+    """Refuse the prompt as the engine does before a step, unless it is a poisonous one."""
+    be_killed(prompt)
+    fault = Fault(code="special_token", found="a control token", expected="plain text", remedy="Remove it.")
+    return Completion(request_id=prompt.request_id, text="", finish_reason="error", fault=fault)
 
 
 def lose_context(prompt: Prompt) -> str:
@@ -106,6 +113,7 @@ def poison_steps(set_to: Callable[[object, str, object], None]) -> None:
 
 WAYS: dict[str, worker.Opener] = {
     "be_killed": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS),
+    "refuse_or_be_killed": lambda _settings, _model, slots, _mark: Played(refuse_or_be_killed, slots or SLOTS),
     "lose_context": lambda _settings, _model, slots, _mark: Played(lose_context, slots or SLOTS),
     "fail_by_bug": lambda _settings, _model, slots, _mark: Played(fail_by_bug),
     "shrink": lambda _settings, _model, slots, _mark: Shrinking(be_killed, slots or SLOTS),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc.engine.ledger import Ledger
-from aigc.records import Completion, Prompt
+from aigc.records import Completion, Fault, Prompt
 
 from . import dying
 
@@ -67,5 +67,8 @@ def test_convictions_are_counted_apart_from_deaths_that_told_nothing(together: i
         fruitless.append(ledger.fruitless)
     assert convictions == list(range(1, 21))
     assert max(fruitless) == 1
+    refused = Fault(code="special_token", found="a control token", expected="plain text", remedy="Remove it.")
+    ledger.take(Completion(request_id="r0", text="", finish_reason="error", fault=refused))
+    assert ledger.convictions == 20
     ledger.take(Completion(request_id="r0", text="", finish_reason="stop"))
     assert ledger.convictions == 0

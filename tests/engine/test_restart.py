@@ -15,7 +15,7 @@ from aigc.engine import open_engine
 from aigc.engine.batch import Batch
 from aigc.engine.child import ChildEngine
 from aigc.engine.deaths import EngineDied
-from aigc.engine.restart import MOST_DEATHS, RestartingEngine, belongs_apart
+from aigc.engine.restart import MOST_CONVICTIONS_AT_FIRST, MOST_DEATHS, RestartingEngine, belongs_apart
 from aigc.engine.scripted import answer
 from aigc.errors import EngineError, ModelError
 from aigc.models import ModelRef
@@ -179,7 +179,7 @@ def test_an_engine_that_never_lives_stops_the_run(
     with pytest.raises(EngineError) as caught:
         list(played.generate(dying.rows(3)))
     assert str(caught.value) == (
-        "model played: found a model's process that ended by exit status 3, and 6 deaths without a text in between; "
+        "model played: found a model's process that ended by exit status 3, and 6 deaths without a text so far; "
         "expected an engine that lives until a text is made. Run `aigc doctor`, and ask the system's log (`dmesg`) "
         "what ended it; lower engine.slots where memory is short. Then run again; the rows made so far are kept."
     )
@@ -191,10 +191,35 @@ def test_an_engine_that_never_lives_stops_the_run(
 
 @by("be_killed")
 def test_poisonous_rows_in_succession_fail_alone_and_what_comes_after_them_is_made(played: RestartingEngine) -> None:
-    made = {c.request_id: c.fault for c in played.generate(dying.rows(10, tuple(range(9))))}
-    assert MOST_DEATHS < 9
-    assert made.pop("r9") is None
+    made = {c.request_id: c.fault for c in played.generate(dying.rows(16, tuple(range(6, 15))))}
+    assert max(MOST_DEATHS, MOST_CONVICTIONS_AT_FIRST) < 9
+    fine = [*range(6), 15]
+    assert [made.pop(f"r{i}") for i in fine] == [None] * len(fine)
     assert [fault and fault.code for fault in made.values()] == ["engine_died"] * 9
+
+
+@pytest.mark.parametrize(
+    ("played", "poisonous"),
+    [("be_killed", range(40)), ("refuse_or_be_killed", range(1, 40, 2))],
+    indirect=["played"], ids=["every row", "every row that is not refused before a step"],
+)
+def test_an_engine_that_never_made_a_text_is_at_fault_sooner_than_a_sheet(
+    played: RestartingEngine, notes: Path, poisonous: range
+) -> None:
+    made = list[Completion]()
+    with pytest.raises(EngineError, match="SIGKILL, and 3 rows that it died of without a text so far; expected"):
+        made.extend(played.generate(dying.rows(40, tuple(poisonous))))
+    assert [c.fault and c.fault.code for c in made].count("engine_died") == MOST_CONVICTIONS_AT_FIRST
+    assert len(dying.started(notes)) < 12
+
+
+@by("be_killed")
+def test_the_third_row_to_blame_is_no_reason_to_stop_where_a_text_was_made_in_an_earlier_round(
+    played: RestartingEngine
+) -> None:
+    assert [made.fault for made in played.generate(dying.rows(1))] == [None]
+    made = list(played.generate(dying.rows(7, tuple(range(7)))))
+    assert [c.fault and c.fault.code for c in made] == ["engine_died"] * 7
 
 
 @by("be_killed")
@@ -202,6 +227,7 @@ def test_rows_that_all_end_the_process_stop_the_run_and_the_last_of_them_is_told
     played: RestartingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aigc.engine.restart.MOST_CONVICTIONS", 4)
+    list(played.generate(dying.rows(1)))
     made = list[Completion]()
     with pytest.raises(EngineError, match="SIGKILL, and 4 rows that it died of without a text in between; expected"):
         made.extend(played.generate(dying.rows(12, tuple(range(12)))))
