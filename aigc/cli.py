@@ -16,6 +16,7 @@ from aigc import __version__, trust_cli
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
+from aigc.labels_cli import label_app
 from aigc.watermark_cli import watermark_app
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ models_app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(label_app, name="label")
 app.add_typer(watermark_app, name="watermark")
 app.add_typer(keys_app, name="keys")
 app.command("verify")(trust_cli.verify)

@@ -59,6 +59,7 @@ ASSEMBLY = {
 }
 SURFACE = {
     "keys_cli": {"signing"},
+    "labels_cli": set(),
     "trust_cli": {"console", "forgetting", "past", "reproduction", "runs", "start", "trace", "verification"},
     "corpus_cli": {"corpus", "duplicates", "report", "start"},
     "watermark_cli": {"marked", "report", "start"},
@@ -68,8 +69,8 @@ SURFACE = {
     "doctor": {"models", "engine", "job"},
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
-    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "trust_cli", "models",
-            "project", "provenance", "runs", "start", "watermark_cli"},
+    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
+            "models", "project", "provenance", "runs", "start", "watermark_cli"},
     "flows": {"provenance", "report", "runs", "start"},
 }
 
@@ -78,8 +79,8 @@ ROOMS = {
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
-    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "trust_cli", "progress",
-              "watermark_cli"},
+    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
+              "progress", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels"},
