@@ -27,11 +27,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from aigc import pipeline
+from aigc import asking, jury, pipeline, runs
+from aigc.asking import Asking
 from aigc.engine.scripted import ScriptedEngine
 from aigc.hashing import digest
 from aigc.job import Job
 from aigc.models import ModelRef
+from aigc.provenance.commitments import open_commitments
+from aigc.provenance.stamps import Stamper
 from aigc.records import Completion, Prompt
 from aigc.runs import open_run
 from aigc.settings import load_settings
@@ -54,7 +57,10 @@ HEADINGS = (
     "facts",
     "price",
 )
-STAGES = ("survey", "read", "render", "prompt", "engine", "output", "filters", "journal", "other", "export")
+IN_LOOP = ("read", "render", "prompt", "engine", "output", "filters", "commit", "journal")
+STAGES = ("survey", *IN_LOOP, "other", "stamp", "seal", "export")
+PROVENANCE = ("commit", "stamp", "seal")
+"""Stages that a run without provenance would not have."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -153,14 +159,16 @@ def run_once(sheet: Path, out: Path) -> dict[str, float]:
     cpu, wall = time.process_time(), time.perf_counter()
     with watch.span("survey"):
         survey = job.survey()
-    with instrumented(watch), open_run(job, model, WatchedEngine(watch), []) as run:
+    commit = watch.timed("commit", open_commitments(out / "secret").of)
+    with instrumented(watch), open_run(job, model, WatchedEngine(watch), [], commit=commit) as run:
         run.begin(survey)
         with watch.span("generate"):
             run.generate(watch.each("read", job.rows()))
         with watch.span("export"):
             file = run.finish()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    rest = watch.seconds.pop("generate") - sum(watch.seconds[stage] for stage in STAGES[1:8])
+    rest = watch.seconds.pop("generate") - sum(watch.seconds[stage] for stage in IN_LOOP)
+    watch.seconds["export"] -= watch.seconds["stamp"] + watch.seconds["seal"]
     return {
         **watch.seconds,
         "other": rest,
@@ -175,10 +183,12 @@ def run_once(sheet: Path, out: Path) -> dict[str, float]:
 def instrumented(watch: Watch) -> Iterator[None]:
     """Stages of the loop with a watch around them."""
     stages: tuple[tuple[object, str, str], ...] = (
-        (Job, "messages", "render"),
-        (pipeline, "make_prompt", "prompt"),
+        (Asking, "messages", "render"),
+        (asking, "make_prompt", "prompt"),
         (pipeline, "read_output", "output"),
-        (pipeline, "judge", "filters"),
+        (jury, "judge", "filters"),
+        (Stamper, "stamp", "stamp"),
+        (runs, "seal", "seal"),
         (Store, "append", "journal"),
         (Store, "append_attempt", "journal"),
     )
@@ -210,6 +220,7 @@ def measure(rows: int, folder: Path) -> dict[str, float]:
         "peak_mb": peak_mb,
         "rows_per_s": rows / figures["wall_s"],
         "rows_per_cpu_s": rows / figures["cpu_s"],
+        "provenance_share": sum(figures.get(stage, 0.0) for stage in PROVENANCE) / figures["wall_s"],
     }
 
 
@@ -232,7 +243,7 @@ def show(results: dict[int, dict[str, float]]) -> None:
         print(f"{name:<14}" + "".join(f"{1e6 * r[of] / n:>12.1f}" for n, r in results.items()))
     for name in ("rows_per_s", "rows_per_cpu_s", "peak_mb", "attempts"):
         print(f"{name:<14}" + "".join(f"{figures[name]:>12,.0f}" for figures in results.values()))
-    for name in ("start_s", "open"):
+    for name in ("start_s", "open", "provenance_share"):
         print(f"{name:<14}" + "".join(f"{figures[name]:>12,.2f}" for figures in results.values()))
 
 
@@ -244,6 +255,7 @@ def summary(results: dict[int, dict[str, float]]) -> dict[str, object]:
         "rows_per_s": round(largest["rows_per_s"]),
         "rows_per_cpu_s": round(largest["rows_per_cpu_s"]),
         "peak_mb": round(largest["peak_mb"]),
+        "provenance_share": round(largest["provenance_share"], 4),
         "spread": spread(each_s),
         "spread_cpu": spread(each_cpu_s),
         "load": [round(load, 2) for load in os.getloadavg()],

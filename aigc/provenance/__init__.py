@@ -25,7 +25,6 @@ from aigc.provenance.run_file import (
     runs,
     versions,
 )
-
 from aigc.provenance.stamps import new_record_id
 
 __all__ = [

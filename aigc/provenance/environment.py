@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from aigc import __version__
@@ -43,14 +43,13 @@ class Environment(Value, frozen=True):
 
 
 def code_facts() -> CodeFacts:
-    packages = sorted({f"{found.name.lower()}=={found.version}" for found in importlib.metadata.distributions()})
     lock = _REPOSITORY / "constraints.txt"
     commit = _git("rev-parse", "HEAD")
     return CodeFacts(
         commit=commit or None,
         dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
         lock=digest_file(lock) if commit and lock.is_file() else None,
-        packages=digest(packages),
+        packages=digest(_installed()),
     )
 
 
@@ -64,6 +63,12 @@ def environment(libraries: dict[str, str]) -> Environment:
         gpu_driver=_DRIVER.read_text("utf-8", "replace").partition("\n")[0].strip() if _DRIVER.is_file() else "",
         libraries={name: version for name, version in libraries.items() if name not in ("python", "platform")},
     )
+
+
+def _installed() -> list[str]:
+    """Names and versions of what is installed, by their folders: to read them all takes a tenth of a second."""
+    folders = [Path(place) for place in sys.path if place and Path(place).is_dir()]
+    return sorted({found.stem for folder in folders for found in folder.glob("*.dist-info")})
 
 
 def _git(*arguments: str) -> str:
