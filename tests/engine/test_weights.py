@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from aigc.engine.weights import CHUNK, chunk_weights
+from aigc.engine.weights import CHUNK, _sum_chunks, chunk_weights, total
 
 
 def plain(logits: torch.Tensor, temperature: torch.Tensor, least: float) -> torch.Tensor:
@@ -32,3 +32,35 @@ def test_a_rows_weights_have_the_same_bits_among_any_number_of_rows() -> None:
         part = logits[-count:]
         found = chunk_weights(part, part.amax(-1, keepdim=True), temperature[-count:])
         assert torch.equal(found, whole[-count:]), count
+
+
+@pytest.mark.parametrize("vocabulary", [7, CHUNK, 5 * CHUNK + 31, 3000])
+def test_where_there_is_no_kernel_whole_chunks_are_summed_and_the_last_is_filled_up(vocabulary: int) -> None:
+    """As on a GPU: every sum is of as many numbers, so that none depends on how many rows there are."""
+    weights = torch.rand(9, vocabulary)
+    sums = _sum_chunks(weights)
+    expected = [part.double().sum(-1) for part in weights.split(CHUNK, dim=-1)]
+    torch.testing.assert_close(sums.double(), torch.stack(expected, dim=-1), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3, 96, 384, 1187])
+def test_the_total_of_a_row_has_the_same_bits_among_any_number_of_rows(chunks: int) -> None:
+    sums = torch.rand(40, chunks) * 10.0 ** torch.randint(-6, 2, (40, chunks))
+    whole = total(sums)
+    torch.testing.assert_close(whole, sums.double().sum(-1, keepdim=True), rtol=1e-12, atol=0.0)
+    for count in (1, 2, 15, 16, 39):
+        assert torch.equal(total(sums[-count:]), whole[-count:]), count
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("vocabulary", [1000, 49_152, 151_936, 262_144])
+def test_on_a_gpu_a_rows_weights_and_their_total_have_the_same_bits_among_any_number_of_rows(vocabulary: int) -> None:
+    logits = torch.randn(70, vocabulary, device="cuda") * 3
+    temperature = torch.full((70, 1), 0.8, device="cuda")
+    whole = chunk_weights(logits, logits.amax(-1, keepdim=True), temperature)
+    for count in (1, 2, 7, 15, 16, 33, 69):
+        part = logits[-count:]
+        found = chunk_weights(part, part.amax(-1, keepdim=True), temperature[-count:])
+        assert torch.equal(found, whole[-count:]), count
+        assert torch.equal(total(found), total(whole)[-count:]), count

@@ -14,12 +14,15 @@ from aigc.engine.local import LocalEngine
 from aigc.models import ModelRef
 from aigc.records import Completion, Message, Prompt, Sampling
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+PLAIN = [*map(chr, range(33, 127)), "\u0120", "\u010a"]
+"""Visible ASCII, blank and line end, as byte-level tokenizers write them."""
 
 
 class Made(NamedTuple):
@@ -30,9 +33,10 @@ class Made(NamedTuple):
     tokens_out: int
 
 
-def tokenizer(*, chat: bool = True) -> PreTrainedTokenizerFast:
-    """Every byte a token, three control tokens before them."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+def tokenizer(*, chat: bool = True, plain: bool = False) -> PreTrainedTokenizerFast:
+    """Every byte a token, three control tokens before them; `plain` has those of ASCII alone, so that what a random
+    model says is text, and cut into the same tokens again."""
+    alphabet = sorted(letter for letter in pre_tokenizers.ByteLevel.alphabet() if not plain or letter in PLAIN)
     vocabulary = {token: index for index, token in enumerate([*SPECIAL, *alphabet])}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -90,9 +94,21 @@ def saved(folder: Path, kind: str = "Llama", *, chat: bool = True, **changes: ob
     return ModelRef(ref=kind, path=folder, digest="sha256:tiny", chat_template=chat)
 
 
+def saved_plain(folder: Path) -> ModelRef:
+    """A tiny Llama that says ASCII."""
+    model("Llama", vocab_size=len(SPECIAL) + len(PLAIN)).save_pretrained(folder)
+    tokenizer(plain=True).save_pretrained(folder)
+    return ModelRef(ref="plain", path=folder, digest="sha256:plain", chat_template=True)
+
+
 def engine(ref: ModelRef, slots: int = 4, dtype: str = "float32", **changes: object) -> LocalEngine:
     settings = EngineSettings(device="cpu", dtype=dtype, slots=slots, **changes)  # type: ignore[arg-type]
     return LocalEngine(settings, ref)
+
+
+def marking(ref: ModelRef, mark: Mark | None, slots: int = 4) -> LocalEngine:
+    """An engine that can give texts a watermark."""
+    return LocalEngine(EngineSettings(device="cpu", dtype="float32", slots=slots), ref, mark=mark)
 
 
 def prompt(
