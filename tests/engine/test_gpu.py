@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,11 +18,13 @@ from aigc.engine.plan import PREVIOUS
 from aigc.engine.runners import PagedRunner, open_runner
 from aigc.models import ModelRef
 from aigc.settings import EngineSettings
+from aigc.watermark import Mark
 
-from . import tiny
+from . import test_waits, tiny
 from .test_attention import DTYPES, LENGTHS, NAMES, Step, agree, step
 from .test_graphs import plan, run_rows
 from .test_local_engine import PROMPTS
+from .test_waits import MARK, WAYS
 from .tiny import texts
 
 GPU = torch.device("cuda")
@@ -169,6 +172,21 @@ def test_a_warm_step_does_not_make_the_host_wait() -> None:
         runner.open(10, [9] * 20, 40)  # page tables, too
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("mark", [None, MARK], ids=["unmarked", "marked"])
+def test_a_warm_batch_does_not_make_the_host_wait(tmp_path: Path, mark: Mark | None) -> None:
+    """Runner and sampler, rows of every way of choosing beside each other but those that `top_p` alone limits."""
+    settings = EngineSettings(device="cuda", dtype="bfloat16", slots=16)
+    engine = LocalEngine(settings, test_waits.wide(tmp_path), mark=mark)
+    batch = test_waits.begun(engine, test_waits.rows(mark))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        test_waits.go_on(batch, 30)
+        assert batch.admit(tiny.prompt("one more", **WAYS["penalised"])) is None
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        engine.close()
 
 
 @pytest.fixture(scope="module")
