@@ -34,7 +34,7 @@ def read_certificates(path: Path, place: str) -> tuple[x509.Certificate, ...]:
     except OSError as exc:
         found = f"no readable file {writable(path)} ({exc.strerror})"
         raise SettingsError(place, found, expected, "Name one, or make an identity: aigc keys new.") from exc
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
         raise SettingsError(place, f"no certificate in {writable(path)}", expected, "Name another file.") from exc
 
 

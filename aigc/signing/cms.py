@@ -9,6 +9,7 @@ that not one of them can be changed unseen, whether or not the signature itself 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from aigc.signing.der import (
     FIELD_0,
@@ -24,12 +26,14 @@ from aigc.signing.der import (
     SET,
     UTC_TIME,
     DerError,
+    DerTruncated,
     Element,
     elements,
     encode,
     encode_integer,
     encode_oid,
     encode_set,
+    missing_or_extra,
 )
 from aigc.signing.schemes import Key, Scheme, key_of
 
@@ -122,6 +126,8 @@ def _signer_id(certificate: x509.Certificate) -> bytes:
 
 def _signed_data(data: bytes) -> list[Element]:
     """Version, digests, content, certificates and signers."""
+    if size := missing_or_extra(data):
+        raise DerTruncated(f"{size} bytes are missing") if size > 0 else DerError(f"{-size} bytes behind its end")
     outer = _the(elements(data), SEQUENCE)
     _, wrapped = elements(outer.content)
     return elements(_the(elements(wrapped.content), SEQUENCE).content)
@@ -137,9 +143,19 @@ def _the(found: list[Element], tag: int) -> Element:
 
 def _chain(certificates: Element, signer_id: Element) -> tuple[x509.Certificate, ...]:
     """The certificates, the signer's first."""
-    found = [x509.load_der_x509_certificate(element.whole) for element in elements(certificates.content)]
+    found = [_certificate_of(element.whole) for element in elements(certificates.content)]
     signer = next(certificate for certificate in found if _signer_id(certificate) == signer_id.whole)
     return (signer, *(certificate for certificate in found if certificate is not signer))
+
+
+def _certificate_of(data: bytes) -> x509.Certificate:
+    """A certificate; what cryptography is about to refuse is refused now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        try:
+            return x509.load_der_x509_certificate(data)
+        except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning) as exc:
+            raise DerError("a certificate that cannot be read") from exc
 
 
 def _attribute(attributes: Element, name: str) -> bytes:

@@ -41,8 +41,7 @@ def encode_oid(dotted: str) -> bytes:
 
 
 def encode_integer(number: int) -> bytes:
-    """A number that is not negative."""
-    return encode(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+    return encode(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
 
 
 def encode_set(*parts: bytes) -> bytes:
@@ -65,6 +64,17 @@ def elements(data: bytes) -> list[Element]:
         found.append(Element(data[at], data[start : start + size], data[at : start + size]))
         at = start + size
     return found
+
+
+def missing_or_extra(data: bytes) -> int:
+    """Bytes that the first element says it has and that are not there; below 0, how many come after it.
+
+    Raises:
+        DerTruncated: not even its length is there.
+        DerError: this is no DER.
+    """
+    start, size = _header(data, 0)
+    return start + size - len(data)
 
 
 def _header(data: bytes, at: int) -> tuple[int, int]:

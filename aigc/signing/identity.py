@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,10 +63,11 @@ def new_identity(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (folder / ".gitignore").exists():
             (folder / ".gitignore").write_text(f"{KEY}\n", "ascii")
-        _write_new(folder / KEY, secret, 0o600)
-        _write_new(folder / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-        _write_new(folder / ANCHOR, anchor.public_bytes(serialization.Encoding.PEM), 0o644)
-        sync(folder)
+        _write_all(folder, [
+            (KEY, secret, 0o600),
+            (CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644),
+            (ANCHOR, anchor.public_bytes(serialization.Encoding.PEM), 0o644),
+        ])
     return show_identity(folder)
 
 
@@ -131,6 +133,20 @@ def _check(folder: Path, name: str, days: int) -> None:
         raise UsageError("--days", f"{days:,}", f"1 to {MOST_DAYS:,}", "Correct it.")
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise UsageError("--name", f"{len(name)} characters", f"1 to {LONGEST_NAME} that can be shown", "Correct it.")
+
+
+def _write_all(folder: Path, files: Sequence[tuple[str, bytes, int]]) -> None:
+    """All files, or none: half an identity would stand in the way of a whole one."""
+    written: list[Path] = []
+    try:
+        for name, data, mode in files:
+            written.append(folder / name)
+            _write_new(folder / name, data, mode)
+        sync(folder)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

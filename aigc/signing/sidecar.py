@@ -62,7 +62,7 @@ def context(anchors: Sequence[x509.Certificate]) -> Any:
 
     return c2pa.Context.from_dict({
         "version": 1,
-        "trust": {"trust_anchors": "".join(pem(anchors))},
+        "trust": {"trust_anchors": "".join(pem(anchors))} if anchors else {},  # c2pa refuses an empty text
         "verify": {
             "verify_after_sign": False, "verify_trust": True, "ocsp_fetch": False, "remote_manifest_fetch": False,
         },
