@@ -12,7 +12,6 @@ import gc
 import os
 import shutil
 from codecs import BOM_UTF8
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,6 +23,7 @@ from aigc.arrow import record_schema, record_table, valid_unicode
 from aigc.cells import cell, cell_text, csv_line
 from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import problem_text
+from aigc.export_counts import Counts, ExportTally
 from aigc.hashing import digest_file
 from aigc.labels.hidden import KEY as HIDDEN_LABEL
 from aigc.labels.hidden import HiddenLabel, label_text
@@ -49,22 +49,6 @@ _REJECTED_COLUMNS = ["id", "variant", "content_type", "language", "outcome", "re
                      "source_line", "attempts", "last_text", "record_id"]
 Stamp: TypeAlias = Callable[[Record], Stamped]
 """Puts beside a record what made it."""
-
-
-class Counts(Value, frozen=True):
-    """What became of a run's rows. The last three count them by outcome: `{"ad_copy": {"held": 3}}`.
-
-    `not_run` are rows whose text a filter did not check, by filter.
-    """
-
-    rows: int
-    attempts: int
-    tokens_out: int
-    flagged: int
-    outcomes: dict[str, int]
-    content_types: dict[str, dict[str, int]]
-    reasons: dict[str, dict[str, int]]
-    not_run: dict[str, dict[str, int]]
 
 
 class ExportedFile(Value, frozen=True):
@@ -135,7 +119,7 @@ def export(
         StoreError: the disk refused.
         RunLocked: another process is exporting to `folder`.
     """
-    tally = _Tally(columns)
+    tally = ExportTally(columns)
     with disk_errors(folder, "all records are safe in the journal"), _staging(folder) as staging, _no_collector():
         _write_batches(records, staging, stamp, tally, label)
         _write_accepted_csv(staging, [*tally.columns])
@@ -143,44 +127,6 @@ def export(
         rows |= {PARQUET: tally.rows, REJECTED_CSV: tally.rows - tally.accepted}
         files = [_described(staging / name, rows[name]) for name in FILES]
     return Exported(counts=tally.counts(), files=files)
-
-
-class _Tally:
-    """Counts kept while the records stream by, and the output fields met on the way."""
-
-    def __init__(self, columns: Iterable[str]) -> None:
-        self.columns = dict.fromkeys(columns)
-        self.rows = self.accepted = self.flagged = self.attempts = self.tokens_out = 0
-        self._outcomes: Counter[str] = Counter()
-        self._content_types: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._not_run: defaultdict[str, Counter[str]] = defaultdict(Counter)
-
-    def add(self, record: Record) -> None:
-        self.rows += 1
-        self.attempts += len(record.attempts)
-        self.tokens_out += sum(attempt.completion.tokens_out for attempt in record.attempts)
-        self._outcomes[record.outcome] += 1
-        self._content_types[record.content_type][record.outcome] += 1
-        self.flagged += record.outcome == "accepted" and bool(record.reasons)
-        for reason in record.reasons:
-            self._reasons[reason][record.outcome] += 1
-        for verdict in record.verdicts:
-            if verdict.action == "not_run":
-                self._not_run[verdict.filter][record.outcome] += 1
-
-    def add_accepted(self, accepted: Accepted) -> None:
-        self.accepted += 1
-        self.columns.update(dict.fromkeys(accepted.fields))
-
-    def counts(self) -> Counts:
-        return Counts(
-            rows=self.rows, attempts=self.attempts, flagged=self.flagged, tokens_out=self.tokens_out,
-            outcomes=dict(self._outcomes),
-            content_types={name: dict(outcomes) for name, outcomes in self._content_types.items()},
-            reasons={name: dict(outcomes) for name, outcomes in self._reasons.items()},
-            not_run={name: dict(outcomes) for name, outcomes in self._not_run.items()},
-        )
 
 
 @contextlib.contextmanager
@@ -214,7 +160,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def _write_batches(
-    records: Iterable[Record], staging: Path, stamp: Stamp, tally: _Tally, label: HiddenLabel | None
+    records: Iterable[Record], staging: Path, stamp: Stamp, tally: ExportTally, label: HiddenLabel | None
 ) -> None:
     """Write all files but accepted.csv, whose columns are known only after the last record."""
     with (
@@ -230,7 +176,7 @@ def _write_batches(
                 tally.add(record)
                 if record.outcome == "accepted" and (attempt := record.attempt):
                     accepted = _accepted(record, attempt, label)
-                    tally.add_accepted(accepted)
+                    tally.add_accepted(accepted.fields)
                     jsonl.write(msgspec.json.encode(accepted) + b"\n")
                 else:
                     rejected.write(csv_line(_rejected_row(record)))

@@ -179,6 +179,7 @@ class Run:
             acceptance=counts.content_types,
             reasons=counts.reasons,
             not_run=counts.not_run,
+            usage=counts.usage,
             taken_over=tally.taken_over,
             made_before=tally.made_before,
             earlier=dict(tally.taken_from.most_common()),

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from aigc.records import Completion
+from aigc.records import Completion, Value
 
 
 @dataclass
@@ -50,3 +50,33 @@ class Tally:
         self.attempts += 1
         self.tokens_in += completion.tokens_in
         self.tokens_out += completion.tokens_out
+
+
+class Usage(Value, frozen=True):
+    """What the rows of a content type took that a run made itself: none that it took over."""
+
+    rows: int = 0
+    accepted: int = 0
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Forecast(Value, frozen=True):
+    """What a run is expected to take, told before it. `basis` says from what; `runs` are those it was learnt from."""
+
+    rows: int
+    """Rows to be made; those that are taken over are not among them."""
+    taken_over: int
+    texts: int
+    """Attempts, retries included."""
+    tokens_out: int
+    seconds: float
+    accepted: int
+    basis: str
+    runs: list[str] = []
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours of one device."""
+        return self.seconds / 3600

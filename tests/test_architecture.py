@@ -19,10 +19,11 @@ GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk"
           "tally", "cells", "labels", "watermark"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
-          "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset"}
+          "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
+    ("export", "export_counts"): "what is counted while files are written",
     ("store", "journal"): "a store keeps and finds the lines whose form the journal declares",
     ("report", "provenance"): "a report is a run.json for people",
     ("lineage", "provenance"): "an event is a run.json for servers of lineage",
@@ -46,6 +47,7 @@ ASSEMBLY = {
                  "store"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
     "proof": {"dataset", "filters", "job", "models", "provenance", "report", "store"},
+    "history": {"provenance"},
     "past": {"asking", "export", "provenance"},
     "trace": {"past", "provenance"},
     "reproduction": {"engine", "models", "past", "provenance"},

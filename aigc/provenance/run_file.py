@@ -17,6 +17,7 @@ from aigc.errors import StoreError
 from aigc.policy import Override
 from aigc.records import EngineInfo, Value
 from aigc.settings import Settings
+from aigc.tally import Forecast, Usage
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION = 1
@@ -108,6 +109,10 @@ class RunFile(Value, frozen=True):
     earlier: dict[str, int] = {}
     """Rows taken over unchanged, by the run that made them."""
     versions: dict[str, str] = {}
+    usage: dict[str, Usage] = {}
+    """By content type, what the rows took that this run made itself."""
+    forecast: Forecast | None = None
+    """What this session was expected to take, where earlier runs could tell."""
     manifest: str = ""
     """Digest of manifest.json, written just before run.json says `finished`."""
 

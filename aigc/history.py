@@ -1,0 +1,135 @@
+"""The nights so far: what finished runs took and gave, and what the next is expected to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from aigc.errors import shown
+from aigc.provenance import RUN_FILE
+from aigc.records import EngineInfo, Value
+from aigc.tally import Forecast, Usage
+
+LEARNT_FROM = 5
+"""Newest runs that a forecast is made of: older ones had other templates, filters and libraries."""
+LEAST_TOKENS = 200
+"""A run of fewer tells of loading, not of speed."""
+
+
+class _Model(Value, frozen=True):
+    ref: str = ""
+    digest: str = ""
+
+
+class _Timings(Value, frozen=True):
+    generate_s: float = 0.0
+
+
+class Night(Value, frozen=True):
+    """A finished run, as far as its run.json tells; what an older version lacks is empty. Durations in seconds."""
+
+    run_id: str
+    status: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    model: _Model = _Model()
+    engines: dict[str, EngineInfo] = {}
+    rows: int = 0
+    taken_over: int = 0
+    made_before: int = 0
+    tokens_out: int = 0
+    outcomes: dict[str, int] = {}
+    usage: dict[str, Usage] = {}
+    timings: _Timings = _Timings()
+    forecast: Forecast | None = None
+
+    @property
+    def accepted(self) -> int:
+        return self.outcomes.get("accepted", 0)
+
+    @property
+    def tokens_per_s(self) -> float:
+        return self.tokens_out / self.timings.generate_s if self.timings.generate_s else 0.0
+
+    def cost(self, price_per_hour: float) -> float:
+        """What its generation took of a device, at a price an hour."""
+        return self.timings.generate_s / 3600 * price_per_hour
+
+    @property
+    def device(self) -> tuple[str, str]:
+        """Device and dtype of the last engine."""
+        last = [*self.engines.values()][-1:]
+        return (last[0].device, last[0].dtype) if last else ("", "")
+
+
+def nights(out: Path, say: Callable[[str], None] = lambda _: None) -> list[Night]:
+    """Finished runs under `out`, newest first. One that cannot be read is told and left out."""
+    found = []
+    for path in out.glob(f"*/{RUN_FILE}"):
+        try:
+            night = msgspec.json.decode(path.read_bytes(), type=Night)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
+            say(f"{path}: cannot be read ({shown(exc, 120)}). This run is passed over.")
+            continue
+        if night.status == "finished":
+            found.append(msgspec.structs.replace(night, run_id=path.parent.name))
+    return sorted(found, key=lambda night: night.finished_at, reverse=True)
+
+
+def forecast(
+    wanted: Mapping[str, int], taken_over: int, past: Sequence[Night], model_digest: str, device: str = ""
+) -> Forecast | None:
+    """What making `wanted` rows by content type takes, by the newest runs with the same model; None without any.
+
+    A type that those runs never made counts as the mean of those they made. `device` leaves out runs of others.
+    """
+    alike = [night for night in past if night.model.digest == model_digest and night.tokens_out >= LEAST_TOKENS
+             and (not device or night.device[0] == device)][:LEARNT_FROM]
+    usage = _summed(alike)
+    if not usage:
+        return None
+    every = _total(usage.values())
+    chosen = [(rows, usage.get(name) or every) for name, rows in wanted.items()]
+    tokens = sum(rows * used.tokens_out / used.rows for rows, used in chosen)
+    count = len(alike)
+    return Forecast(
+        rows=sum(wanted.values()),
+        taken_over=taken_over,
+        texts=round(sum(rows * used.attempts / used.rows for rows, used in chosen)),
+        tokens_out=round(tokens),
+        seconds=round(_seconds(tokens, alike), 1),
+        accepted=round(sum(rows * used.accepted / used.rows for rows, used in chosen)),
+        basis=f"{count} earlier run{'s' if count > 1 else ''} of this model" + (f" on {device}" if device else ""),
+        runs=[night.run_id for night in alike],
+    )
+
+
+def error(before: Forecast, took_s: float) -> float:
+    """By how much of the forecast a run took longer: 0.2 is a fifth more, -0.2 a fifth less."""
+    return took_s / before.seconds - 1 if before.seconds else 0.0
+
+
+def _seconds(tokens: float, alike: Sequence[Night]) -> float:
+    """Seconds for so many tokens: a start and a time a token, by least squares where the runs differ enough."""
+    points = [(night.tokens_out, night.timings.generate_s) for night in alike]
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread > (0.2 * mean_x) ** 2 else 0.0
+    start = mean_y - slope * mean_x
+    if slope <= 0 or start < 0:  # runs that tell nothing of a start: in proportion
+        return tokens * mean_y / mean_x
+    return start + slope * tokens
+
+
+def _summed(past: Sequence[Night]) -> dict[str, Usage]:
+    names = dict.fromkeys(name for night in past for name in night.usage)
+    summed = {name: _total(night.usage[name] for night in past if name in night.usage) for name in names}
+    return {name: used for name, used in summed.items() if used.rows}
+
+
+def _total(parts: Iterable[Usage]) -> Usage:
+    own = list(parts)
+    return Usage(**{field: sum(getattr(part, field) for part in own) for field in Usage.__struct_fields__})

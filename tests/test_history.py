@@ -1,0 +1,108 @@
+"""Nights that were, and what they say of the next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from small_project import Project, small_project
+
+from aigc.history import Night, error, forecast, nights
+from aigc.provenance import RUN_FILE
+from aigc.tally import Usage
+
+
+def a_night(run_id: str, tokens: int, seconds: float, *, digest: str = "sha256:m", **usage: Usage) -> Night:
+    made = usage or {"note": Usage(rows=10, accepted=8, attempts=12, tokens_in=500, tokens_out=tokens)}
+    plain = {"run_id": run_id, "tokens_out": tokens, "usage": made, "model": {"digest": digest},
+             "timings": {"generate_s": seconds}}
+    return msgspec.convert(plain, Night)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = small_project(tmp_path)
+    project.products("bread", "rolls")
+    return project
+
+
+def test_a_run_tells_what_each_type_took(project: Project) -> None:
+    run = project.run()
+    [used] = run.usage.values()
+    assert (used.rows, used.accepted, used.attempts) == (2, 2, 2)
+    assert used.tokens_out == run.tokens_out > 0
+
+
+def test_rows_that_were_taken_over_are_no_use_of_this_run(project: Project) -> None:
+    project.run()
+    project.products("bread", "rolls", "cake")
+    assert project.run().usage["note"].rows == 1
+
+
+def test_nights_are_finished_runs_newest_first_and_others_are_told(project: Project) -> None:
+    first, second = project.run(), project.run(mode="new")
+    (project.out / "broken").mkdir()
+    (project.out / "broken" / RUN_FILE).write_bytes(b"\xff{")
+    said: list[str] = []
+    assert [night.run_id for night in nights(project.out, said.append)] == [second.run_id, first.run_id]
+    assert len(said) == 1
+    assert "broken" in said[0]
+
+
+def test_a_night_of_an_older_version_has_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / RUN_FILE).write_text(json.dumps({"run_id": "old", "status": "finished", "rows": 3, "x": [1]}))
+    [night] = nights(tmp_path)
+    assert (night.rows, night.usage, night.tokens_per_s, night.cost(2.0)) == (3, {}, 0.0, 0.0)
+
+
+def test_without_a_night_of_this_model_nothing_is_foretold() -> None:
+    assert forecast({"note": 5}, 0, [], "sha256:m") is None
+    assert forecast({"note": 5}, 0, [a_night("a", 1000, 10.0, digest="sha256:other")], "sha256:m") is None
+    assert forecast({"note": 5}, 0, [a_night("a", 100, 10.0)], "sha256:m") is None  # too few tokens to tell of speed
+
+
+def test_a_forecast_goes_by_what_each_type_took() -> None:
+    night = a_night("a", 6000, 60.0, note=Usage(rows=10, accepted=8, attempts=12, tokens_out=1000),
+                    story=Usage(rows=5, accepted=1, attempts=10, tokens_out=5000))
+    found = forecast({"note": 20, "story": 10}, 7, [night], "sha256:m")
+    assert found
+    assert (found.rows, found.taken_over, found.texts, found.tokens_out, found.accepted) == (30, 7, 44, 12_000, 18)
+    assert (found.seconds, found.basis, found.runs) == (120.0, "1 earlier run of this model", ["a"])
+
+
+def test_a_type_that_was_never_made_counts_as_the_mean_of_the_others() -> None:
+    found = forecast({"new": 10}, 0, [a_night("a", 1000, 10.0)], "sha256:m")
+    assert found
+    assert (found.tokens_out, found.texts, found.seconds) == (1000, 12, 10.0)
+
+
+def test_nights_of_different_sizes_tell_the_start_apart_from_the_speed() -> None:
+    past = [a_night("a", 1000, 30.0), a_night("b", 9000, 110.0)]  # 20 s to start, then 100 tokens a second
+    found = forecast({"note": 100}, 0, past, "sha256:m")
+    assert found
+    assert found.tokens_out == 50_000
+    assert found.seconds == 520.0
+
+
+def test_nights_that_contradict_each_other_are_taken_in_proportion() -> None:
+    past = [a_night("a", 1000, 50.0), a_night("b", 9000, 10.0)]
+    found = forecast({"note": 20}, 0, past, "sha256:m")
+    assert found
+    assert found.seconds == pytest.approx(found.tokens_out * 30 / 5000)
+
+
+def test_only_the_newest_nights_count() -> None:
+    past = [a_night(str(at), 1000, 10.0) for at in range(9)]
+    found = forecast({"note": 10}, 0, past, "sha256:m")
+    assert found
+    assert found.runs == ["0", "1", "2", "3", "4"]
+
+
+def test_the_error_of_a_forecast_is_a_share_of_it() -> None:
+    found = forecast({"note": 10}, 0, [a_night("a", 1000, 10.0)], "sha256:m")
+    assert found
+    assert [error(found, took) for took in (12.0, 8.0)] == pytest.approx([0.2, -0.2])
+    assert found.gpu_hours == pytest.approx(10 / 3600)
