@@ -134,7 +134,7 @@ def _write_parquet(path: Path, label: HiddenLabel) -> None:
 
     def write(target: Any) -> None:
         with pq.ParquetFile(path) as file:
-            metadata = {**(file.schema_arrow.metadata or {}), KEY: label_text(label)}
+            metadata = {**(file.schema_arrow.metadata or {}), KEY.encode(): label_text(label).encode()}
             schema = file.schema_arrow.with_metadata(metadata)
             with pq.ParquetWriter(target, schema, compression="zstd") as writer:
                 for number in range(file.num_row_groups):

@@ -17,7 +17,7 @@ _OPEN = re.compile("\ufeff?---[ \t]*(?:\r?\n|\\Z)")
 _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t\r]*$", re.MULTILINE)
 _KEY = re.compile(rf"""^(?:{KEY}|'{KEY}'|"{KEY}")[ \t]*:(.*)$""", re.MULTILINE)
 _PAIR_LIKE = re.compile(r"""['"]?[\w-]+['"]?[ \t]*:""")
-_INDENTED = re.compile(r"(?:[ \t]+\S.*|[ \t]*)(?:\n|\Z)")
+_INDENTED = re.compile(r"(?:[ \t]+\S.*|[ \t\r]*)(?:\n|\Z)")
 _PAIR = re.compile(r"""[ \t]+(?P<quote>['"]?)(?P<name>\w+)(?P=quote)[ \t]*:(?:[ \t]+(?P<value>.*?))?[ \t]*""")
 
 
