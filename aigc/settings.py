@@ -19,9 +19,9 @@ from aigc.settings_reading import Table, check_table, merged, read_environment, 
 
 __all__ = [
     "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "DatasetSettings", "EngineSettings", "FilterTables",
-    "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "PolicySettings", "RunSettings",
-    "SafetySettings", "SamplingPatch", "Settings", "SigningSettings", "SkipRule", "Table", "TypePolicy", "TypeSettings",
-    "WatermarkSettings", "check_sampling", "check_table", "load_settings",
+    "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "PolicySettings", "ReviewSettings",
+    "RunSettings", "SafetySettings", "SamplingPatch", "Settings", "SigningSettings", "SkipRule", "Table", "TypePolicy",
+    "TypeSettings", "WatermarkSettings", "check_sampling", "check_table", "load_settings",
 ]
 
 FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
@@ -211,6 +211,12 @@ class DatasetSettings(Value, frozen=True, forbid_unknown_fields=True):
     creator: str = ""
 
 
+class ReviewSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """What a run writes for those who review its texts: docs/review.md. `page` is review.html."""
+
+    page: bool = True
+
+
 class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
     """The sampling values that a layer sets; the others come from the layer below."""
 
@@ -251,6 +257,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
     labels: LabelSettings = LabelSettings()
     watermark: WatermarkSettings = WatermarkSettings()
     signing: SigningSettings = SigningSettings()
+    review: ReviewSettings = ReviewSettings()
     types: dict[str, TypeSettings] = {}
 
     def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
@@ -270,7 +277,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
     "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "labels": LabelSettings,
-    "watermark": WatermarkSettings, "signing": SigningSettings, "run": RunSettings,
+    "watermark": WatermarkSettings, "signing": SigningSettings, "review": ReviewSettings, "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 
