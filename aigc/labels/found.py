@@ -52,6 +52,7 @@ class Found(Value, frozen=True):
     by_standard: int = 0
     visible: int = 0
     first_unlabelled: str = ""
+    first_off_standard: str = ""
     first_unseen: str = ""
     beside: bool = False
     """Whether visible labels stand beside the texts, in a column of their own, rather than in them."""
@@ -68,7 +69,7 @@ class Tally:
         self._found = Found(kind=kind, carrier=carrier, contents=0, beside=beside)
         self._counts = dict.fromkeys(
             ("contents", "labelled", "texts", "by_standard", "visible", "long_texts", "watermarked"), 0)
-        self._firsts = {"first_unlabelled": "", "first_unseen": ""}
+        self._firsts = {"first_unlabelled": "", "first_off_standard": "", "first_unseen": ""}
         self._faults: dict[FaultCode, Fault] = {}
         self._source_types: dict[str, None] = {}
         self._label: HiddenLabel | None = None
@@ -77,7 +78,7 @@ class Tally:
         """A file or row at `place` and the hidden labels that it carries, each as an object or as its JSON."""
         self._counts["contents"] += 1
         if not given:
-            self._firsts["first_unlabelled"] = self._firsts["first_unlabelled"] or place
+            self._first("first_unlabelled", place)
             return
         self._counts["labelled"] += 1
         if len(given) > 1:
@@ -91,11 +92,13 @@ class Tally:
         """A text for readers at `place`, with what is known of its label, and how long it is."""
         self._counts["texts"] += 1
         lines = _label_lines(text, disclosure)
-        self._counts["by_standard"] += any(map(is_by_the_standard, lines))
-        if any(map(is_clear, lines)):
-            self._counts["visible"] += 1
-        if not any(map(is_by_the_standard, lines)):
-            self._firsts["first_unseen"] = self._firsts["first_unseen"] or place
+        for says_so, count, first in (
+            (is_by_the_standard, "by_standard", "first_off_standard"), (is_clear, "visible", "first_unseen"),
+        ):
+            if any(map(says_so, lines)):
+                self._counts[count] += 1
+            else:
+                self._first(first, place)
         if (tokens or len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN) > LONG_TOKENS:
             self._counts["long_texts"] += 1
             self._counts["watermarked"] += bool(watermark)
@@ -108,6 +111,9 @@ class Tally:
             self._found, **self._counts, **self._firsts, label=self._label, faults=[*self._faults.values()],
             source_types=[*self._source_types],
         )
+
+    def _first(self, what: str, place: str) -> None:
+        self._firsts[what] = self._firsts[what] or place
 
     def _fault(self, code: FaultCode, place: str, found: str) -> None:
         before = self._faults.get(code) or Fault(code=code, count=0, place=place, found=found)

@@ -44,7 +44,7 @@ def _china(found: Found, path: Path) -> list[Demand]:
     hidden = _hidden_label(found, path)
     visible = _demand(
         "cn", "visible label", "5.1", met=found.by_standard == found.texts,
-        found=_of_texts(found, found.by_standard, "人工智能 or AI, with 生成 or 合成"),
+        found=_of_texts(found, found.by_standard, "人工智能 or AI, with 生成 or 合成", found.first_off_standard),
         remedy=f'Set labels.visible = "on", and words in the content type\'s [disclosure] that name both. {_AGAIN}',
     ) if found.texts else _no_texts("cn", "visible label", "5.1")
     if not found.labelled:
@@ -127,13 +127,14 @@ def _watermark(found: Found) -> Demand:
 
 def _told_to_readers(found: Found) -> Demand:
     name, clause = "visible label", "AI Act, Art. 50(4)"
-    if found.texts and found.visible == found.texts:
-        return _demand("eu", name, clause, met=True, found=_of_texts(found, found.visible, "words that name AI"),
-                       remedy="")
+    if not found.texts:
+        return _no_texts("eu", name, clause)
+    told = _of_texts(found, found.visible, "words that name AI", found.first_unseen)
+    if found.visible == found.texts:
+        return _demand("eu", name, clause, met=True, found=told, remedy="")
     remedy = ("Texts that inform the public on matters of public interest need one, unless a person has reviewed them "
               'and somebody answers for them. Then set labels.visible = "on".')
-    return Demand(regime="eu", name=name, clause=clause, status="ask", remedy=remedy,
-                  found=_of_texts(found, found.visible, "words that name AI") if found.texts else "no texts to be read")
+    return Demand(regime="eu", name=name, clause=clause, status="ask", found=told, remedy=remedy)
 
 
 def _c2pa(path: Path, sidecar: str) -> list[Demand]:
@@ -162,9 +163,9 @@ def _sidecar(path: Path) -> str:
     return "names this file" if digest in beside.read_bytes() else "does not name this file as it is now"
 
 
-def _of_texts(found: Found, count: int, words: str) -> str:
+def _of_texts(found: Found, count: int, words: str, first_without: str) -> str:
     where = "beside them, in the column disclosure" if found.beside else "in them"
-    first = f"; none in {found.first_unseen}" if count < found.texts and found.first_unseen else ""
+    first = f"; none in {first_without}" if first_without else ""
     return f"{count:,} of {found.texts:,} texts have one {where} ({words}){first}"
 
 
