@@ -115,7 +115,7 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
         (
             "[rnu]\nseed = 1",
             "{file}, key rnu: found an unknown key; expected one of dataset, engine, filters, input, judge, labels, "
-            "lineage, policy, run, safety, sampling, signing, types, watermark. Remove it or correct its name. "
+            "lineage, policy, review, run, safety, sampling, signing, types, watermark. Remove it or correct its name. "
             "Did you mean 'run'?",
         ),
         (
