@@ -27,9 +27,18 @@ def cell_text(value: OutputValue) -> str:
 
 def cell(text: str, whole: str) -> str:
     """`text` as a spreadsheet can hold it: never a formula, never longer than a cell. `whole` has it uncut."""
-    if len(text) >= CELL_UNITS // 2:
-        text = _cut(text, f"… (whole text in {whole})")
-    return f"'{text}" if _FORMULA.match(text) else text
+    text = cut(text, whole)
+    return f"'{text}" if is_formula(text) else text
+
+
+def cut(text: str, whole: str) -> str:
+    """`text`, no longer than a cell can be; `whole` has it uncut."""
+    return text if len(text) < CELL_UNITS // 2 else _cut(text, f"… (whole text in {whole})")
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet might run `text`."""
+    return _FORMULA.match(text) is not None
 
 
 def _cut(text: str, note: str) -> str:

@@ -17,6 +17,7 @@ from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
 from aigc.labels_cli import label_app
+from aigc.review_cli import review_app
 from aigc.watermark_cli import watermark_app
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app.add_typer(corpus_app, name="corpus")
 app.add_typer(label_app, name="label")
 app.add_typer(watermark_app, name="watermark")
 app.add_typer(keys_app, name="keys")
+app.add_typer(review_app, name="review")
 app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)

@@ -19,7 +19,8 @@ GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk"
           "tally", "cells", "labels", "watermark"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
-          "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset"}
+          "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset",
+          "review", "review_sheet"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
@@ -32,6 +33,8 @@ EXCEPTIONS = {
     ("safety", "filters"): "safety is a filter that runs a model",
     ("rubric", "engine"): "a judge is a model",
     ("rubric", "filters"): "a judge is a filter that runs a model",
+    ("review_sheet", "review"): "a sheet is the form in which editors are given texts and give decisions",
+    ("review_sheet", "sheets"): "what editors send back is a sheet like any other",
 }
 ASSEMBLY = {
     "corpus": {"duplicates", "export", "provenance", "sheets"},
@@ -65,6 +68,7 @@ SURFACE = {
     "trust_cli": {"console", "forgetting", "past", "reproduction", "runs", "start", "trace", "verification"},
     "corpus_cli": {"corpus", "duplicates", "report", "start"},
     "watermark_cli": {"marked", "report", "start"},
+    "review_cli": {"console", "report", "review", "review_sheet", "runs", "start"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "console_sheet": {"console", "job", "provenance", "report", "sheets", "start"},
     "project": {"job"},
@@ -72,7 +76,7 @@ SURFACE = {
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
     "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
-            "models", "project", "provenance", "runs", "start", "watermark_cli"},
+            "models", "project", "provenance", "review_cli", "runs", "start", "watermark_cli"},
     "flows": {"provenance", "report", "runs", "start"},
 }
 
@@ -82,10 +86,10 @@ ROOMS = {
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
-              "progress", "watermark_cli"},
+              "progress", "review_cli", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
-    "openpyxl": {"sheets", "labels"},
+    "openpyxl": {"sheets", "labels", "review_sheet"},
     "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows", "lineage", "dataset"},
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},

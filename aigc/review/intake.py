@@ -173,7 +173,7 @@ def _edited(decision: Decision, original: Original) -> Decision | tuple[str, str
     if not fields and not text:
         return ("empty_text", "an edit that leaves nothing", "words", "Restore the text, or reject it.")
     if new_text and new_fields:
-        return ("two_edits", "an edit of the text and of its fields", "one of them, since the text is made of the fields",
+        return ("two_edits", "an edit of the text and of its fields", "one of them: the text is made of the fields",
                 "Take one of them back.")
     if not (new_text or new_fields):
         return ("no_change", "an edit that changes nothing", "a changed text",

@@ -5,20 +5,21 @@
 `digest` is that of the canonical JSON of [previous, decision], `previous` that of the line before; the first line's is
 made of the run's id. So no line can be changed, left out or put between without all after it, and the digest of the
 last line stands for all. A last line without its line feed was torn while it was written: it was never acknowledged,
-and is dropped.
+and is dropped. Where a record was forgotten, its id stands in place of the decision; the digests stay, and the chain.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from aigc.disk import disk_error, disk_errors, sync, take_lock
+from aigc.disk import disk_error, disk_errors, sync, take_lock, write_atomically
 from aigc.errors import StoreError, shown
 from aigc.hashing import digest
 from aigc.records import Value
@@ -49,6 +50,13 @@ class Entry(Value, frozen=True):
     source_digest: str = ""
 
 
+class Forgotten(Value, frozen=True):
+    """Whose decision stood here, and when it was removed."""
+
+    record_id: str
+    at: str
+
+
 class Break(Value, frozen=True):
     """A line at which the chain does not hold."""
 
@@ -59,18 +67,15 @@ class Break(Value, frozen=True):
 
 @dataclass(frozen=True)
 class Ledger:
-    """All decisions on a run's texts, oldest first, as they were imported."""
+    """All decisions on a run's texts, oldest first, as they were imported, without those that were forgotten."""
 
     entries: tuple[Entry, ...] = ()
+    head: str = ""
+    """The digest that stands for the whole ledger; empty where nothing was decided."""
 
     @property
     def decisions(self) -> list[Decision]:
         return [entry.decision for entry in self.entries]
-
-    @property
-    def head(self) -> str:
-        """The digest that stands for the whole ledger; empty where nothing was decided."""
-        return self.entries[-1].digest if self.entries else ""
 
     def standing(self) -> dict[str, Standing]:
         """How each record stands that was decided on, by record id."""
@@ -97,13 +102,14 @@ class Ledger:
         return said
 
 
-class _Line(Value, frozen=True):
+class _Line(Value, frozen=True, omit_defaults=True):
     previous: str
     digest: str
-    imported_at: str
-    source: str
-    decision: msgspec.Raw
+    imported_at: str = ""
+    source: str = ""
+    decision: msgspec.Raw | UnsetType = UNSET
     source_digest: str = ""
+    forgotten: Forgotten | None = None
 
 
 def read_ledger(folder: Path) -> Ledger:
@@ -113,13 +119,15 @@ def read_ledger(folder: Path) -> Ledger:
         StoreError: a line was changed, left out or put in, or the file cannot be read.
     """
     path = folder / LEDGER
-    entries = []
-    for entry in _entries(_lines(path)):
+    entries: list[Entry] = []
+    head = ""
+    for line, entry in _read(_lines(path)):
         if isinstance(entry, Break):
             remedy = "Restore the file from a copy; decisions are never edited, but decided again."
             raise StoreError(f"{path} line {entry.line}", entry.found, entry.expected, remedy)
-        entries.append(entry)
-    return Ledger(tuple(entries))
+        entries += [entry] if isinstance(entry, Entry) else []
+        head = line.digest if line else ""
+    return Ledger(tuple(entries), head)
 
 
 def breaks(folder: Path) -> list[Break]:
@@ -128,7 +136,38 @@ def breaks(folder: Path) -> list[Break]:
     Raises:
         StoreError: the file cannot be read.
     """
-    return [entry for entry in _entries(_lines(folder / LEDGER)) if isinstance(entry, Break)]
+    return [entry for _, entry in _read(_lines(folder / LEDGER)) if isinstance(entry, Break)]
+
+
+def forgotten(folder: Path) -> list[Forgotten]:
+    """The records whose decisions were removed, a line each; raises as `breaks` does."""
+    return [entry for _, entry in _read(_lines(folder / LEDGER)) if isinstance(entry, Forgotten)]
+
+
+def forget_decisions(folder: Path, record_ids: Collection[str], at: str) -> int:
+    """Remove all decisions on these records, with their texts and notes; `at` is when. Returns how many there were.
+
+    Raises as `append` does.
+    """
+    path = folder / LEDGER
+    if not path.exists():
+        return 0
+    lock_fd = take_lock(folder / LOCK)
+    try:
+        read_ledger(folder)
+        lines, gone = [], 0
+        for data, (line, entry) in zip(_lines(path), _read(_lines(path)), strict=True):
+            kept = data
+            if line and isinstance(entry, Entry) and entry.decision.record_id in record_ids:
+                removed = Forgotten(record_id=entry.decision.record_id, at=at)
+                kept = msgspec.json.encode(_Line(previous=line.previous, digest=line.digest, forgotten=removed))
+                gone += 1
+            lines.append(kept + b"\n")
+        if gone:
+            write_atomically(path, lambda file: file.writelines(lines))
+        return gone
+    finally:
+        os.close(lock_fd)
 
 
 def append(folder: Path, decisions: Sequence[Decision], source: Source) -> tuple[list[Entry], Ledger]:
@@ -147,7 +186,7 @@ def append(folder: Path, decisions: Sequence[Decision], source: Source) -> tuple
         added = _chained(ledger, decisions, source)
         if added:
             _write(folder / LEDGER, b"".join(msgspec.json.encode(entry) + b"\n" for entry in added))
-        return added, Ledger((*ledger.entries, *added))
+        return added, Ledger((*ledger.entries, *added), added[-1].digest if added else ledger.head)
     finally:
         os.close(lock_fd)
 
@@ -181,28 +220,42 @@ def _lines(path: Path) -> list[bytes]:
     return data.split(b"\n")[:-1]
 
 
-def _entries(lines: Sequence[bytes]) -> Iterator[Entry | Break]:
-    """The entries of a ledger's lines, and a break for each line that does not follow from the one before."""
+def _read(lines: Sequence[bytes]) -> Iterator[tuple[_Line | None, Entry | Forgotten | Break]]:
+    """What stands on each line of a ledger, or that it does not follow from the line before."""
     previous = ""
-    for number, line in enumerate(lines, 1):
-        try:
-            found = msgspec.json.decode(line, type=_Line)
-            decision = msgspec.json.decode(found.decision, type=Decision)
-            # Of the bytes as they stand, not of the value: a later version may know of fields that this one does not.
-            made = digest([found.previous, msgspec.json.decode(found.decision)])
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            yield Break(line=number, found=f"a line that cannot be read ({shown(exc, 120)})", expected="a decision")
+    for number, data in enumerate(lines, 1):
+        line, found = _decoded(data)
+        if isinstance(found, Break):
+            yield None, msgspec.structs.replace(found, line=number)
             previous = ""
             continue
-        expected = previous or (first_link(decision.run_id) if number == 1 else found.previous)
-        if made != found.digest:
-            yield Break(line=number, found="a decision that was changed: its digest is another", expected=found.digest)
-        elif found.previous != expected:
-            yield Break(line=number, found="a line that does not follow from the one before", expected=expected)
-        else:
-            yield Entry(previous=found.previous, digest=found.digest, imported_at=found.imported_at,
-                        source=found.source, source_digest=found.source_digest, decision=decision)
-        previous = found.digest
+        expected = previous or line.previous
+        if number == 1 and isinstance(found, Entry):
+            expected = first_link(found.decision.run_id)
+        if line.previous != expected:
+            found = Break(line=number, found="a line that does not follow from the one before", expected=expected)
+        elif isinstance(found, Entry) and found.digest != line.digest:
+            found = Break(line=number, found="a decision that was changed: its digest is another", expected=line.digest)
+        yield line, found
+        previous = line.digest
+
+
+def _decoded(data: bytes) -> tuple[_Line, Entry | Forgotten | Break]:
+    """A line, and what it holds; an entry has the digest that its decision really has."""
+    line = _Line(previous="", digest="")
+    try:
+        line = msgspec.json.decode(data, type=_Line)
+        if line.forgotten:
+            return line, line.forgotten
+        if line.decision is UNSET:
+            return line, Break(line=0, found="a line without a decision", expected="a decision")
+        decision = msgspec.json.decode(line.decision, type=Decision)
+        # Of the bytes as they stand, not of the value: a later version may know of fields that this one does not.
+        made = digest([line.previous, msgspec.json.decode(line.decision)])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        return line, Break(line=0, found=f"a line that cannot be read ({shown(exc, 120)})", expected="a decision")
+    return line, Entry(previous=line.previous, digest=made, imported_at=line.imported_at, source=line.source,
+                       source_digest=line.source_digest, decision=decision)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -90,8 +90,8 @@ def _refuse_other(place: str, named: str, editor: str) -> None:
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
     with disk_errors(path, "nothing was imported"):
         data = path.read_bytes()
-    for number, given in enumerate(data.removeprefix(BOM_UTF8).split(b"\n"), 1):
-        if line := given.strip():
+    for number, given in enumerate(data.split(b"\n"), 1):
+        if line := given.removeprefix(BOM_UTF8).strip():
             yield f"{writable(path.name)} line {number}", line
 
 

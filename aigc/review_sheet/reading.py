@@ -1,0 +1,167 @@
+"""Rows of a sheet that came back: .xlsx, or CSV in whatever encoding and order of columns it was saved.
+
+A workbook may have sheets of the editors' own, more columns, a title above the headings; a sheet is one of ours where
+a row among its first has the heading `record_id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aigc.cells import CELL_UNITS
+from aigc.errors import BriefsError, ReviewError, shown, writable
+from aigc.review_sheet.columns import EDITOR, column_named
+from aigc.review_sheet.spelling import from_csv, from_workbook
+from aigc.settings import InputSettings
+from aigc.sheets import DAMAGE
+from aigc.sheets.cells import Problem, RawRow, is_blank
+from aigc.sheets.delimited import DelimitedSheet, encoding_of
+
+WORKBOOKS, TABLES = (".xlsx", ".xlsm"), (".csv", ".tsv", ".txt")
+HEADINGS_WITHIN = 10
+"""Rows among which the headings are looked for."""
+_NEEDED = ("record_id", "decision")
+
+
+class Formula:
+    """Stands for a cell that has a formula."""
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A row that came back: where it is, and its cells by column. `problem` where it could not be taken apart."""
+
+    place: str
+    cells: dict[str, object]
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class ReturnedSheet:
+    """A file that came back. `encoding` is that of a CSV file, in which characters may have been lost."""
+
+    name: str
+    rows: list[SheetRow]
+    editor: str = ""
+    encoding: str = "utf-8"
+
+
+def read_sheet(path: Path) -> ReturnedSheet:
+    """The rows of a review sheet.
+
+    Raises:
+        ReviewError: it cannot be read, or lacks the columns by which its rows are known.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (*WORKBOOKS, *TABLES):
+        raise ReviewError(writable(path), f"the extension {shown(path.suffix)}", f"{', '.join((*WORKBOOKS, *TABLES))}",
+                          "Save the sheet in one of these formats; what review.html exports ends with .jsonl.")
+    try:
+        sheet = _read_workbook(path) if suffix in WORKBOOKS else _read_table(path)
+    except BriefsError as exc:  # the reader of tables is that of briefs
+        raise ReviewError(exc.place, exc.found, exc.expected, exc.remedy) from exc
+    except DAMAGE as exc:
+        reason = (exc.strerror if isinstance(exc, OSError) else str(exc).strip()) or type(exc).__name__
+        raise ReviewError(writable(path), f"a file that cannot be read ({shown(reason, 120)})", "an undamaged sheet",
+                          "Save or copy it again: it may have been cut short, or have a password.") from exc
+    return sheet
+
+
+def _read_workbook(path: Path) -> ReturnedSheet:
+    import warnings
+
+    from openpyxl import load_workbook
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # "no default style" and the like
+        book = load_workbook(path, read_only=True, keep_links=False)
+        try:
+            rows: list[SheetRow] = []
+            editor, is_ours = "", False
+            for sheet in book.worksheets:
+                sheet.reset_dimensions()  # some programs write a wrong extent, which would cut cells off
+                lines = [(number, [_value(cell) for cell in cells])
+                         for number, cells in enumerate(sheet.iter_rows(), start=1)]
+                name = f"{writable(path.name)}, sheet {sheet.title}, row"
+                headings = _headings(f"{name} 1", lines)
+                editor = editor or _editor(lines)
+                is_ours = is_ours or headings is not None
+                rows += _rows(name, lines, headings) if headings else []
+        finally:
+            book.close()
+    if not is_ours:
+        raise _not_ours(path)
+    return ReturnedSheet(path.name, rows, editor)
+
+
+def _value(cell: Any) -> object:
+    if cell.data_type == "f":
+        return Formula()
+    return from_workbook(cell.value) if isinstance(cell.value, str) else cell.value
+
+
+def _headings(place: str, lines: Sequence[tuple[int, Sequence[object]]]) -> tuple[int, list[str]] | None:
+    """The number of the row of headings, and the columns that they name; None where it is no sheet of ours."""
+    for number, cells in lines[:HEADINGS_WITHIN]:
+        if {column_named(cell) for cell in cells if isinstance(cell, str)}.issuperset(_NEEDED):
+            return number, _columns(place, cells)
+    return None
+
+
+def _editor(lines: Sequence[tuple[int, Sequence[object]]]) -> str:
+    """What stands beside the word for the editor on the first sheet."""
+    for _, cells in lines[:HEADINGS_WITHIN]:
+        if len(cells) > 1 and isinstance(cells[0], str) and cells[0].strip() in EDITOR.values():
+            return str(cells[1]).strip() if cells[1] is not None and not isinstance(cells[1], Formula) else ""
+    return ""
+
+
+def _rows(
+    name: str, lines: Sequence[tuple[int, Sequence[object]]], found: tuple[int, list[str]]
+) -> Iterator[SheetRow]:
+    at, columns = found
+    for number, cells in lines:
+        if number > at and not is_blank(cells):
+            yield SheetRow(f"{name} {number}", _by_column(columns, cells))
+
+
+def _by_column(columns: Sequence[str], cells: Sequence[object]) -> dict[str, object]:
+    return {column: cell for column, cell in zip(columns, cells, strict=False) if column}
+
+
+def _columns(place: str, headings: Sequence[object]) -> list[str]:
+    """The columns that headings name, empty where one names none; raises ReviewError where two name the same."""
+    columns = [column_named(heading) if isinstance(heading, str) and heading.strip() else "" for heading in headings]
+    if twice := next((heading for heading, column in zip(headings, columns, strict=True)
+                      if column and columns.count(column) > 1), None):
+        raise ReviewError(place, f"two columns named {shown(twice)}", "each heading once", "Rename or remove one.")
+    return columns
+
+
+def _read_table(path: Path) -> ReturnedSheet:
+    try:
+        encoding = encoding_of(path, "")
+    except BriefsError:  # neither UTF-8 nor GB18030: a Western Excel's
+        encoding = "cp1252"
+    table = DelimitedSheet(path, InputSettings(encoding=encoding, max_cell_chars=2 * CELL_UNITS))
+    name = f"{writable(path.name)} line"
+    columns = _columns(f"{name} {table.header.line}", [from_csv(str(cell).lstrip("\ufeff")) for cell in
+                                                      table.header.cells])
+    if not set(columns).issuperset(_NEEDED):
+        raise _not_ours(path)
+    rows = [_table_row(name, columns, row) for row in table.rows(len(columns))
+            if row.problem or not is_blank(row.cells)]
+    return ReturnedSheet(path.name, rows, encoding=encoding)
+
+
+def _table_row(name: str, columns: Sequence[str], row: RawRow) -> SheetRow:
+    cells = [from_csv(cell) if isinstance(cell, str) else cell for cell in row.cells]
+    return SheetRow(f"{name} {row.line}", _by_column(columns, cells), row.problem)
+
+
+def _not_ours(path: Path) -> ReviewError:
+    return ReviewError(writable(path), "no row of headings with record_id and decision", "a sheet that aigc wrote",
+                       "Restore the headings as they were written; other columns may be added or moved.")

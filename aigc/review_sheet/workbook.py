@@ -1,0 +1,214 @@
+"""review.xlsx: a sheet for each content type, in which nothing but the editor's cells can be written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigc.cells import is_formula
+from aigc.content import base_language
+from aigc.disk import write_atomically
+from aigc.review.decisions import REASONS, VERBS
+from aigc.review.reviewable import Reviewable
+from aigc.review.standing import Standing
+from aigc.review.words import REASON_WORDS, VERB_WORDS, Language
+from aigc.review_sheet.columns import EDITOR, FIELD, TEXT, Column, columns_of, is_open
+from aigc.review_sheet.rows import cells_of
+from aigc.review_sheet.spelling import workbook_cell
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
+XLSX = "review.xlsx"
+RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+KEPT_AS_TEXT_CHARS = 255
+"""Cells of the format "text" keep `1-2` from becoming a date; older Excel shows longer ones as `####`."""
+LINE_POINTS, MAX_LINES = 15, 24
+"""Height of a line, and how many a row shows at most: the rest is seen in the cell itself."""
+FIRST_SHEET = {"en": "review", "zh": "说明"}
+_GUIDE: dict[Language, list[str]] = {
+    "en": [
+        "Write your name into the cell beside 'editor'. There is a sheet for each content type.",
+        "In each row choose a decision: approve, edit or reject. A row without one stays open.",
+        "To edit, change the white cells: the text, or the fields that it is made of. Choose edit, or leave it empty.",
+        "When you reject, choose a reason. A note is for your colleagues and for the model, should it write again.",
+        "Save the file under any name, as .xlsx, and send it back. Grey cells cannot be changed.",
+    ],
+    "zh": [
+        "请在“编辑人”旁边的单元格写上姓名。每种内容类型各有一张工作表。",
+        "每一行请选择决定：通过、修改或退回。没有决定的行保持待审。",
+        "要修改，请直接改白色单元格：正文，或组成正文的各字段。决定可选“修改”，也可留空。",
+        "退回时请选择理由。备注写给同事；如需重写，也会告诉模型。",
+        "完成后另存为 .xlsx（文件名不限）并发回。灰色单元格不能改动。",
+    ],
+}
+_WRONG_CHOICE = {"en": "Choose one of the list, or leave the cell empty.", "zh": "请从列表中选择，或留空。"}
+
+
+def write_workbook(
+    folder: Path,
+    run_id: str,
+    rows: Callable[[], Iterable[Reviewable]],
+    standing: Mapping[str, Standing],
+    language: Language,
+) -> Path:
+    """Write review.xlsx of `rows`, which are gone through twice. Raises StoreError where the disk refuses."""
+    from openpyxl import Workbook
+
+    fields: dict[str, dict[str, None]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in rows():
+        fields.setdefault(row.record.content_type, {}).update(dict.fromkeys(row.fields))
+        counts[row.record.content_type, row.record.outcome] += 1
+    book = Workbook(write_only=True)
+    styles = _Styles()
+    first = book.create_sheet(FIRST_SHEET[language])
+    titles = _titles(fields, FIRST_SHEET[language])
+    sheets = {name: _TypeSheet(book, titles[name], [*fields[name]], language, styles) for name in fields}
+    for row in rows():
+        cells = cells_of(row, standing.get(row.record.record_id), run_id, language)
+        sheets[row.record.content_type].add(cells, row.record.language)
+    for sheet in sheets.values():
+        sheet.finish()
+    _write_first(first, run_id, counts, language, styles)
+    path = folder / XLSX
+    write_atomically(path, book.save)
+    return path
+
+
+class _Styles:
+    """Styles of cells, each made once."""
+
+    def __init__(self) -> None:
+        from openpyxl.styles import Alignment, Font, PatternFill, Protection
+
+        self.open, self.locked = Protection(locked=False), Protection(locked=True)
+        self.bold = Font(bold=True)
+        self.grey = PatternFill("solid", start_color="F2F2F2")
+        self.heading = PatternFill("solid", start_color="D9E2EC")
+        self.wrapped = Alignment(wrap_text=True, vertical="top")
+        self.from_right = Alignment(wrap_text=True, vertical="top", horizontal="right", reading_order=2)
+
+
+class _TypeSheet:
+    """The sheet of one content type, written row by row."""
+
+    def __init__(self, book: Workbook, title: str, fields: list[str], language: Language, styles: _Styles) -> None:
+        from openpyxl.utils import get_column_letter
+
+        self._sheet, self._styles, self._language = book.create_sheet(title), styles, language
+        self._columns = {get_column_letter(at): column for at, column in enumerate(columns_of(fields), 1)}
+        self._rows = 1
+        self._sheet.freeze_panes = "C2"
+        for letter, column in self._columns.items():
+            self._sheet.column_dimensions[letter].width = column.width
+            self._sheet.column_dimensions[letter].hidden = column.is_hidden
+        self._sheet.append([self._heading(column) for column in self._columns.values()])
+
+    def add(self, cells: Mapping[str, str], language: str) -> None:
+        """A row whose texts are in `language`."""
+        self._rows += 1
+        texts = [workbook_cell(cells.get(column.name, "")) for column in self._columns.values()]
+        shown = [(text, column) for text, column in zip(texts, self._columns.values(), strict=True)
+                 if not column.is_hidden]
+        lines = max(_lines(text, column.width) for text, column in shown)
+        self._sheet.row_dimensions[self._rows].height = LINE_POINTS * min(max(lines, 2), MAX_LINES)
+        from_right = base_language(language) in RIGHT_TO_LEFT
+        self._sheet.append([
+            self._cell(text, column, is_open=is_open(column, cells), from_right=from_right)
+            for text, column in zip(texts, self._columns.values(), strict=True)
+        ])
+        del self._sheet.row_dimensions[self._rows]  # it is written; a run may have a hundred thousand
+
+    def finish(self) -> None:
+        """Lists of choices, a filter, and the lock: without a password, against accidents alone."""
+        last = max(self._rows, 2)
+        letters = {column.name: letter for letter, column in self._columns.items()}
+        verbs = [VERB_WORDS[self._language][verb] for verb in VERBS]
+        reasons = [REASON_WORDS[self._language][reason] for reason in REASONS]
+        for name, words in (("decision", verbs), ("reason", reasons)):
+            self._sheet.data_validations.append(_choice(words, f"{letters[name]}2:{letters[name]}{last}",
+                                                        _WRONG_CHOICE[self._language]))
+        self._sheet.auto_filter.ref = f"A1:{[*self._columns][-1]}{last}"
+        _lock(self._sheet)
+
+    def _heading(self, column: Column) -> Any:
+        cell = _text_cell(self._sheet, workbook_cell(column.words[self._language]))
+        cell.font, cell.fill, cell.alignment = self._styles.bold, self._styles.heading, self._styles.wrapped
+        return cell
+
+    def _cell(self, text: str, column: Column, *, is_open: bool, from_right: bool) -> Any:
+        cell, styles = _text_cell(self._sheet, text), self._styles
+        is_content = column.name == TEXT.name or column.name.startswith(FIELD)
+        cell.alignment = styles.from_right if from_right and is_content else styles.wrapped
+        cell.protection = styles.open if is_open else styles.locked
+        if not is_open:
+            cell.fill = styles.grey
+        if len(text) <= KEPT_AS_TEXT_CHARS:
+            cell.number_format = "@"
+        return cell
+
+
+def _text_cell(sheet: Any, text: str) -> Any:
+    """A cell that holds `text` and never runs it, also after an editor has opened the cell and closed it again."""
+    from openpyxl.cell import WriteOnlyCell
+
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"  # the library takes a text that starts with `=` for a formula, and `#N/A` for an error
+    if is_formula(text):
+        cell.quotePrefix = True
+    return cell
+
+
+def _choice(words: list[str], where: str, wrong: str) -> Any:
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    found = DataValidation(type="list", formula1=f'"{",".join(words)}"', allow_blank=True, showErrorMessage=True,
+                           error=wrong)
+    found.add(where)
+    return found
+
+
+def _lock(sheet: Any) -> None:
+    sheet.protection.sheet = True
+    for allowed in ("formatColumns", "formatRows", "autoFilter", "sort"):  # what is set, is forbidden
+        setattr(sheet.protection, allowed, False)
+
+
+def _write_first(
+    sheet: Any, run_id: str, counts: Mapping[tuple[str, str], int], language: Language, styles: _Styles
+) -> None:
+    """The sheet that says what to do, takes the editor's name, and counts the texts."""
+    sheet.column_dimensions["A"].width, sheet.column_dimensions["B"].width = 24, 30
+    title, editor, name = (_text_cell(sheet, text) for text in (f"aigc {run_id}", EDITOR[language], ""))
+    title.font = editor.font = styles.bold
+    name.protection, name.fill = styles.open, styles.heading
+    for row in ([title], [], [editor, name], [], *([_text_cell(sheet, line)] for line in _GUIDE[language]), []):
+        sheet.append(row)
+    for (content_type, outcome), count in sorted(counts.items()):
+        sheet.append([_text_cell(sheet, workbook_cell(content_type)), _text_cell(sheet, outcome), count])
+    _lock(sheet)
+
+
+def _titles(names: Iterable[str], taken: str) -> dict[str, str]:
+    """Titles of sheets: of at most 31 characters, without those that Excel forbids, each once."""
+    titles: dict[str, str] = {}
+    used = {taken.casefold()}
+    for name in names:
+        plain = re.sub(r"[\[\]:*?/\\]", "_", name)[:31].strip("'") or "_"
+        title, number = plain, 2
+        while title.casefold() in used:
+            title, number = f"{plain[:27]} {number}", number + 1
+        used.add(title.casefold())
+        titles[name] = title
+    return titles
+
+
+def _lines(text: str, width: int) -> int:
+    """How many lines a text takes in a column; a Chinese character is as wide as two letters."""
+    return sum(1 + sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line) // width
+               for line in text.split("\n")[:MAX_LINES])
