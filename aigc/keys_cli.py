@@ -18,6 +18,9 @@ SOON_DAYS = 30
 keys_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Make a key that signs the files of runs, or show one."
 )
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -26,22 +29,23 @@ def keys_new(
     name: Annotated[str, typer.Option("--name", help="Who signs. It can be read in every signature.")] = "aigc",
     days: Annotated[int, typer.Option("--days", help="Days that the key may sign.")] = 365,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the key. Default: .aigc/keys/default.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder of the key. Default: signing.identity of settings."),
     ] = None,
     passphrase_variable: Annotated[
         str,
         typer.Option("--passphrase-variable", metavar="NAME", help="Environment variable with a passphrase for it."),
     ] = "",
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key with its certificate, and the anchor that others check signatures by. None is written over."""
     import msgspec
 
-    from aigc.settings import SigningSettings
     from aigc.signing import new_identity
 
-    folder = out or Path(SigningSettings().identity)
-    identity = new_identity(folder, name, days, _passphrase(passphrase_variable))
+    set_folder = _of_settings(config)
+    identity = new_identity(out or set_folder, name, days, _passphrase(passphrase_variable))
     if as_json:
         typer.echo(msgspec.json.encode(identity).decode())
         return
@@ -51,23 +55,23 @@ def keys_new(
     typer.echo("  anchor.pem       give this to whoever checks them, by a way they trust. Its fingerprint, to compare:")
     typer.echo(f"                   {identity.anchor_fingerprint}")
     typer.echo("Sign runs with it: enabled = true under [signing] in aigc.toml"
-               + ("." if out is None else f", and identity = \"{identity.folder}\"."))
+               + ("." if out in (None, set_folder) else f", and identity = \"{identity.folder}\"."))
 
 
 @keys_app.command("show")
 def keys_show(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Folder of the key. Default: .aigc/keys/default.")
+        Path | None, typer.Argument(metavar="DIR", help="Folder of the key. Default: signing.identity of settings.")
     ] = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who signs with a key, until when, and the fingerprint of its anchor."""
     import msgspec
 
-    from aigc.settings import SigningSettings
     from aigc.signing import show_identity
 
-    identity = show_identity(folder or Path(SigningSettings().identity))
+    identity = show_identity(folder or _of_settings(config))
     if as_json:
         typer.echo(msgspec.json.encode(identity).decode())
         return
@@ -75,6 +79,14 @@ def keys_show(
     typer.echo(f"  key          {identity.scheme}, secret{_lock(identity)}")
     typer.echo(f"  certificate  {identity.fingerprint}")
     typer.echo(f"  anchor       {identity.anchor_fingerprint}")
+
+
+def _of_settings(config: Path | None) -> Path:
+    """The folder of the key that runs under these settings sign with."""
+    from aigc.settings import load_settings
+    from aigc.start import default_config
+
+    return Path(load_settings(config or default_config(), {}).signing.identity)
 
 
 def _passphrase(variable: str) -> str:

@@ -18,6 +18,12 @@ from aigc.errors import SettingsError, UsageError, writable
 from aigc.signing.schemes import KINDS, Key, key_of
 
 Trust: TypeAlias = Literal["valid", "untrusted", "expired", "not_yet_valid"]
+PURPOSES = {
+    "emailProtection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "documentSigning": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36"),
+    "claimSigning": x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1"),
+}
+"""Extended key usages of signers: C2PA's certificate profiles want the last and one of the others."""
 _WANTED = "a certificate that C2PA lets sign"
 _OTHER = "Take another certificate, or make an identity: aigc keys new."
 
@@ -146,8 +152,8 @@ def _usage_problem(leaf: x509.Certificate) -> str:
             return f"a certificate without {name}"
     if not found.get_extension_for_class(x509.KeyUsage).value.digital_signature:
         return "a certificate whose key usage is not digitalSignature"
-    if ExtendedKeyUsageOID.EMAIL_PROTECTION not in found.get_extension_for_class(x509.ExtendedKeyUsage).value:
-        return "a certificate whose extended key usage lacks emailProtection"
+    if not {*found.get_extension_for_class(x509.ExtendedKeyUsage).value} & {*PURPOSES.values()}:
+        return f"a certificate whose extended key usage has none of {', '.join(PURPOSES)}"
     if any(isinstance(entry.value, x509.BasicConstraints) and entry.value.ca for entry in found):
         return "a certificate of an authority, which signs certificates and not content"
     return ""

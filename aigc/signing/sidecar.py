@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from aigc.errors import SettingsError
+from aigc.signing.certificates import PURPOSES
 
 SUFFIX = ".c2pa"
 """Comes after the whole name: accepted.csv and accepted.jsonl have sidecars of their own."""
@@ -60,9 +61,12 @@ def context(anchors: Sequence[x509.Certificate]) -> Any:
     """Settings of c2pa: trust `anchors` and nothing else, and ask nobody."""
     import c2pa
 
+    trust = {"trust_config": "\n".join(purpose.dotted_string for purpose in PURPOSES.values())}
+    if anchors:  # c2pa refuses an empty text
+        trust["trust_anchors"] = "".join(pem(anchors))
     return c2pa.Context.from_dict({
         "version": 1,
-        "trust": {"trust_anchors": "".join(pem(anchors))} if anchors else {},  # c2pa refuses an empty text
+        "trust": trust,
         "verify": {
             "verify_after_sign": False, "verify_trust": True, "ocsp_fetch": False, "remote_manifest_fetch": False,
         },

@@ -44,6 +44,15 @@ def test_a_new_key_says_what_to_give_to_whom(tmp_path: Path, monkeypatch: pytest
     assert open_signer(SigningSettings()).name == "Example News"
 
 
+def test_a_key_goes_where_the_settings_look_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "aigc.toml").write_text('[signing]\nidentity = "keys/house"\n')
+    assert said("new").splitlines()[0].startswith("keys/house: signs as aigc, until ")
+    assert said("show").splitlines()[0].startswith("keys/house: signs as aigc, until ")
+    assert said("new", "--out", "keys/next").splitlines()[-1] == (
+        'Sign runs with it: enabled = true under [signing] in aigc.toml, and identity = "keys/next".')
+
+
 def test_a_key_is_its_owner_s_alone_and_stays_out_of_git(tmp_path: Path) -> None:
     new_identity(tmp_path / "key", "Example News", 365)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "key").iterdir()}

@@ -15,7 +15,7 @@ import pytest
 from aigc.errors import SettingsError, SigningError
 from aigc.settings import SigningSettings
 from aigc.signing import anchors_of, check_sidecar, check_signature, new_identity, open_signer, sidecar
-from aigc.signing.certificates import read_certificates
+from aigc.signing.certificates import PURPOSES, read_certificates
 from aigc.signing.identity import read_key
 from aigc.signing.schemes import key_of
 from aigc.signing.signer import Signer
@@ -35,7 +35,8 @@ def own(issued: Issued, **more: Any) -> SigningSettings:
 
 
 @pytest.mark.parametrize(("flaws", "said"), [
-    (Flaws(emailing=False), f"found a certificate whose extended key usage lacks emailProtection; {OTHER}"),
+    (Flaws(emailing=False), f"found a certificate whose extended key usage has none of emailProtection, "
+     f"documentSigning, claimSigning; {OTHER}"),
     (Flaws(usages=False), f"found a certificate without key usage; {OTHER}"),
     (Flaws(signing=False), f"found a certificate whose key usage is not digitalSignature; {OTHER}"),
     (Flaws(issuer_key=False), f"found a certificate without authority key identifier; {OTHER}"),
@@ -51,6 +52,16 @@ def test_a_certificate_that_c2pa_would_refuse_is_refused_before_a_run(
     with pytest.raises(SettingsError) as caught:
         open_signer(own(issue(tmp_path, flaws)))
     assert str(caught.value) == f"{PLACE}: {said}"
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_each_purpose_that_c2pa_gives_certificates_will_do(tmp_path: Path, purpose: str) -> None:
+    issued, path = issue(tmp_path, purpose=PURPOSES[purpose]), tmp_path / "accepted.csv"
+    path.write_bytes(CSV)
+    signer = open_signer(own(issued))
+    signer.sign_file(path, FACTS)
+    assert check_sidecar(path, [issued.anchor]).holds
+    assert check_signature(b"m", signer.sign_bytes(b"m"), [issued.anchor]).holds
 
 
 @pytest.mark.parametrize(("begins", "ends", "found"), [
