@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aigc import __version__, trust_cli
+from aigc import __version__, history_cli, trust_cli
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
 from aigc.labels_cli import label_app
+from aigc.models_cli import models_app
 from aigc.review_cli import review_app
 from aigc.watermark_cli import watermark_app
 
@@ -36,15 +37,13 @@ app = typer.Typer(
     help="Sheets of content briefs in, reviewed and traceable content out.",
     epilog="Start with `aigc init my-project`, or `aigc run briefs.csv`. Settings live in aigc.toml.",
 )
-models_app = typer.Typer(
-    no_args_is_help=False, help="List the models of the catalogue, or fetch one.", rich_markup_mode=None
-)
 app.add_typer(models_app, name="models")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(label_app, name="label")
 app.add_typer(watermark_app, name="watermark")
 app.add_typer(keys_app, name="keys")
 app.add_typer(review_app, name="review")
+app.command("history")(history_cli.history)
 app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)
@@ -323,28 +322,3 @@ def doctor(config: Config = None, as_json: AsJson = False) -> None:
 
     if console.show_findings(config, as_json=as_json):
         raise typer.Exit(1)
-
-
-@models_app.callback(invoke_without_command=True)
-def models_root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        models_list()
-
-
-@models_app.command("list")
-def models_list() -> None:
-    """List the catalogue and what is on this machine."""
-    from aigc import console
-
-    console.show_models()
-
-
-@models_app.command("pull")
-def models_pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A catalogue name or Hugging Face id.")] = "",
-) -> None:
-    """Fetch a model, check it, and convert it where needed. Default: the default model."""
-    from aigc import models
-    from aigc.settings import DEFAULT_MODEL
-
-    models.pull(name or DEFAULT_MODEL, report=lambda line: typer.echo(line, err=True))

@@ -10,17 +10,23 @@ import typer
 
 from aigc.console import overrides, say
 from aigc.content import FieldSpec, help_for
+from aigc.earlier import own_runs
 from aigc.errors import TemplateError, UsageError, nearest, shown, writable
 from aigc.job import Job, Survey, templates_folder
+from aigc.outlook import outlook
 from aigc.packs import load_packs
+from aigc.panel import find_models, open_published
 from aigc.policy import Objection, refusal, settled
 from aigc.provenance import now
 from aigc.records import Brief, RowError
-from aigc.report import counted
+from aigc.report import counted, expected
+from aigc.runs import find_earlier
 from aigc.settings import load_settings
 from aigc.sheets.columns import BUILT_IN
-from aigc.start import Request, default_config, open_job
+from aigc.start import Request, default_config, model_here, open_job
+from aigc.tally import Forecast
 
+_NO_FORECAST = "How long it takes cannot be told: no run with this model has finished here."
 CHARS_PER_TOKEN = 4.2
 """Of English prompts, measured on the shipped templates with the default model's tokenizer."""
 _MEANING = {
@@ -60,6 +66,7 @@ def dry_run(request: Request, *, as_json: bool) -> bool:
     found = job.survey() if as_json else job.survey(_show_error)
     against = _against(job, found, request)
     tokens_in, tokens_out, failed = _rendered(job)
+    forecast = _forecast(job, found)
     if as_json:
         facts = {
             "survey": found,
@@ -67,6 +74,7 @@ def dry_run(request: Request, *, as_json: bool) -> bool:
             "objections": against,
             "prompt_tokens_about": tokens_in,
             "answer_tokens_at_most": tokens_out,
+            "forecast": forecast,
         }
         typer.echo(msgspec.json.encode(facts).decode())
         return not against
@@ -77,7 +85,18 @@ def dry_run(request: Request, *, as_json: bool) -> bool:
     typer.echo(
         f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
     )
+    typer.echo(expected(forecast) if forecast else _NO_FORECAST)
     return not against
+
+
+def _forecast(job: Job, found: Survey) -> Forecast | None:
+    """What a run would take by earlier ones; the model is looked for here, and not fetched."""
+    model = model_here(job.settings)
+    if model is None:
+        return None
+    find_models(job, found.types)
+    with open_published(job, own_runs(job)):
+        return outlook(job, found.types, model, find_earlier(job, "auto"))
 
 
 def _against(job: Job, found: Survey, request: Request) -> list[Objection]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from aigc.provenance import RunFile
+from aigc.tally import Forecast
 
 _OUTCOMES = ("accepted", "held", "rejected", "exhausted", "short", "invalid", "failed")
 _MEANING = {
@@ -53,6 +54,18 @@ def headline(run: RunFile) -> str:
         sentence += f"; {counted(run.taken_over, 'row')} taken over from earlier runs"
     rehearsal = " A rehearsal: the scripted engine writes no content." if run.settings.engine.name == "scripted" else ""
     return sentence + "." + rehearsal
+
+
+def expected(forecast: Forecast) -> str:
+    """What a run is expected to take, and by what that is known."""
+    if not forecast.rows:
+        return f"Expected: nothing to make; {counted(forecast.taken_over, 'row')} taken over."
+    over = f", {forecast.taken_over:,} more taken over" if forecast.taken_over else ""
+    return (
+        f"Expected: {counted(forecast.rows, 'row')} to make{over}; about {forecast.texts:,} texts, "
+        f"{forecast.tokens_out:,} tokens, {duration(forecast.seconds)} ({forecast.gpu_hours:.2f} device hours), "
+        f"{share(forecast.accepted, forecast.rows)} accepted, by {forecast.basis}."
+    )
 
 
 def outcome_lines(run: RunFile) -> list[str]:
@@ -109,7 +122,21 @@ def _facts(run: RunFile) -> str:
         rows.append(("Rows taken over unchanged", f"{run.taken_over:,} from {_listed_runs(run.earlier)}"))
     if run.made_before:
         rows.append(("Rows made before this run was interrupted", f"{run.made_before:,}"))
+    if run.forecast:
+        rows += _expected_and_found(run, run.forecast)
     return _table(("", ""), rows)
+
+
+def _expected_and_found(run: RunFile, forecast: Forecast) -> list[tuple[str, str]]:
+    """The forecast beside what came."""
+    took, made = run.timings.generate_s, sum(used.rows for used in run.usage.values())
+    off = f", {took / forecast.seconds - 1:+.0%}" if forecast.seconds else ""
+    found = share(sum(used.accepted for used in run.usage.values()), made)
+    return [
+        ("Time expected, taken", f"{duration(forecast.seconds)}, {duration(took)}{off} (by {forecast.basis})"),
+        ("Tokens expected, made", f"{forecast.tokens_out:,}, {run.tokens_out:,}"),
+        ("Accepted expected, found", f"{share(forecast.accepted, forecast.rows)}, {found} of rows made"),
+    ]
 
 
 def _outcomes(run: RunFile) -> str:

@@ -43,7 +43,7 @@ from aigc.provenance import (
 from aigc.records import Brief, EngineInfo, InvalidRow, Message
 from aigc.report import counted
 from aigc.store import Store, new_run_id
-from aigc.tally import Tally
+from aigc.tally import Forecast, Tally
 
 Mode: TypeAlias = Literal["auto", "resume", "new"]
 Commit: TypeAlias = Callable[[str, Sequence[Message]], str]
@@ -88,15 +88,17 @@ class Run:
     def tally(self) -> Tally:
         return self._pipeline.tally
 
-    def begin(self, survey: Survey, survey_s: float = 0.0) -> None:
+    def begin(self, survey: Survey, survey_s: float = 0.0, forecast: Forecast | None = None) -> None:
         """Write run.json as running, so that whatever happens next, the folder does not look finished.
 
-        `survey_s` is how long the survey took.
+        `survey_s` is how long the survey took, `forecast` what the run is expected to take.
         """
         self._types = list(survey.types)
         self.tally.total = survey.requests + survey.invalid
         timings = Timings(survey_s=round(survey_s, 3))
-        self.file = msgspec.structs.replace(self.file, skipped_rows=survey.skipped, timings=timings)
+        self.file = msgspec.structs.replace(
+            self.file, skipped_rows=survey.skipped, timings=timings, forecast=forecast
+        )
         self._write("running")
         self._lineage.emit(start_event(self.file))
 

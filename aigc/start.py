@@ -13,16 +13,17 @@ from aigc import models
 from aigc.briefs import BriefSheet
 from aigc.earlier import own_runs, same_results
 from aigc.engine import open_engine
-from aigc.errors import BriefsError
+from aigc.errors import BriefsError, ModelError
 from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.models import ModelRef
+from aigc.outlook import outlook
 from aigc.panel import find_models, open_panel, open_published
 from aigc.policy import budget, settled
 from aigc.provenance import RunFile, now
 from aigc.provenance.commitments import open_commitments
 from aigc.records import Brief, InvalidRow, Value
-from aigc.report import counted
+from aigc.report import counted, expected
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
 from aigc.tally import Tally
@@ -104,7 +105,9 @@ def start(
             closing(open_engine(job.settings.engine, model, job.mark)) as engine,
             open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):
-            run.begin(survey, survey_s)
+            run.begin(survey, survey_s, outlook(job, survey.types, model, earlier))
+            if run.file.forecast:
+                say(expected(run.file.forecast))
             yield Started(job, survey, run, run.folder, run.file, engine.info().slots)
 
 
@@ -163,6 +166,21 @@ def find_model(settings: Settings, languages: list[str], say: Callable[[str], No
     model = models.resolve(name, trust_remote_code=engine.trust_remote_code, adapter=engine.adapter, report=say)
     models.check_languages(model, languages)
     return model
+
+
+def model_here(settings: Settings) -> ModelRef | None:
+    """The model of the settings where it can be had without a network; None else."""
+    engine, name = settings.engine, settings.run.model
+    if engine.name == "scripted":
+        return ModelRef(ref="scripted", digest=digest("scripted"))
+    if engine.name == "openai":
+        return None
+    try:
+        return models.resolve(
+            name, trust_remote_code=engine.trust_remote_code, adapter=engine.adapter, fetch=False
+        )
+    except ModelError:
+        return None
 
 
 def default_config() -> Path | None:

@@ -92,7 +92,7 @@ ROOMS = {
     "peft": {"engine"}, "torchao": {"engine"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
-              "history_cli", "models_cli", "progress", "watermark_cli"},
+              "history_cli", "models_cli", "progress", "review_cli", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels", "review_sheet"},

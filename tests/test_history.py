@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 from small_project import Project, small_project
 
+from aigc.errors import UsageError
 from aigc.history import Night, error, forecast, nights
 from aigc.provenance import RUN_FILE
+from aigc.start import Request, start
 from aigc.tally import Usage
+from aigc.trends import draw
 
 
 def a_night(run_id: str, tokens: int, seconds: float, *, digest: str = "sha256:m", **usage: Usage) -> Night:
@@ -106,3 +110,50 @@ def test_the_error_of_a_forecast_is_a_share_of_it() -> None:
     assert found
     assert [error(found, took) for took in (12.0, 8.0)] == pytest.approx([0.2, -0.2])
     assert found.gpu_hours == pytest.approx(10 / 3600)
+
+
+def test_a_run_is_told_what_it_is_expected_to_take_and_its_report_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIGC_ENGINE_NAME", "scripted")
+    sheet = Path(__file__).parent.parent / "inputs" / "briefs.csv"
+    said: list[str] = []
+    for seed in (0, 1):
+        request = Request(briefs=str(sheet), overrides={"run": {"seed": seed}})
+        with start(request, say=said.append) as started:
+            assert started.run
+            for shard in started.shards():
+                started.run.generate(shard)
+            file = started.run.finish()
+    told = [line for line in said if line.startswith("Expected:")]
+    assert len(told) == 1  # the first run had nothing to go by
+    assert told[0].startswith("Expected: 44 rows to make; about ")
+    assert file.forecast
+    assert abs(file.forecast.tokens_out / file.tokens_out - 1) < 0.25
+    assert "| Time expected, taken |" in (tmp_path / "outputs" / file.run_id / "report.md").read_text("utf-8")
+
+
+def test_rows_that_are_there_already_are_not_expected_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIGC_ENGINE_NAME", "scripted")
+    shutil.copytree(Path(__file__).parent.parent / "inputs", tmp_path / "inputs")
+    said: list[str] = []
+    for limit in (30, None):
+        with start(Request(briefs="inputs/briefs.csv", limit=limit), say=said.append) as started:
+            assert started.run
+            for shard in started.shards():
+                started.run.generate(shard)
+            file = started.run.finish()
+    assert file.forecast
+    assert (file.forecast.taken_over, file.forecast.rows) == (file.taken_over, file.rows - file.taken_over)
+
+
+def test_trends_are_drawn_and_other_endings_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    draw([a_night("a", 1000, 10.0), a_night("b", 2000, 10.0)], tmp_path / "trend.png", price_per_hour=2.0)
+    assert (tmp_path / "trend.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match=r"--plot: found .*trend.gif; expected a file ending in .png"):
+        draw([a_night("a", 1000, 10.0)], tmp_path / "trend.gif")

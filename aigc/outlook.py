@@ -1,0 +1,45 @@
+"""What a run is expected to take, before it begins: rows that are there already, and nights of the same model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from aigc.earlier import Earlier
+from aigc.history import forecast, nights
+from aigc.job import Job
+from aigc.models import ModelRef
+from aigc.provenance import RunFacts
+from aigc.records import Brief
+from aigc.tally import Forecast
+
+LOOKED_AT = 20_000
+"""Briefs that are looked up in earlier runs; of a longer sheet, every so many-th."""
+
+
+def outlook(job: Job, wanted: dict[str, int], model: ModelRef, earlier: Sequence[RunFacts]) -> Forecast | None:
+    """The forecast for `wanted` rows by content type, less those that `earlier` runs of the sheet hold.
+
+    None where no run with this model has finished here.
+    """
+    past = nights(Path(job.settings.run.out))
+    if forecast(wanted, 0, past, model.digest) is None:
+        return None
+    there = _there(job, sum(wanted.values()), model, earlier) if earlier else Counter[str]()
+    left = {name: max(0, rows - there[name]) for name, rows in wanted.items()}
+    return forecast(left, sum(there.values()), past, model.digest)
+
+
+def _there(job: Job, rows: int, model: ModelRef, earlier: Sequence[RunFacts]) -> Counter[str]:
+    """Rows by content type that earlier runs hold as they would be made now."""
+    step, found = max(1, rows // LOOKED_AT), Counter[str]()
+    fingerprints, out = job.fingerprints(model), Path(job.settings.run.out)
+    with closing(Earlier([out / run.run_id for run in earlier])) as made:
+        for at, brief in enumerate(row for row in job.rows() if isinstance(row, Brief)):
+            if at % step == 0:
+                here = sum(made.find(brief.id, variant, fingerprints.of(brief, variant)) is not None
+                           for variant in range(brief.variants))
+                found[brief.content_type] += here * step
+    return found
