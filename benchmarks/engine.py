@@ -70,8 +70,15 @@ class Bench:
 
     def work(self, rows: list[Row], **changes: object) -> dict[str, Any]:
         plain = {"model": str(self.model), "dtype": "bfloat16", "peer_dtype": "bfloat16", "device": "cpu", "slots": 0,
-                 "temperature": 0.0, "top_k": 0, "fixed": False, "warm_rows": 8, "rows": rows}
+                 "temperature": 0.0, "top_k": 0, "fixed": False, "rows": rows, "warm": rows[:8],
+                 "captures": False}
         return plain | changes
+
+    def gpu_work(self, count: int, lengths: Callable[[], Iterator[int]], **changes: object) -> dict[str, Any]:
+        """Work for a GPU, with other briefs for its warm-up: enough for the two rounds of `engine_work._rounds`."""
+        warm = briefs(2 * count, lengths(), first=count)
+        fixed = {"device": "cuda", "fixed": True, "warm": warm, "captures": True}
+        return self.work(briefs(count, lengths()), **(fixed | changes))
 
     def best(self, sides: dict[str, tuple[str, dict[str, Any]]], python: str = "") -> dict[str, dict[str, Any]]:
         """Each side's best round; the sides take turns. `sides`: name to kind and work."""
@@ -106,9 +113,9 @@ class Bench:
             self.faults[name] = dict(Counter(self.faults.get(name, {})) + Counter(faults))
 
 
-def briefs(count: int, lengths: Iterator[int], schema: str | None = None) -> list[Row]:
+def briefs(count: int, lengths: Iterator[int], schema: str | None = None, *, first: int = 0) -> list[Row]:
     rows = []
-    for at in range(count):
+    for at in range(first, first + count):
         facts = "\n- ".join(FACTS[(at // 16 + step) % 8] for step in range(3))
         user = (f"Product: Model {at} {NOUNS[at % 16]}\nFacts:\n- {facts}\nTone: warm, plain\n\n"
                 "Write a product description in one paragraph.")
@@ -193,8 +200,7 @@ def measure_gpu(bench: Bench) -> None:
     bench.result["gpu"] = []
     for shape in GPU_SHAPES:
         folder = random_model(shape, bench.model, bench.folder)
-        work = bench.work(briefs(shape.rows, spread(128, 1024)), model=str(folder), device="cuda", fixed=True,
-                          temperature=0.8, top_k=50)
+        work = bench.gpu_work(shape.rows, lambda: spread(128, 1024), model=str(folder), temperature=0.8, top_k=50)
         mine = bench.run("ours", work, shape.name)
         roofline = Roofline.of_gpu(folder, mine["device"], bench.gpu_peaks)
         bench.result["gpu"].append({
@@ -211,12 +217,11 @@ def measure_peers(bench: Bench) -> None:
     if not torch.cuda.is_available():
         bench.skipped["peers"] = "no CUDA device"
         return
-    rows = briefs(512, spread(64, 512))
-    work = bench.work(rows, device="cuda", fixed=True)
+    work = bench.gpu_work(512, lambda: spread(64, 512))
     mine = bench.run("ours", work, "this engine")
     bench.result["ratio_vs_generate_gpu"] = _ratio(mine, bench.run("generate", work, "generate"))
     try:  # it takes FlashAttention where that is installed, and is much faster then
-        other = bench.run("generate_batch", work | {"rows": briefs(512, always(288))}, "generate_batch")
+        other = bench.run("generate_batch", bench.gpu_work(512, lambda: always(288)), "generate_batch")
     except SideFailed as exc:
         bench.skipped["generate_batch"] = str(exc)
         return

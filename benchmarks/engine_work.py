@@ -8,6 +8,7 @@ of its own.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import sys
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from aigc.records import Completion, Prompt
 
 Work = dict[str, Any]
-"""`model` and `gguf` paths, `dtype`, `slots`, `device`, and `rows`: messages, text, new tokens, seed, schema."""
+"""`model` and `gguf` paths, `dtype`, `slots`, `device`, and `rows`: messages, text, new tokens, seed, schema.
+`warm` are rows to make before. Where `captures` is true they are other ones, twice as many, and `_rounds` takes of them
+what it needs."""
+FALL = 16
+"""In a warm-up on a GPU, of how many rows that are left one ends at a step."""
 
 
 class Clock:
@@ -51,22 +56,56 @@ def ours(work: Work, clock: Clock) -> Work:
         _use_every_width()
     settings = EngineSettings(device=work["device"], dtype=work["dtype"], slots=work["slots"])
     engine = open_engine(settings, ModelRef(ref="benchmark", path=Path(work["model"]), digest="sha256:benchmark"))
-    prompts = _prompts(work)
+    prompts = _prompts(work, work["rows"])
+    before: list[Prompt] = []
     with clock.phase("load"):
         list(engine.generate(prompts[:1]))
     with clock.phase("warm"):
-        list(engine.generate(prompts[: work["warm_rows"]]))
+        for warm in _rounds(work, engine.info().slots):
+            made = {one.request_id for one in engine.generate(warm) if one.fault is None}
+            before += [prompt for prompt in warm if prompt.request_id in made]
     with clock.phase("steady"):
         made = list(engine.generate(prompts))
     info = engine.info()
     engine.close()
     if belongs_apart(settings):
         clock.cpu_s = None  # the engine's process had more phases than the steady one, and tells of none
-    return _counted(work, prompts, made, clock.seconds["steady_s"]) | {
+    return _counted(work, prompts, made, before, clock.seconds["steady_s"]) | {
         "slots": info.slots, "device": info.device, "batch_invariant": info.batch_invariant}
 
 
-def _prompts(work: Work) -> list[Prompt]:
+def _rounds(work: Work, slots: int) -> list[list[Prompt]]:
+    """What is made before anything is measured: on a GPU so much that the shapes of steps have come at least twice,
+    since the second time a shape comes its graph is captured.
+
+    Rows fill three quarters of the slots, or are as many as are measured. While they are read, steps are full and ask
+    for ever more of them. None ends before all are read: a quarter of each step at least is left for that, which says
+    how many steps it takes at most. Then at each step one in `FALL` of those that are left ends. Neighbouring widths
+    are a third apart or more, so each comes four times. A full step that asks for few may come once only, as the first;
+    so there are two rounds, of different prompts: what was read once is not read again.
+    """
+    from engine_roofline import tokens_to_read
+
+    from aigc.engine.pages import PAGE
+
+    if not work["captures"]:
+        return [_prompts(work, work["warm"])]
+    count = min(len(work["rows"]), 3 * slots // 4)
+    rounds = [work["warm"][:count], work["warm"][-count:]]
+    least = max(tokens_to_read(_encoded(work, _prompts(work, rows)), PAGE) for rows in rounds) // (slots - count) + 1
+    lengths = [least + each for each in falling(count)]
+    return [
+        _prompts(work, [row | {"new": new} for row, new in zip(rows, lengths, strict=True)]) for rows in rounds
+    ]
+
+
+def falling(count: int) -> list[int]:
+    """When each of `count` rows ends, in steps, so that at each one in `FALL` of those left does, or fewer: the first
+    to begin end first, and the others began later."""
+    return [math.ceil(FALL * math.log(count / (count - at))) for at in range(count)]
+
+
+def _prompts(work: Work, rows: list[Work]) -> list[Prompt]:
     from aigc.records import Message, Prompt, Sampling
 
     return [
@@ -80,21 +119,27 @@ def _prompts(work: Work) -> list[Prompt]:
             seed=at,
             json_schema=row.get("schema"),
         )
-        for at, row in enumerate(work["rows"])
+        for at, row in enumerate(rows)
     ]
 
 
-def _counted(work: Work, prompts: list[Prompt], made: list[Completion], steady_s: float) -> Work:
-    """Tokens, faults by their codes, and what the floor of the work is reckoned from: see `engine_roofline.Load`."""
+def _counted(
+    work: Work, prompts: list[Prompt], made: list[Completion], before: list[Prompt], steady_s: float
+) -> Work:
+    """Tokens, faults by their codes, and what the floor of the work is reckoned from: see `engine_roofline.Load`.
+
+    `before` are prompts that had been read when the measurement began.
+    """
     from engine_roofline import tokens_to_read
 
     from aigc.engine.pages import PAGE
 
-    tokens = _encoded(work, prompts, {one.request_id for one in made if one.fault is None})
+    fine = {one.request_id for one in made if one.fault is None}
+    tokens = _encoded(work, [prompt for prompt in prompts if prompt.request_id in fine])
     return {
         "tokens": sum(one.tokens_out for one in made),
         "tokens_in": sum(one.tokens_in for one in made),
-        "tokens_read": tokens_to_read(tokens, PAGE, tokens[: work["warm_rows"]]),
+        "tokens_read": tokens_to_read(tokens, PAGE, _encoded(work, before)),
         "context": sum(_context(one.tokens_in, one.tokens_out) for one in made),
         # Little's law: how many are there is how many come in a second, times how long each stays.
         "rows_in_flight": round(sum(one.generate_s for one in made) / steady_s, 1),
@@ -108,13 +153,13 @@ def _context(tokens_in: int, tokens_out: int) -> int:
     return after * tokens_in + after * (after + 1) // 2
 
 
-def _encoded(work: Work, prompts: list[Prompt], wanted: set[str]) -> list[list[int]]:
+def _encoded(work: Work, prompts: list[Prompt]) -> list[list[int]]:
     from aigc.engine.chat import ChatEncoder
     from aigc.engine.loader import load_tokenizer
     from aigc.settings import EngineSettings
 
     encoder = ChatEncoder(load_tokenizer(Path(work["model"]), EngineSettings()))
-    return [encoder.encode(prompt, sys.maxsize) for prompt in prompts if prompt.request_id in wanted]
+    return [encoder.encode(prompt, sys.maxsize) for prompt in prompts]
 
 
 def _use_every_width() -> None:
@@ -147,7 +192,7 @@ def openvino(work: Work, clock: Clock) -> Work:
         config.max_new_tokens, config.do_sample, config.apply_chat_template = row["new"], False, False
         configs.append(config)
     with clock.phase("warm"):
-        pipe.generate(texts[: work["warm_rows"]], configs[: work["warm_rows"]])
+        pipe.generate([row["text"] for row in work["warm"]], configs[: len(work["warm"])])
     with clock.phase("steady"):
         answers = pipe.generate(texts, configs)
     written = [answer.m_generation_ids[0] for answer in answers]
@@ -194,13 +239,13 @@ def generate_batch(work: Work, clock: Clock) -> Work:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             work["model"], dtype=getattr(torch, work["peer_dtype"])
         ).to(work["device"])
-    tokens = [tokenizer(row["text"])["input_ids"] for row in work["rows"]]
+    tokens, warm = ([tokenizer(row["text"])["input_ids"] for row in work[name]] for name in ("rows", "warm"))
     config = transformers.GenerationConfig(
         max_new_tokens=max(row["new"] for row in work["rows"]), do_sample=False,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )
     with clock.phase("warm"):
-        model.generate_batch(tokens[: work["warm_rows"]], generation_config=config)
+        model.generate_batch(warm[: len(tokens)], generation_config=config)
     with clock.phase("steady"):
         made = model.generate_batch(tokens, generation_config=config).values()
     failed = len(tokens) - sum(one.error is None for one in made)

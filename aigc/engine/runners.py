@@ -101,6 +101,7 @@ class PagedRunner:
         self.knows_previous = True
         self.widths = [slots]
         self._device = model.device
+        self._asked_every = CUDA_ASKED_EVERY if model.device.type == "cuda" else 1
         self._pages = Pages(pages)
         self._leases: dict[int, Lease] = {}
         self._reading: dict[int, int] = {}
@@ -183,9 +184,7 @@ class PagedRunner:
     def _shape(self, plan: Plan) -> Shape:
         """The least width that holds the plan, and of it and the widths below, the least that holds what is asked."""
         width = next(width for width in self.widths if width >= len(plan))
-        below = [each for each in reversed(self.widths) if each <= width]
-        if self._device.type == "cuda":
-            below = below[::CUDA_ASKED_EVERY]
+        below = [each for each in reversed(self.widths) if each <= width][:: self._asked_every]
         return Shape(width, min(each for each in below if each >= len(plan.sampled)))
 
     def _note_computed(self, plan: Plan) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from aigc.engine.graphs import Eager, Run
+from aigc.engine.runners import CUDA_ASKED_EVERY, WIDTHS, PagedRunner
 from aigc.models import ModelRef
 
 from . import tiny
@@ -85,13 +88,60 @@ def test_rows_that_fail_are_counted_by_their_code_and_the_others_measured(llama:
     texts = ["Salt", "Salt", "<|im_end|>"]
     rows = [{"messages": [{"role": "user", "content": text}], "new": 20} for text in texts]
     work = {"model": str(llama.path), "dtype": "float32", "device": "cpu", "slots": 2, "temperature": 0.0, "top_k": 0,
-            "fixed": True, "warm_rows": 0, "rows": rows}
+            "fixed": True, "captures": False, "warm": [], "rows": rows}
     found = engine_work.ours(work, engine_work.Clock())
     assert (found["faults"], found["tokens"]) == ({"special_token": 1}, 40)
     prompt = found["tokens_in"] // 2
     assert found["tokens_read"] == prompt + (prompt - (prompt - 1) // 16 * 16)
     assert found["context"] == 2 * sum(prompt + at for at in range(1, 20))
     assert 1.0 < found["rows_in_flight"] <= 2.0
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("count", [1, 7, 24, 96, 768])
+def test_rows_of_a_warm_up_end_a_few_at_a_time_so_that_every_width_comes(count: int) -> None:
+    import engine_work
+
+    ends = engine_work.falling(count)
+    assert ends == sorted(ends)
+    left = [sum(end > step for end in ends) for step in range(-1, ends[-1] + 1)]
+    assert (left[0], left[-1]) == (count, 0)
+    assert all(few - more <= few / engine_work.FALL + 1 for few, more in pairwise(left))
+    for width, below in pairwise([each for each in reversed(WIDTHS) if 8 <= each <= count]):
+        assert sum(below < each <= width for each in left) >= 4
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize(("captures", "count"), [(True, 192), (True, 40), (False, 192)])
+def test_nothing_is_captured_after_the_warm_up_of_a_gpu(
+    llama: ModelRef, monkeypatch: pytest.MonkeyPatch, captures: bool, count: int
+) -> None:
+    """Played on a CPU, with the shapes that steps have on a GPU; more rows than slots, and fewer. Eight rows, as
+    for a CPU, are too few."""
+    import engine_work
+
+    find, clock, late = PagedRunner.find_widths, engine_work.Clock(), list[object]()
+
+    def find_as_a_gpu(self: PagedRunner) -> None:
+        find(self)
+        self.widths, self._asked_every = [8, 12, 16, 24, 32, 48, 64], CUDA_ASKED_EVERY
+
+    def capture(self: Eager, run: Run) -> Run:
+        if "warm_s" in clock.seconds:
+            late.append(run)
+        return run
+
+    monkeypatch.setattr(PagedRunner, "find_widths", find_as_a_gpu)
+    monkeypatch.setattr(Eager, "capture", capture)
+    lengths = script().spread(10, 90)
+    turns = [[{"role": "user", "content": f"Model {at}: a lamp"}] for at in range(3 * count)]
+    made = [{"messages": each, "new": next(lengths)} for each in turns]
+    rows, warm = made[:count], made[count:]
+    work = {"model": str(llama.path), "dtype": "float32", "device": "cpu", "slots": 64, "temperature": 0.0, "top_k": 0,
+            "fixed": True, "captures": captures, "rows": rows, "warm": warm if captures else rows[:8]}
+    found = engine_work.ours(work, clock)
+    assert (found["faults"], found["tokens"]) == ({}, sum(row["new"] for row in rows))
+    assert bool(late) != captures
 
 
 @pytest.mark.usefixtures("modules")
