@@ -62,8 +62,8 @@ def ours(work: Work, clock: Clock) -> Work:
         list(engine.generate(prompts[:1]))
     with clock.phase("warm"):
         for warm in _rounds(work, engine.info().slots):
-            made = {one.request_id for one in engine.generate(warm) if one.fault is None}
-            before += [prompt for prompt in warm if prompt.request_id in made]
+            fine = {one.request_id for one in engine.generate(warm) if one.fault is None}
+            before += [prompt for prompt in warm if prompt.request_id in fine]
     with clock.phase("steady"):
         made = list(engine.generate(prompts))
     info = engine.info()
