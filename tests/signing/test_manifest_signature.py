@@ -28,12 +28,12 @@ needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl, the outside
 KINDS = ["p256", "p384", "p521", "rsa"]
 
 
-def openssl_says(folder: Path, content: bytes, signature: bytes, anchor: Path) -> tuple[int, str]:
+def openssl_says(folder: Path, content: bytes, signature: bytes, anchor: Path, *more: str) -> tuple[int, str]:
     (folder / "manifest.json").write_bytes(content)
     (folder / "manifest.json.sig").write_bytes(signature)
     done = subprocess.run(
         ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", folder / "manifest.json.sig", "-content",
-         folder / "manifest.json", "-CAfile", anchor, "-out", "/dev/null"],
+         folder / "manifest.json", "-CAfile", anchor, "-out", "/dev/null", *more],
         capture_output=True, text=True, timeout=30,
     )
     return done.returncode, done.stderr
@@ -51,6 +51,13 @@ def test_a_signature_holds_and_tells_whose_it_is(house: House) -> None:
 def test_openssl_finds_it_good_with_the_anchor_alone(house: House, tmp_path: Path) -> None:
     code, said = openssl_says(tmp_path, MANIFEST, house.signer.sign_bytes(MANIFEST), house.anchors[0])
     assert (code, said) == (0, "CMS Verification successful\n")
+
+
+@needs_openssl
+def test_openssl_finds_the_attributes_of_cades_in_it(house: House, tmp_path: Path) -> None:
+    signature = house.signer.sign_bytes(MANIFEST)
+    code, said = openssl_says(tmp_path, MANIFEST, signature, house.anchors[0], "-cades")
+    assert (code, said) == (0, "CAdES Verification successful\n")
 
 
 @needs_openssl

@@ -254,6 +254,8 @@ def test_a_trusted_time_keeps_a_sidecar_good_after_its_certificate(tmp_path: Pat
     key, secret = key_of(chain[0]), read_key(folder / "key.pem", "", "")
     with timestamp_authority(tmp_path / "tsa") as (url, anchor):
         Signer(chain, key, secret, url).sign_file(path, FACTS)  # type: ignore[arg-type]
+    unknown = check_sidecar(path, [folder / "anchor.pem"])
+    assert (unknown.status, unknown.signed_at, unknown.time_source) == ("valid", "", "")
     time.sleep(max(0.0, (ends - datetime.now(UTC)).total_seconds()) + 1.1)
 
     check = check_sidecar(path, [folder / "anchor.pem", anchor])
