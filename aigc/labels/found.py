@@ -84,8 +84,8 @@ class Tally:
         if len(given) > 1:
             self._fault("several", place, f"{len(given)} labels")
         fields = _fields(given[0])
-        for code, found in _problems(fields):
-            self._fault(code, place, found)
+        for code, said in _by_code(_problems(fields)).items():
+            self._fault(code, place, said)
         self._label = self._label or _label(fields)
 
     def add_text(self, place: str, text: str, disclosure: str = "", *, tokens: int = 0, watermark: str = "") -> None:
@@ -152,6 +152,12 @@ def _problems(fields: Mapping[str, object] | None) -> list[tuple[FaultCode, str]
     found += _provider_problems(texts)
     found += [("characters", name) for name, value in texts.items() if not is_allowed(value.replace('"', ""))]
     return found
+
+
+def _by_code(problems: list[tuple[FaultCode, str]]) -> dict[FaultCode, str]:
+    """Problems of one label, of which each kind is one fault."""
+    codes = dict.fromkeys(code for code, _ in problems)
+    return {code: "; ".join(said for one, said in problems if one == code) for code in codes}
 
 
 def _provider_problems(texts: Mapping[str, str]) -> list[tuple[FaultCode, str]]:

@@ -18,7 +18,6 @@ GENERATED = "trainedAlgorithmicMedia"
 SIDECAR = ".c2pa"
 _MOST_SIDECAR_BYTES = 16 << 20
 _SIGN = "Sign the run: docs/signing.md."
-_AGAIN = "Then run `aigc judge`, which writes a run's texts anew."
 
 
 class Demand(Value, frozen=True):
@@ -41,33 +40,45 @@ def demands(found: Found, path: Path, regimes: Iterable[Regime]) -> list[Demand]
 
 
 def _china(found: Found, path: Path) -> list[Demand]:
-    hidden = _hidden_label(found, path)
-    visible = _demand(
-        "cn", "visible label", "5.1", met=found.by_standard == found.texts,
-        found=_of_texts(found, found.by_standard, "人工智能 or AI, with 生成 or 合成", found.first_off_standard),
-        remedy=f'Set labels.visible = "on", and words in the content type\'s [disclosure] that name both. {_AGAIN}',
-    ) if found.texts else _no_texts("cn", "visible label", "5.1")
+    hidden, visible = _hidden_label(found, path), _visible_in_china(found)
     if not found.labelled:
         return [hidden, visible]
     return [hidden, *_carrier(found), *(_of_faults(found, *row) for row in _FIELDS), visible]
 
 
+def _visible_in_china(found: Found) -> Demand:
+    if not found.texts:
+        return _no_texts("cn", "visible label", "5.1")
+    remedy = 'Set labels.visible = "on", and words in the content type\'s [disclosure] that name both.'
+    return _demand(
+        "cn", "visible label", "5.1", met=found.by_standard == found.texts, remedy=f"{remedy} {_again(found)}",
+        found=_of_texts(found, found.by_standard, "人工智能 or AI, with 生成 or 合成", found.first_off_standard),
+    )
+
+
 _FIELDS: tuple[tuple[str, str, tuple[FaultCode, ...], str], ...] = (
-    ("seven texts", "annex E c) to i)", ("form", "label"), "Write the label anew; Label is 1, 2 or 3."),
+    ("seven texts", "annex E c) to i)", ("form", "label"), "Label is 1, 2 or 3, and all are texts."),
     ("provider", "annex E d), TC260-PG-20252A", ("producer", "code"),
-     f"Set labels.provider_code, else labels.producer. {_AGAIN}"),
-    ("content's number", "annex E e)", ("number",), "Write the label anew."),
+     "Set labels.provider_code, else labels.producer."),
+    ("content's number", "annex E e)", ("number",), "Give it one."),
     ("propagator", "annex E g) h), note 1", ("propagator",),
-     f"Set labels.provider_code, else labels.producer or labels.propagator. {_AGAIN}"),
+     "Set labels.provider_code, else labels.producer or labels.propagator."),
     ("characters", "annex E j)", ("characters",), "Take visible ASCII without spaces and backslash."),
-    ("one label", "6.1 c)", ("several",), "Remove all but one."),
+    ("one label", "6.1 c)", ("several",), "Leave one."),
 )
 
 
 def _of_faults(found: Found, name: str, clause: str, codes: tuple[FaultCode, ...], remedy: str) -> Demand:
     faults = [fault for fault in found.faults if fault.code in codes]
     return _demand("cn", name, clause, met=not faults,
-                   found="; ".join(map(_told, faults)) or "as it should be", remedy=remedy)
+                   found="; ".join(map(_told, faults)) or "as it should be", remedy=f"{remedy} {_again(found)}")
+
+
+def _again(found: Found) -> str:
+    """How a file gets its labels anew: what a run exports at once, all others one by one."""
+    if found.kind in ("parquet", "jsonl", "csv"):
+        return "Then run `aigc judge`, which writes a run's texts anew."
+    return "Then write the label anew: docs/labels.md."
 
 
 def _told(fault: Fault) -> str:
@@ -87,7 +98,7 @@ def _hidden_label(found: Found, path: Path) -> Demand:
         "there" if found.labelled else "none")
     first = f"; none in {found.first_unlabelled}" if found.kind == "jsonl" and found.first_unlabelled else ""
     return _demand("cn", "hidden label", clause, met=found.labelled == found.contents > 0,
-                   found=f"{found.carrier}: {what}{first}", remedy=f"Set labels.hidden = true. {_AGAIN}")
+                   found=f"{found.carrier}: {what}{first}", remedy=f"Set labels.hidden = true. {_again(found)}")
 
 
 def _carrier(found: Found) -> list[Demand]:
@@ -105,7 +116,7 @@ def _europe(found: Found, sidecar: str) -> list[Demand]:
         ("C2PA sidecar", sidecar == "names this file"),
     ) if is_there]
     mark = _demand("eu", "machine-readable mark", "AI Act, Art. 50(2)", met=bool(marks),
-                   found=", ".join(marks) or "none", remedy=f"Set labels.hidden = true. {_AGAIN} Or sign it.")
+                   found=", ".join(marks) or "none", remedy=f"Set labels.hidden = true. {_again(found)} Or sign it.")
     signed = _demand("eu", "signed metadata", "Code of Practice", met=sidecar == "names this file",
                      found=f"sidecar: {sidecar}", remedy=_SIGN)
     return [mark, signed, _watermark(found), _told_to_readers(found)]
