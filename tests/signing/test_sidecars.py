@@ -181,7 +181,7 @@ def test_a_file_under_another_name_is_still_itself(house: House, tmp_path: Path)
 
 def test_a_sidecar_outlives_its_certificate_only_as_expired(tmp_path: Path) -> None:
     path, folder = a_file(tmp_path), tmp_path / "key"
-    ends = datetime.now(UTC) + timedelta(seconds=4)
+    ends = datetime.now(UTC) + timedelta(seconds=6)
     new_identity(folder, "Example News", 1, now=ends - timedelta(days=1))
     chain = read_certificates(folder / "certificate.pem", "")
     Signer(chain, key_of(chain[0]), read_key(folder / "key.pem", "", "")).sign_file(path, FACTS)  # type: ignore[arg-type]

@@ -248,7 +248,7 @@ def test_a_device_that_fails_later_stops_the_signing_and_writes_nothing(
 def test_a_trusted_time_keeps_a_sidecar_good_after_its_certificate(tmp_path: Path) -> None:
     path, folder = tmp_path / "accepted.csv", tmp_path / "key"
     path.write_bytes(CSV)
-    ends = datetime.now(UTC) + timedelta(seconds=4)
+    ends = datetime.now(UTC) + timedelta(seconds=6)
     new_identity(folder, "Example News", 1, now=ends - timedelta(days=1))
     chain = read_certificates(folder / "certificate.pem", "")
     key, secret = key_of(chain[0]), read_key(folder / "key.pem", "", "")
