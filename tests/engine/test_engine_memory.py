@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -84,7 +85,7 @@ def alone(engine: LocalEngine, prompts: list[Prompt]) -> dict[str, Made]:
 def test_out_of_memory_goes_on_with_half_the_slots_and_answers_every_row_once(
     llama: ModelRef, asked: int, pages: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    many, few = _alone(llama, 4), _alone(llama, 2)
+    many, few = _alone(llama.folder(), 4), _alone(llama.folder(), 2)
     engine = ready(llama, max_context=200, pages=pages)
     scarce(monkeypatch, lambda runner, plan: runner.slots == 4 and len(plan.sampled) == asked)
     with caplog.at_level(logging.WARNING, "aigc"):
@@ -243,17 +244,21 @@ def test_a_run_that_is_broken_off_leaves_its_room_to_the_next(llama: ModelRef, h
 @given(order=st.permutations(PROMPTS), slots=st.sampled_from([2, 8]))
 def test_rows_that_wait_for_pages_get_the_same_texts(llama: ModelRef, order: list[Prompt], slots: int) -> None:
     """With a cache that holds a row or two at a time, however many slots there are."""
-    assert texts(list(_tight(llama, slots).generate(order))) == _alone(llama, slots)
+    assert texts(list(_tight(llama.folder(), slots).generate(order))) == _alone(llama.folder(), slots)
 
 
 @cache
-def _tight(ref: ModelRef, slots: int) -> LocalEngine:
-    return ready(ref, slots=slots, max_context=200, pages=16)
+def _tight(folder: Path, slots: int) -> LocalEngine:
+    return ready(_llama(folder), slots=slots, max_context=200, pages=16)
 
 
 @cache
-def _alone(ref: ModelRef, slots: int) -> dict[str, Made]:
-    return alone(ready(ref, slots=slots), PROMPTS)
+def _alone(folder: Path, slots: int) -> dict[str, Made]:
+    return alone(ready(_llama(folder), slots=slots), PROMPTS)
+
+
+def _llama(folder: Path) -> ModelRef:
+    return ModelRef(ref="Llama", path=folder, digest="sha256:tiny", chat_template=True)
 
 
 def test_fewer_slots_where_rows_would_not_have_room(monkeypatch: pytest.MonkeyPatch, llama: ModelRef) -> None:
