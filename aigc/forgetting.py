@@ -20,7 +20,7 @@ from aigc.export import PARQUET, ExportedFile, export
 from aigc.labels.hidden import label_of
 from aigc.parquet_rows import read_rows
 from aigc.past import Past, open_past
-from aigc.proof import Sealed, seal
+from aigc.proof import Sealed, open_run_signer, seal
 from aigc.provenance import RUN_FILE, FileFacts, RunFacts, encode, now, runs
 from aigc.provenance.manifest import Forgotten, manifest_digest
 from aigc.records import Limits, Record, RowError, Value
@@ -73,6 +73,7 @@ def _forget_in(folder: Path, run: RunFacts, brief_id: str) -> Gone | None:
 def _forget_rows(past: Past, places: list[int], brief_id: str) -> Gone:
     """A finished run: results, journal, what stands beside, and the manifest last."""
     folder, manifest, gone = past.folder, past.manifest, {*places}
+    signer = open_run_signer(past.run.settings)  # before anything is changed: it may be gone, or have expired
     at = now()
     rows = (_blank(row, at) if place in gone else row for place, row in enumerate(read_rows(folder / PARQUET)))
     records, stamps = itertools.tee(rows)
@@ -88,6 +89,7 @@ def _forget_rows(past: Past, places: list[int], brief_id: str) -> Gone:
         msgspec.structs.replace(run, outputs=[_facts(file) for file in exported.files]),
         Sealed(rows=manifest.rows, filters=manifest.filters, columns=manifest.columns, previous=manifest.previous,
                supersedes=[manifest_digest(past.manifest_bytes), *manifest.supersedes], forgotten=forgotten),
+        signer,
     )
     write_atomically(folder / RUN_FILE, lambda file: file.write(encode(run)))
     return Gone(run_id=run.run_id, rows=len(places), attempts=attempts, removed=removed)

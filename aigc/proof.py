@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,7 @@ from aigc.provenance import FileFacts, RunFacts, RunFile
 from aigc.provenance.environment import code_facts, environment
 from aigc.provenance.manifest import (
     MANIFEST,
+    SIGNATURE,
     SUMS,
     Forgotten,
     Level,
@@ -27,10 +29,14 @@ from aigc.provenance.manifest import (
     manifest_digest,
     sums,
 )
-from aigc.provenance.stamps import Stamper
+from aigc.provenance.stamps import GENERATED, Stamper
 from aigc.records import EngineInfo, Value
 from aigc.report import report
+from aigc.settings import Settings
 from aigc.store import JOURNAL
+
+if TYPE_CHECKING:
+    from aigc.signing import Signer
 
 REPORT = "report.md"
 
@@ -70,14 +76,18 @@ def sealed_by(stamper: Stamper, columns: Sequence[str], folder: Path, others: Se
     )
 
 
-def seal(folder: Path, run: RunFile, sealed: Sealed) -> RunFile:
+def seal(folder: Path, run: RunFile, sealed: Sealed, signer: Signer | None = None) -> RunFile:
     """Write report and manifest of a run whose results are in place. Returns its run.json, which names the manifest.
+
+    A `signer` signs every file that the manifest tells, then the manifest.
 
     Raises:
         StoreError: the disk refused.
+        SigningError: the signer did not sign.
     """
     run = msgspec.structs.replace(run, status="finished", manifest="")
     write_atomically(folder / REPORT, lambda file: file.write(report(run).encode()))
+    files = [_facts(folder / JOURNAL), _facts(folder / REPORT), *write_descriptions(run, folder)]
     manifest = Manifest(
         run=run,
         code=code_facts(),
@@ -86,16 +96,44 @@ def seal(folder: Path, run: RunFile, sealed: Sealed) -> RunFile:
         reproducible=_level(run),
         filters=sealed.filters,
         columns=sealed.columns,
-        files=[_facts(folder / JOURNAL), _facts(folder / REPORT), *write_descriptions(run, folder)],
+        files=files + _sidecars(folder, run, [*run.outputs, *files[1:]], signer),
         previous=sealed.previous,
         supersedes=sealed.supersedes,
         forgotten=sealed.forgotten,
     )
     data = encode_manifest(manifest)
     write_atomically(folder / MANIFEST, lambda file: file.write(data))
+    if signer:
+        signature = signer.sign_bytes(data)
+        write_atomically(folder / SIGNATURE, lambda file: file.write(signature))
     listed = sums(manifest, manifest_digest(data))
     write_atomically(folder / SUMS, lambda file: file.write(listed))
     return msgspec.structs.replace(run, manifest=manifest_digest(data))
+
+
+def open_run_signer(settings: Settings) -> Signer | None:
+    """Who signs the run, where its settings ask for it.
+
+    Raises:
+        SettingsError: the signer cannot be used.
+    """
+    if not settings.signing.enabled:
+        return None
+    from aigc.signing import open_signer
+
+    return open_signer(settings.signing)
+
+
+def _sidecars(folder: Path, run: RunFile, files: Sequence[FileFacts], signer: Signer | None) -> list[FileFacts]:
+    """A C2PA sidecar beside each file; none beside one without a byte, which C2PA cannot sign."""
+    if signer is None:
+        return []
+    from aigc.signing import AssetFacts
+
+    facts = AssetFacts(run_id=run.run_id, digital_source_type=GENERATED, model=run.model.ref,
+                       model_digest=run.model.digest, created_at=run.finished_at)
+    written = (signer.sign_file(folder / file.path, facts) for file in files)
+    return [_facts(path) for path in written if path]
 
 
 def _level(run: RunFile) -> Level:

@@ -25,7 +25,7 @@ from aigc.lineage import Emitter, abort_event, complete_event, fail_event, failu
 from aigc.models import ModelRef
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline
-from aigc.proof import open_stamper, seal, sealed_by
+from aigc.proof import open_run_signer, open_stamper, seal, sealed_by
 from aigc.provenance import (
     RUN_FILE,
     AdapterFacts,
@@ -68,6 +68,7 @@ class Run:
         self.folder, self.file = store.folder, file
         self._job, self._engine, self._store, self._earlier = job, engine, store, earlier
         self._model, self._panel = model, panel
+        self._signer = open_run_signer(job.settings)  # now: a run must not find at its end that it cannot sign
         self._pipeline = Pipeline(
             job,
             model,
@@ -126,7 +127,8 @@ class Run:
         exported = export(marked, self.folder, stamper.stamp, [*columns], label)
         self._count(exported, time.monotonic() - started)
         others = runs(Path(self._job.settings.run.out))
-        self.file = seal(self.folder, self.file, sealed_by(stamper, [*columns], self.folder, others))
+        sealed = sealed_by(stamper, [*columns], self.folder, others)
+        self.file = seal(self.folder, self.file, sealed, self._signer)
         self._write("finished")
         self._lineage.emit(complete_event(self.file))
         return self.file

@@ -17,18 +17,24 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings file. Default: ./aigc.toml where there is one."),
 ]
+Anchors = Annotated[
+    list[Path] | None,
+    typer.Option("--anchor", metavar="FILE", help="Root certificates that may have signed. Default: the settings'."),
+]
 OfRun = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Default: the newest run that has it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run id or folder. Default: the newest run.")]
 
 
-def verify(run_name: RunName = None, out: Out = None, config: Config = None, as_json: AsJson = False) -> None:
+def verify(
+    run_name: RunName = None, anchor: Anchors = None, out: Out = None, config: Config = None, as_json: AsJson = False
+) -> None:
     """Check a finished run against its manifest: every file, row and field. Ends with 1 where something was changed."""
     import msgspec
 
     from aigc.verification import verify as look
 
-    found = look(_folder(run_name, out, config))
+    found = look(_folder(run_name, out, config), anchor)
     if as_json:
         typer.echo(msgspec.json.encode({"holds": found.holds, **msgspec.to_builtins(found)}).decode())
     else:

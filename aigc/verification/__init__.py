@@ -3,10 +3,12 @@
     statement  manifest.json, run.json, SHA256SUMS and the run before
     rows       every row against its leaf, and the tree's root
     files      every file against its digest, and the line that differs
+    signatures who signed the manifest and the files
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aigc.errors import StoreError
@@ -14,16 +16,18 @@ from aigc.provenance.manifest import MANIFEST, read_manifest
 from aigc.verification.files import check_files
 from aigc.verification.findings import Check, Finding, Verification, concluded
 from aigc.verification.rows import check_rows
+from aigc.verification.signatures import check_signatures
 from aigc.verification.statement import check_previous, check_statement
 
 __all__ = ["Check", "Finding", "Verification", "verify"]
 
 
-def verify(folder: Path) -> Verification:
-    """Look at a finished run as a whole.
+def verify(folder: Path, anchors: Sequence[Path] | None = None) -> Verification:
+    """Look at a finished run as a whole. `anchors` are root certificates that may sign; by default the settings'.
 
     Raises:
         StoreError: the folder holds no manifest, or one of another version.
+        UsageError: an anchor's file cannot be used.
     """
     try:
         manifest, data = read_manifest(folder)
@@ -37,6 +41,7 @@ def verify(folder: Path) -> Verification:
         rows,
         *check_files(folder, manifest, rows_hold=rows.status == "holds"),
         check_previous(folder, manifest),
+        *check_signatures(folder, manifest, data, anchors),
     ]
     return Verification(run_id=manifest.run.run_id, checks=checks)
 
@@ -44,8 +49,8 @@ def verify(folder: Path) -> Verification:
 def _unreadable(exc: StoreError) -> list[Check]:
     """A manifest that cannot be read proves nothing, and nothing else can be proved by it."""
     finding = Finding(place=MANIFEST, found=exc.found, expected="the manifest as it was written")
-    why = "the manifest cannot be read"
+    names, why = ("rows", "files", "previous run", "signature"), "the manifest cannot be read"
     return [
         concluded("manifest", "", [finding]),
-        *(Check(name=name, status="not checked", detail=why) for name in ("rows", "files", "previous run")),
+        *(Check(name=name, status="not checked", detail=why) for name in names),
     ]

@@ -1,0 +1,117 @@
+"""A run that signs: its manifest and every file, held against the anchor, and every way in which that fails."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from small_project import Project, small_project
+
+from aigc.errors import SettingsError
+from aigc.forgetting import forget
+from aigc.provenance.manifest import MANIFEST, SIGNATURE
+from aigc.verification import verify
+
+pytest.importorskip("c2pa", reason="aigc[signing] is not installed")
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path, Path]:
+    """A project, the folder of its signed run, and the anchor."""
+    from aigc.signing import new_identity
+
+    folder = tmp_path_factory.mktemp("signed")
+    new_identity(folder / "keys", name="Night desk", days=30)
+    project = small_project(folder)
+    project.products("bread", "rolls")
+    project.set("signing", enabled=True, identity=str(folder / "keys"))
+    return project, project.out / project.run().run_id, folder / "keys" / "anchor.pem"
+
+
+@pytest.fixture
+def folder(signed: tuple[Project, Path, Path], tmp_path: Path) -> Path:
+    shutil.copytree(signed[1], tmp_path / "run")
+    return tmp_path / "run"
+
+
+def status(folder: Path, anchors: list[Path] | None) -> dict[str, str]:
+    return {check.name: check.status for check in verify(folder, anchors).checks}
+
+
+def test_a_signed_run_holds_with_every_file_and_its_sidecar(
+    signed: tuple[Project, Path, Path], folder: Path
+) -> None:
+    found = verify(folder, [signed[2]])
+    assert found.findings == []
+    held = {check.name for check in found.checks if check.status == "holds"}
+    assert {"signature", "records.parquet.c2pa", "accepted.csv.c2pa", "accepted.jsonl.c2pa", "report.md.c2pa"} <= held
+    assert "Night desk" in next(check.detail for check in found.checks if check.name == "signature")
+
+
+def test_by_default_the_anchor_is_that_of_the_runs_settings(signed: tuple[Project, Path, Path], folder: Path) -> None:
+    assert status(folder, None)["signature"] == "holds"
+
+
+def test_without_an_anchor_nobody_is_trusted_and_that_is_said(folder: Path) -> None:
+    found = verify(folder, [])
+    [signature] = [check for check in found.checks if check.name == "signature"]
+    assert signature.status == "not checked"
+    assert "name its anchor with --anchor" in signature.detail
+
+
+def test_anothers_anchor_makes_the_signature_wrong(folder: Path, tmp_path: Path) -> None:
+    from aigc.signing import new_identity
+
+    new_identity(tmp_path / "others", name="Somebody", days=30)
+    found = verify(folder, [tmp_path / "others" / "anchor.pem"])
+    assert SIGNATURE in [finding.place for finding in found.findings]
+
+
+def test_a_manifest_that_was_written_anew_for_changed_files_is_not_signed(
+    signed: tuple[Project, Path, Path], folder: Path
+) -> None:
+    from aigc.hashing import digest_bytes
+    from aigc.provenance import RUN_FILE, encode, read_run
+    from aigc.provenance.manifest import SUMS, encode_manifest, read_manifest, sums
+
+    manifest, _ = read_manifest(folder)
+    import msgspec
+
+    data = encode_manifest(msgspec.structs.replace(manifest, reproducible="inputs"))
+    (folder / MANIFEST).write_bytes(data)
+    (folder / SUMS).write_bytes(sums(manifest, digest_bytes(data)))
+    run = msgspec.structs.replace(read_run(folder), manifest=digest_bytes(data))
+    (folder / RUN_FILE).write_bytes(encode(run))
+    assert [finding.place for finding in verify(folder, [signed[2]]).findings] == [SIGNATURE]
+
+
+@pytest.mark.parametrize("name", [SIGNATURE, "accepted.csv.c2pa", "records.parquet.c2pa"])
+def test_a_signature_that_is_gone_or_cut_off_is_named(
+    signed: tuple[Project, Path, Path], folder: Path, name: str
+) -> None:
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: len(data) // 2])
+    assert name in [finding.place for finding in verify(folder, [signed[2]]).findings]
+    (folder / name).unlink()
+    assert name in [finding.place for finding in verify(folder, [signed[2]]).findings]
+
+
+def test_a_brief_is_forgotten_in_a_signed_run_which_is_signed_anew(
+    signed: tuple[Project, Path, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(signed[0].out, tmp_path / "outputs")
+    before = (tmp_path / "outputs" / signed[1].name / SIGNATURE).read_bytes()
+    forget(tmp_path / "outputs", "rolls")
+    folder = tmp_path / "outputs" / signed[1].name
+    assert verify(folder, [signed[2]]).findings == []
+    assert (folder / SIGNATURE).read_bytes() != before
+
+
+def test_a_run_that_cannot_sign_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    project.products("bread")
+    project.set("signing", enabled=True, identity=str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match=r"no identity in .*nowhere"):
+        project.run()
+    assert project.prompts == []
