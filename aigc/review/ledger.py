@@ -205,8 +205,9 @@ def _chained(ledger: Ledger, decisions: Sequence[Decision], source: Source) -> l
             continue
         seen.add(key)
         previous = added[-1].digest if added else ledger.head or first_link(decision.run_id)
-        added.append(Entry(previous=previous, digest=digest([previous, decision]), imported_at=source.imported_at,
-                           source=source.name, source_digest=source.digest, decision=decision))
+        made = digest([previous, msgspec.to_builtins(decision)])  # of plain values: keys are sorted in those alone
+        added.append(Entry(previous=previous, digest=made, imported_at=source.imported_at, source=source.name,
+                           source_digest=source.digest, decision=decision))
     return added
 
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from aigc.cells import is_formula
 from aigc.records import OutputValue
 from aigc.review.intake import clean
-from aigc.review_sheet.spelling import csv_cell, from_csv, shown, workbook_cell
+from aigc.review_sheet.spelling import csv_cell, from_csv, from_workbook, shown, workbook_cell
 from aigc.sheets.cells import Problem
 
 Difference: TypeAlias = Literal["same", "mangled", "edited"]
@@ -31,7 +31,9 @@ _DATE = re.compile(
 
 def difference(original: str, found: str, language: str, encoding: str) -> Difference:
     """How a cell differs from the text that it was written with; `encoding` is that of the file it came back in."""
-    as_written = {plain(text, language) for text in (original, shown(original), from_csv(csv_cell(original)))}
+    # LibreOffice 7.4 reads `_x005F_` as the underscore that it stands for, and writes it without.
+    spellings = (original, shown(original), from_csv(csv_cell(original)), from_workbook(original))
+    as_written = {plain(text, language) for text in spellings}
     got = plain(found, language)
     if got in as_written:
         return "same"

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aigc.cells import is_formula
 from aigc.content import base_language
@@ -80,18 +80,43 @@ def write_workbook(
     return path
 
 
+class _Look(NamedTuple):
+    """What decides how a cell looks and what it allows. A formula's stays a text when an editor opens and closes it."""
+
+    is_open: bool
+    from_right: bool
+    is_short: bool
+    is_formula: bool
+
+
 class _Styles:
-    """Styles of cells, each made once."""
+    """Styles of cells, each made once: the library takes longer over the style of a cell than over all else."""
 
     def __init__(self) -> None:
-        from openpyxl.styles import Alignment, Font, PatternFill, Protection
+        from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 
+        line = Side("thin", color="CCCCCC")
+        self.frame = Border(left=line, right=line, top=line, bottom=line)  # a fill hides the sheet's own lines
         self.open, self.locked = Protection(locked=False), Protection(locked=True)
         self.bold = Font(bold=True)
         self.grey = PatternFill("solid", start_color="F2F2F2")
         self.heading = PatternFill("solid", start_color="D9E2EC")
         self.wrapped = Alignment(wrap_text=True, vertical="top")
-        self.from_right = Alignment(wrap_text=True, vertical="top", horizontal="right", reading_order=2)
+        self.from_right = Alignment(wrap_text=True, vertical="top", horizontal="right", readingOrder=2)
+        self._made: dict[_Look, Any] = {}
+
+    def dress(self, cell: Any, look: _Look) -> None:
+        """Give `cell` its look."""
+        if look not in self._made:
+            cell.alignment = self.from_right if look.from_right else self.wrapped
+            cell.protection, cell.border = self.open if look.is_open else self.locked, self.frame
+            if not look.is_open:
+                cell.fill = self.grey
+            if look.is_short:
+                cell.number_format = "@"
+            cell.quotePrefix = look.is_formula
+            self._made[look] = cell._style
+        cell._style = self._made[look]
 
 
 class _TypeSheet:
@@ -142,25 +167,19 @@ class _TypeSheet:
         return cell
 
     def _cell(self, text: str, column: Column, *, is_open: bool, from_right: bool) -> Any:
-        cell, styles = _text_cell(self._sheet, text), self._styles
+        cell = _text_cell(self._sheet, text)
         is_content = column.name == TEXT.name or column.name.startswith(FIELD)
-        cell.alignment = styles.from_right if from_right and is_content else styles.wrapped
-        cell.protection = styles.open if is_open else styles.locked
-        if not is_open:
-            cell.fill = styles.grey
-        if len(text) <= KEPT_AS_TEXT_CHARS:
-            cell.number_format = "@"
+        self._styles.dress(cell, _Look(is_open=is_open, from_right=from_right and is_content,
+                                       is_short=len(text) <= KEPT_AS_TEXT_CHARS, is_formula=is_formula(text)))
         return cell
 
 
 def _text_cell(sheet: Any, text: str) -> Any:
-    """A cell that holds `text` and never runs it, also after an editor has opened the cell and closed it again."""
+    """A cell that holds `text`, whatever it looks like."""
     from openpyxl.cell import WriteOnlyCell
 
     cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"  # the library takes a text that starts with `=` for a formula, and `#N/A` for an error
-    if is_formula(text):
-        cell.quotePrefix = True
     return cell
 
 
@@ -210,5 +229,6 @@ def _titles(names: Iterable[str], taken: str) -> dict[str, str]:
 
 def _lines(text: str, width: int) -> int:
     """How many lines a text takes in a column; a Chinese character is as wide as two letters."""
-    return sum(1 + sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line) // width
-               for line in text.split("\n")[:MAX_LINES])
+    lines = text[: MAX_LINES * width].split("\n")
+    return sum(1 + (len(line) + sum(unicodedata.east_asian_width(char) in "WF" for char in line)) // width
+               for line in lines)
