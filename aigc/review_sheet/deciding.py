@@ -33,7 +33,7 @@ from aigc.review.intake import Offered, Reported, Reviewed
 from aigc.review.reviewable import Original
 from aigc.review.words import VERB_WORDS, read_reason, read_verb
 from aigc.review_sheet.columns import FIELD
-from aigc.review_sheet.edits import Difference, difference, lost, parse_field, plain
+from aigc.review_sheet.edits import Difference, difference, is_garbled, lost, parse_field, plain
 from aigc.review_sheet.reading import Formula, SheetRow
 from aigc.review_sheet.spelling import is_cut
 from aigc.sheets.cells import ERROR_VALUES, Problem, clean_text
@@ -94,6 +94,14 @@ def decide(row: SheetRow, sheet: Sheet) -> Decided:
         return Decided(problems=[_reported(row, problem)])
 
 
+def is_as_written(row: SheetRow, reviewed: Reviewed, encoding: str) -> bool:
+    """Whether a row has the text of its record as it was made, as far as a file in that encoding can have it."""
+    original = reviewed.originals.get(str(row.cells.get("record_id")).strip())
+    found = row.cells.get("text")
+    return original is not None and isinstance(found, str) and difference(
+        original.text, found, original.language, encoding) == "same"
+
+
 def _decided(row: SheetRow, sheet: Sheet) -> Decided:
     verb, reviewed = _verb(row), sheet.reviewed
     decision = Decision(
@@ -134,7 +142,8 @@ def _taken(verb: Verb | None, change: _Change, *, said: bool) -> Verb | None:
         if change.mangled:
             raise Problem("mangled", f"{', '.join(change.mangled)} as a program changed it", "the edited text",
                           "Give the cell the format 'text' and write it again.")
-        return "edit"
+        raise Problem("no_change", "'edit' beside the text as it was", "a changed text",
+                      "Change the text, or approve it as it is.")
     if said:
         raise Problem("no_decision", "a reason or a note without a decision", "approve, edit or reject",
                       "Choose a decision for the row.")
@@ -200,7 +209,7 @@ def _refuse_broken(row: SheetRow, column: str, written: str, sheet: Sheet) -> No
     if is_cut(written):
         raise Problem("cut_cell", f"a change of {column}, of which the cell has only the beginning", "the whole text",
                       "Edit this text in review.html.")
-    if wrongly_decoded(found) and not wrongly_decoded(written):
+    if is_garbled(written, found) or (wrongly_decoded(found) and not wrongly_decoded(written)):
         raise Problem("wrongly_decoded", f"{column} read in another encoding than it was saved in", "its characters",
                       "Save the sheet as .xlsx or 'CSV UTF-8', from a file that shows them right.")
     gone = found.count("?") > written.count("?") and lost(written, sheet.encoding)

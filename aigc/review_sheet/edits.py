@@ -22,11 +22,13 @@ LONGEST_MANGLED = 40
 """Characters of a text that a spreadsheet may take for a number or a date."""
 _UNICODE = ("utf-8", "utf-8-sig", "utf-16", "gb18030")
 """Encodings that have every character. GB18030 is what GBK is read as, so of it `lost` asks GBK."""
+_LEGACY = ("cp1252", "gbk", "mac_roman", "latin-1", "cp950")
 _BLANKS_AT_END = re.compile(r"[^\S\n]+$", re.M)
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]{0,6}"
 _DATE = re.compile(
     r"[0-9]{1,4}[-/.年 ][0-9]{1,2}([-/.月 ][0-9]{1,4}[日号]?)?([T ][0-9:.]+)?|[0-9]{1,2}:[0-9]{2}(:[0-9.]+)?( ?[AP]M)?"
-    r"|[0-9]{1,2}月([0-9]{1,2}[日号])?|([0-9]{1,4}[- ])?[A-Za-z]{3,9}[-. ,]*[0-9]{1,4}(, ?[0-9]{4})?"
-    r"|[0-9]{1,2}[- ][A-Za-z]{3,9}([- ][0-9]{2,4})?", re.I)
+    rf"|[0-9]{{1,2}}月([0-9]{{1,2}}[日号])?|{_MONTH}[-. ,]*[0-9]{{1,4}}(, ?[0-9]{{4}})?"
+    rf"|[0-9]{{1,2}}[- ]{_MONTH}([- ][0-9]{{2,4}})?", re.I)
 
 
 def difference(original: str, found: str, language: str, encoding: str) -> Difference:
@@ -57,6 +59,13 @@ def lost(text: str, encoding: str) -> list[str]:
         return []
     return ["".join(char if _fits(char, codec) else mark * (2 if mark_pairs and ord(char) > 0xFFFF else 1)
                     for char in text) for mark, mark_pairs in (("?", True), ("?", False))]
+
+
+def is_garbled(original: str, found: str) -> bool:
+    """Whether `found` is the text as UTF-8 that a program read in another encoding."""
+    rest = found.replace("\ufffd", "").replace("?", "")
+    return not original.isascii() and any(
+        rest == original.encode("utf-8", "replace").decode(codec, "ignore").replace("?", "") for codec in _LEGACY)
 
 
 def parse_field(original: OutputValue, text: str, name: str) -> OutputValue:

@@ -6,8 +6,10 @@ a row among its first has the heading `record_id`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,16 @@ from aigc.review_sheet.spelling import from_csv, from_workbook
 from aigc.settings import InputSettings
 from aigc.sheets import DAMAGE
 from aigc.sheets.cells import Problem, RawRow, is_blank
-from aigc.sheets.delimited import DelimitedSheet, encoding_of
+from aigc.sheets.delimited import DelimitedSheet
 
 WORKBOOKS, TABLES = (".xlsx", ".xlsm"), (".csv", ".tsv", ".txt")
 HEADINGS_WITHIN = 10
 """Rows among which the headings are looked for."""
+CODE_PAGES = ("utf-8", "gb18030", "cp1252", "mac_roman", "cp950", "cp932", "cp949")
+"""What a table that is no UTF-8 may be in: UTF-8 with damage, or what Excel takes for plain CSV in one country or
+another."""
+SAMPLE_ROWS = 300
+"""Rows by which code pages are told apart."""
 _NEEDED = ("record_id", "decision")
 
 
@@ -49,8 +56,11 @@ class ReturnedSheet:
     encoding: str = "utf-8"
 
 
-def read_sheet(path: Path) -> ReturnedSheet:
+def read_sheet(path: Path, is_as_written: Callable[[SheetRow, str], bool]) -> ReturnedSheet:
     """The rows of a review sheet.
+
+    `is_as_written` is whether a row that was read in an encoding has its text as it was made: of a table that is no
+    UTF-8, the encoding is the one in which most rows have.
 
     Raises:
         ReviewError: it cannot be read, or lacks the columns by which its rows are known.
@@ -60,7 +70,7 @@ def read_sheet(path: Path) -> ReturnedSheet:
         raise ReviewError(writable(path), f"the extension {shown(path.suffix)}", f"{', '.join((*WORKBOOKS, *TABLES))}",
                           "Save the sheet in one of these formats; what review.html exports ends with .jsonl.")
     try:
-        sheet = _read_workbook(path) if suffix in WORKBOOKS else _read_table(path)
+        sheet = _read_workbook(path) if suffix in WORKBOOKS else _read_table(path, is_as_written)
     except BriefsError as exc:  # the reader of tables is that of briefs
         raise ReviewError(exc.place, exc.found, exc.expected, exc.remedy) from exc
     except DAMAGE as exc:
@@ -141,20 +151,34 @@ def _columns(place: str, headings: Sequence[object]) -> list[str]:
     return columns
 
 
-def _read_table(path: Path) -> ReturnedSheet:
+def _read_table(path: Path, is_as_written: Callable[[SheetRow, str], bool]) -> ReturnedSheet:
+    encodings = _encodings(path)
+    if len(encodings) > 1:
+        encodings = [max(encodings, key=lambda encoding: sum(
+            is_as_written(row, encoding) for row in islice(_table_rows(path, encoding), SAMPLE_ROWS)))]
+    return ReturnedSheet(path.name, [*_table_rows(path, encodings[0])], encoding=encodings[0])
+
+
+def _encodings(path: Path) -> Sequence[str]:
+    """The encoding of a table, or those that it may be in."""
+    data = path.read_bytes()
     try:
-        encoding = encoding_of(path, "")
-    except BriefsError:  # neither UTF-8 nor GB18030: a Western Excel's
-        encoding = "cp1252"
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ["utf-16"] if data[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else CODE_PAGES
+    return ["utf-8-sig"]
+
+
+def _table_rows(path: Path, encoding: str) -> Iterator[SheetRow]:
     table = DelimitedSheet(path, InputSettings(encoding=encoding, max_cell_chars=2 * CELL_UNITS))
     name = f"{writable(path.name)} line"
-    columns = _columns(f"{name} {table.header.line}", [from_csv(str(cell).lstrip("\ufeff")) for cell in
-                                                      table.header.cells])
+    headings = [from_csv(str(cell).lstrip("\ufeff")) for cell in table.header.cells]
+    columns = _columns(f"{name} {table.header.line}", headings)
     if not set(columns).issuperset(_NEEDED):
         raise _not_ours(path)
-    rows = [_table_row(name, columns, row) for row in table.rows(len(columns))
-            if row.problem or not is_blank(row.cells)]
-    return ReturnedSheet(path.name, rows, encoding=encoding)
+    for row in table.rows(len(columns)):
+        if row.problem or not is_blank(row.cells):
+            yield _table_row(name, columns, row)
 
 
 def _table_row(name: str, columns: Sequence[str], row: RawRow) -> SheetRow:

@@ -13,7 +13,7 @@ from aigc.review.decisions import says_the_same
 from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, open_reviewed, take
 from aigc.review.ledger import Ledger, Source
 from aigc.review.page_file import read_page_file
-from aigc.review_sheet.deciding import Sheet, decide
+from aigc.review_sheet.deciding import Sheet, decide, is_as_written
 from aigc.review_sheet.reading import ReturnedSheet, read_sheet
 
 PAGE_FILES = (".jsonl", ".ndjson", ".json")
@@ -47,15 +47,19 @@ def read_decisions(path: Path, reviewed: Reviewed, editor: str, at: str) -> Read
         UsageError: nobody is named, or two are.
         ReviewError: the sheet cannot be read.
     """
-    returned = read_sheet(path)
+    returned = _read(path, reviewed)
     return _reading(returned, reviewed, _editor(returned, editor), at)
 
 
 def has_unsaved_work(path: Path, reviewed: Reviewed, ledger: Ledger) -> bool:
-    """Whether a sheet holds decisions that were never imported, or rows that could not be. Raises as `read_sheet`."""
-    reading = _reading(read_sheet(path), reviewed, "nobody", _now())
+    """Whether a sheet holds decisions that were not imported, or rows that could not be; raises as `read_decisions`."""
+    reading = _reading(_read(path, reviewed), reviewed, "nobody", _now())
     imported = digest_file(path) in {entry.source_digest for entry in ledger.entries}
     return bool(reading.problems) or (bool(reading.offered) and not imported)
+
+
+def _read(path: Path, reviewed: Reviewed) -> ReturnedSheet:
+    return read_sheet(path, lambda row, encoding: is_as_written(row, reviewed, encoding))
 
 
 def _reading(returned: ReturnedSheet, reviewed: Reviewed, editor: str, at: str) -> Reading:
