@@ -135,7 +135,13 @@ def _rows(
     at, columns = found
     for number, cells in lines:
         if number > at and not is_blank(cells):
-            yield SheetRow(f"{name} {number}", _by_column(columns, cells))
+            yield _row(f"{name} {number}", _by_column(columns, cells))
+
+
+def _row(place: str, cells: dict[str, object], problem: Problem | None = None) -> SheetRow:
+    """A row whose place also names the brief: the lines of a table are not the rows that a spreadsheet shows."""
+    name = cells.get("id")
+    return SheetRow(place if is_blank([name]) else f"{place}, id {shown(name, 40)}", cells, problem)
 
 
 def _by_column(columns: Sequence[str], cells: Sequence[object]) -> dict[str, object]:
@@ -183,7 +189,7 @@ def _table_rows(path: Path, encoding: str) -> Iterator[SheetRow]:
 
 def _table_row(name: str, columns: Sequence[str], row: RawRow) -> SheetRow:
     cells = [from_csv(cell) if isinstance(cell, str) else cell for cell in row.cells]
-    return SheetRow(f"{name} {row.line}", _by_column(columns, cells), row.problem)
+    return _row(f"{name} {row.line}", _by_column(columns, cells), row.problem)
 
 
 def _not_ours(path: Path) -> ReviewError:
