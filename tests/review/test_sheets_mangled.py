@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from returned_sheets import approve_all, in_table, read, said, setting, with_cells
 from runs_to_review import RUN, TEXTS, a_text, record_id, write_run
 
 from aigc.review.intake import Reading
+from aigc.review_sheet.edits import difference
 from aigc.review_sheet.returned import import_file
+from aigc.review_sheet.spelling import csv_cell, from_csv, from_workbook, workbook_cell
 
 TYPED: list[tuple[str, str, object, str]] = [
     ("number", "text", 7, "mangled, told"),
@@ -137,3 +141,10 @@ def test_a_table_that_was_cut_off_costs_the_rows_that_are_gone(folder: Path, tmp
     assert taken.problems[0].message.startswith("back.csv line ")
     assert [notice.code for notice in taken.notices] == ["rows_missing"]
     assert taken.taken == len(TEXTS) + 1
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.text(st.characters(exclude_categories=())) | st.text("=-+@'\"_x0aDF\r\n\t \u200b\x07é茶🫖", max_size=12))
+def test_any_text_that_was_only_written_and_read_is_unchanged(text: str) -> None:
+    assert difference(text, from_workbook(workbook_cell(text)), "en", "utf-8") == "same"
+    assert difference(text, from_csv(csv_cell(text)), "zh", "utf-8") == "same"
