@@ -17,7 +17,7 @@ from aigc.errors import AigcError, UsageError, shown, writable
 from aigc.models import catalogue, installed
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
-from aigc.report import counted, duration, headline, outcome_lines
+from aigc.report import counted, duration, expected, headline, outcome_lines
 from aigc.runs import find_run
 from aigc.settings import Table, load_settings
 from aigc.start import Request, default_config, start
@@ -59,6 +59,8 @@ def run(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
 
                 return run_flow(request, progress, say)
             with start(request, progress, say) as started:
+                if started.file.forecast and started.run and not quiet:
+                    say(expected(started.file.forecast))
                 if started.run is None:
                     return started.folder, started.file
                 started.run.generate(started.job.rows())

@@ -23,7 +23,7 @@ from aigc.policy import budget, settled
 from aigc.provenance import RunFile, now
 from aigc.provenance.commitments import open_commitments
 from aigc.records import Brief, InvalidRow, Value
-from aigc.report import counted, expected
+from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
 from aigc.tally import Tally
@@ -106,8 +106,6 @@ def start(
             open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):
             run.begin(survey, survey_s, outlook(job, survey.types, model, earlier))
-            if run.file.forecast:
-                say(expected(run.file.forecast))
             yield Started(job, survey, run, run.folder, run.file, engine.info().slots)
 
 

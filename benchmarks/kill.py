@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ from aigc.store import JOURNAL
 STEP_S = 0.003
 SLOTS = 8
 MODEL = ModelRef(ref="scripted", digest=digest("scripted"))
+_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 COMPARED_FILES = ("accepted.csv", "accepted.jsonl", "rejected.csv")
 
 
@@ -143,8 +145,13 @@ def compare(folder: Path, undisturbed: Path) -> Found:
         remade=(folder / "answers").stat().st_size - (undisturbed / "answers").stat().st_size,
     )
     for name in COMPARED_FILES:
-        found.differing += (_run_folder(folder) / name).read_bytes() != (_run_folder(undisturbed) / name).read_bytes()
+        found.differing += _text(_run_folder(folder) / name) != _text(_run_folder(undisturbed) / name)
     return found
+
+
+def _text(path: Path) -> bytes:
+    """What a file holds, without record ids and the run's own id."""
+    return _UUID.sub(b"", path.read_bytes()).replace(path.parent.name.encode(), b"")
 
 
 def _finished(folder: Path) -> RunFile:
@@ -159,13 +166,17 @@ def _run_folder(folder: Path) -> Path:
 
 
 def _records(folder: Path) -> list[tuple[tuple[str, int, int], str]]:
-    """Every row of records.parquet as text, without its times, by id, variant and (bad rows share ids) row."""
+    """Every row of records.parquet as text, by id, variant and (bad rows share ids) row; without times and own ids."""
     import pyarrow.parquet as pq
 
     found = []
     for row in pq.read_table(_run_folder(folder) / "records.parquet").to_pylist():
+        # Ids are drawn by chance, commitments are salted by the run, and a leaf covers all of these and the times.
+        del row["record_id"], row["leaf"]
+        for name in ("record_id", "run_id", "created_at", "prompt"):
+            del row["provenance"][name]
         for attempt in row["attempts"]:
-            del attempt["created_at"]
+            del attempt["created_at"], attempt["prompt_commitment"]
         found.append(((row["brief_id"], row["variant"], row["row"]), json.dumps(row)))
     return found
 

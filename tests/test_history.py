@@ -13,6 +13,7 @@ from small_project import Project, small_project
 from aigc.errors import UsageError
 from aigc.history import Night, error, forecast, nights
 from aigc.provenance import RUN_FILE
+from aigc.report import expected
 from aigc.start import Request, start
 from aigc.tally import Usage
 from aigc.trends import draw
@@ -118,15 +119,15 @@ def test_a_run_is_told_what_it_is_expected_to_take_and_its_report_what_came(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AIGC_ENGINE_NAME", "scripted")
     sheet = Path(__file__).parent.parent / "inputs" / "briefs.csv"
-    said: list[str] = []
+    told = []
     for seed in (0, 1):
         request = Request(briefs=str(sheet), overrides={"run": {"seed": seed}})
-        with start(request, say=said.append) as started:
+        with start(request) as started:
             assert started.run
+            told += [expected(started.file.forecast)] if started.file.forecast else []
             for shard in started.shards():
                 started.run.generate(shard)
             file = started.run.finish()
-    told = [line for line in said if line.startswith("Expected:")]
     assert len(told) == 1  # the first run had nothing to go by
     assert told[0].startswith("Expected: 44 rows to make; about ")
     assert file.forecast
@@ -140,9 +141,8 @@ def test_rows_that_are_there_already_are_not_expected_to_be_made(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AIGC_ENGINE_NAME", "scripted")
     shutil.copytree(Path(__file__).parent.parent / "inputs", tmp_path / "inputs")
-    said: list[str] = []
     for limit in (30, None):
-        with start(Request(briefs="inputs/briefs.csv", limit=limit), say=said.append) as started:
+        with start(Request(briefs="inputs/briefs.csv", limit=limit)) as started:
             assert started.run
             for shard in started.shards():
                 started.run.generate(shard)
