@@ -84,6 +84,7 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
     """How the model is run. `slots` 0 and `max_context` 0 are chosen from the machine and the model.
 
     `quantize` is what weights are rounded to as they are loaded; `adapter` the folder of a LoRA merged into them.
+    `devices` are GPUs by their numbers, `"0,2"`; `processes` 0 is one on each of them, and one on a CPU.
 
     `url` and what follows it are the openai engine's. The key is no setting: `key_variable` names where it is.
     """
@@ -93,6 +94,8 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     slots: int = 0
     max_context: int = 0
+    devices: str = "all"
+    processes: int = 0
     trust_remote_code: bool = False
     quantize: Literal["", "int8", "int4", "fp8"] = ""
     adapter: str = ""

@@ -30,6 +30,7 @@ def check_ranges(settings: Settings, place: str) -> None:
         ("run.shard_rows", settings.run.shard_rows, 0),
         ("engine.slots", settings.engine.slots, 0),
         ("engine.max_context", settings.engine.max_context, 0),
+        ("engine.processes", settings.engine.processes, 0),
         ("engine.concurrency", settings.engine.concurrency, 1),
         ("engine.max_retries", settings.engine.max_retries, 0),
         ("input.max_cell_chars", settings.input.max_cell_chars, 1),
@@ -54,6 +55,7 @@ def check_ranges(settings: Settings, place: str) -> None:
         found, key = shown(settings.safety.threshold), f"{place}, key safety.threshold"
         raise SettingsError(key, found, "a number from 0 to 1", "Correct it.")
     _check_server(settings.engine, place)
+    _check_devices(settings.engine.devices, place)
     _check_labels(settings.labels, place)
     _check_lineage(settings.lineage, place)
     _check_signing(settings.signing, place)
@@ -72,6 +74,13 @@ def _check_server(engine: EngineSettings, place: str) -> None:
     if not 0.0 < engine.timeout_s <= 86_400.0:
         found, expected = shown(engine.timeout_s), "seconds above 0, at most a day"
         raise SettingsError(f"{place}, key engine.timeout_s", found, expected, "Correct it.")
+
+
+def _check_devices(devices: str, place: str) -> None:
+    numbers = devices.split(",")
+    if devices != "all" and (not all(map(str.isdecimal, numbers)) or len({*map(int, numbers)}) < len(numbers)):
+        expected, remedy = '"all", or numbers of GPUs such as "0" or "0,2", each once', "`aigc doctor` lists them."
+        raise SettingsError(f"{place}, key engine.devices", shown(devices), expected, remedy)
 
 
 def _check_score(settings: Settings, place: str) -> None:

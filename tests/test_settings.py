@@ -54,6 +54,7 @@ def test_layers_are_merged_key_by_key(tmp_path: Path) -> None:
     [
         ("AIGC_STRICT", "true", lambda s: s.run.strict is True),
         ("AIGC_ENGINE_SLOTS", "8", lambda s: s.engine.slots == 8),
+        ("AIGC_ENGINE_DEVICES", "0", lambda s: s.engine.devices == "0"),
         ("AIGC_ENGINE_NAME", "scripted", lambda s: s.engine.name == "scripted"),
         ("AIGC_SAMPLING_TEMPERATURE", "0.25", lambda s: s.sampling.temperature == 0.25),
         ("AIGC_INPUT_LANGUAGE", "zh", lambda s: s.input.language == "zh"),
@@ -147,6 +148,11 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
             "[types.ad_copy.policy]\nmax_tokens = -1",
             "{file}, key types.ad_copy.policy.max_tokens: found '-1'; expected a whole number from 0. Correct it.",
         ),
+        ("[engine]\nprocesses = -1",
+         "{file}, key engine.processes: found '-1'; expected a whole number from 0. Correct it."),
+        ('[engine]\ndevices = "0,1,1"',
+         "{file}, key engine.devices: found '0,1,1'; expected \"all\", or numbers of GPUs such as \"0\" or \"0,2\", "
+         "each once. `aigc doctor` lists them."),
         ("[run]\nvariants = 0", "{file}, key run.variants: found '0'; expected a whole number from 1. Correct it."),
         (
             "[run]\nseed = 9007199254740992",
