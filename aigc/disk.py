@@ -56,12 +56,23 @@ def write_atomically(path: Path, writer: Callable[[BinaryIO], object]) -> None:
 
 
 def take_lock(path: Path) -> int:
-    """The descriptor of the lock file `path`, locked for this process until it is closed or the process ends.
-
-    The kernel frees the lock even after kill -9. The file stays: were it removed, two could each lock one of that name.
+    """The descriptor of the lock file `path` of a run's folder: see `lock_or_holder`.
 
     Raises:
         RunLocked: another process has it; the message names the holder.
+    """
+    taken = lock_or_holder(path)
+    if isinstance(taken, str):
+        raise RunLocked(str(path.parent), f"a folder that {taken} is writing", "one that no other process writes",
+                        "Wait until it has ended, or stop it. No file needs to be deleted.")
+    return taken
+
+
+def lock_or_holder(path: Path) -> int | str:
+    """The descriptor of the lock file `path`, locked until it and what inherited it is closed, or their processes end;
+    where another has it, who: `process 7 on a.example (since 2026-11-24T01:43:00+00:00)`.
+
+    The kernel frees the lock even after kill -9. The file stays: were it removed, two could each lock one of that name.
     """
     with disk_errors(path, "nothing was changed"):
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -70,11 +81,10 @@ def take_lock(path: Path) -> int:
             os.ftruncate(fd, 0)
             now = datetime.now(UTC).isoformat(timespec="seconds")
             os.write(fd, msgspec.json.encode(_Holder(pid=os.getpid(), host=socket.gethostname(), started_at=now)))
-        except BlockingIOError as exc:
+        except BlockingIOError:
             held_by = _holder(os.pread(fd, 4096, 0))
             os.close(fd)
-            raise RunLocked(str(path.parent), f"a folder that {held_by} is writing", "one that no other process writes",
-                            "Wait until it has ended, or stop it. No file needs to be deleted.") from exc
+            return held_by
         except BaseException:
             os.close(fd)
             raise
