@@ -15,7 +15,7 @@ from aigc.errors import UsageError, shown, writable
 from aigc.export import ACCEPTED_JSONL, PARQUET
 from aigc.parquet_rows import read_rows
 from aigc.provenance import RUN_FILE, read_run
-from aigc.records import Attempt, Value
+from aigc.records import Attempt, Record, Value
 from aigc.settings import Settings
 from aigc.watermark import LEVELS, Evidence, Level, Mark, examine, level_of, pooled, read_key, salt_of
 
@@ -44,11 +44,13 @@ class Text(NamedTuple):
 
 
 class Looked(Value, frozen=True):
-    """What one text shows. `examined` are tokens whose context is whole and new: without a mark they score 1 each."""
+    """What one text shows. `examined` are tokens whose context is whole and new: without a mark they score about 1 each
+    in any one try, and `score` is that of the best of `tries`."""
 
     name: str
     tokens: int
     examined: int
+    tries: int
     score: float
     p_value: float
     marked: bool
@@ -123,8 +125,8 @@ def _examined(
 
 def _looked(name: str, evidence: Evidence, rate: float) -> Looked:
     return Looked(
-        name=name, tokens=evidence.tokens, examined=evidence.examined, score=round(max(0.0, evidence.score), 3),
-        p_value=evidence.p_value, marked=evidence.p_value <= rate,
+        name=name, tokens=evidence.tokens, examined=evidence.examined, tries=evidence.tries,
+        score=round(max(0.0, evidence.score), 3), p_value=evidence.p_value, marked=evidence.p_value <= rate,
     )
 
 
@@ -156,7 +158,7 @@ def _own_mark(folder: Path, mark: Mark) -> Mark:
     Raises:
         UsageError: none names it.
     """
-    refs = {attempt.sampling.watermark for attempt in _chosen(folder)} - {""}
+    refs = {attempt.sampling.watermark for _, attempt in _made(folder)} - {""}
     for ref in sorted(refs):
         own = replace(mark, context_tokens=int(ref.rpartition(":")[2]))
         if own.ref == ref:
@@ -168,15 +170,19 @@ def _own_mark(folder: Path, mark: Mark) -> Mark:
 
 def _raw_texts(folder: Path, mark: Mark) -> Iterator[Text]:
     """What the model said in the records that name this mark, before it was laid out."""
-    for row in read_rows(folder / PARQUET):
-        if (attempt := row.record.attempt) and attempt.sampling.watermark == mark.ref:
-            name = f"{row.record.brief_id} variant {row.record.variant}"
-            levels = (level_of(attempt.sampling),)
+    for record, attempt in _made(folder):
+        if attempt.sampling.watermark == mark.ref:
+            name, levels = f"{record.brief_id} variant {record.variant}", (level_of(attempt.sampling),)
             yield Text(name, attempt.completion.text, salt_of(attempt.seed), levels)
 
 
-def _chosen(folder: Path) -> Iterator[Attempt]:
-    return (row.record.attempt for row in read_rows(folder / PARQUET) if row.record.attempt)
+def _made(folder: Path) -> Iterator[tuple[Record, Attempt]]:
+    """Each record with the attempt whose text stands for its row, else its last with a text."""
+    for row in read_rows(folder / PARQUET):
+        record = row.record
+        with_text = [attempt for attempt in record.attempts if not attempt.completion.fault]
+        if attempt := record.attempt or (with_text[-1] if with_text else None):
+            yield record, attempt
 
 
 def _model_of(folder: Path) -> str:

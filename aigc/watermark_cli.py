@@ -101,7 +101,8 @@ def _show(found: Found) -> None:
 
 def _show_one(text: Looked, rate: float) -> None:
     typer.echo(f"  tokens examined  {text.examined:,} of {text.tokens:,}")
-    typer.echo(f"  score            {text.score:,.1f}, where {text.examined:,} is to be expected without the mark")
+    best = f", the best of {text.tries:,} tries" if text.tries > 1 else ""
+    typer.echo(f"  score            {text.score:,.1f}{best}; a try without the mark scores about {text.examined:,}")
     typer.echo(f"  p-value          {text.p_value:.2g}")
     verdict = "the mark of this key" if text.marked else "no mark of this key that can be told from chance"
     typer.echo(f"  verdict          {verdict}, at {rate:g} false alarms a text")

@@ -24,11 +24,14 @@ from itertools import combinations
 from typing import Any
 from unittest.mock import patch
 
+from msgspec.structs import replace
+
 from aigc.engine.tokens import open_tokenizer
 from aigc.models import ModelRef, resolve
 from aigc.records import Completion, Message, Prompt, Sampling
 from aigc.settings import DEFAULT_MODEL, EngineSettings
 from aigc.watermark import Mark, examine, level_of, pooled, salt_of
+from aigc.watermark.scheme import SALTS
 
 MARK = Mark(b"benchmark secret", 4)
 LENGTHS = (50, 100, 200, 400)
@@ -44,6 +47,11 @@ WORK = ("Write an essay about {}.", "Write a letter to a friend about {}.", "Tel
 SUBJECTS = ("a day at the sea", "how bread is made", "an old clock", "the history of tea", "a garden in winter",
             "why birds sing", "a night train", "the first snow", "learning to swim", "a lost key", "street markets",
             "the light of lamps", "a long walk", "mending things", "the sound of rain")
+FORM = json.dumps({
+    "type": "object", "required": ["title", "body"], "additionalProperties": False,
+    "properties": {"title": {"type": "string", "minLength": 8, "maxLength": 60},
+                   "body": {"type": "string", "minLength": 200, "maxLength": 400}},
+})
 Found = dict[str, Any]
 
 
@@ -145,11 +153,11 @@ def distance(values: Sequence[float]) -> float:
 
 def quality(texts: list[Completion]) -> Found:
     words = [each.text.split() for each in texts]
-    return {
-        **{f"distinct_{n}": round(statistics.mean(distinct(own, n) for own in words), 4) for n in (1, 2, 4)},
-        "logprob": round(statistics.mean(logprobs(texts)), 4),
-        "logprob_error": round(statistics.stdev(logprobs(texts)) / math.sqrt(len(texts)), 4),
-    }
+    measures = {f"distinct_{n}": [distinct(own, n) for own in words] for n in (1, 2, 4)} | {"logprob": logprobs(texts)}
+    means = {name: round(statistics.mean(values), 4) for name, values in measures.items()}
+    errors = {f"{name}_error": round(statistics.stdev(values) / math.sqrt(len(values)), 4)
+              for name, values in measures.items()}
+    return means | errors
 
 
 def distinct(words: list[str], n: int) -> float:
@@ -162,11 +170,16 @@ def logprobs(texts: list[Completion]) -> list[float]:
 
 
 def alike(bench: Bench, limits: dict[str, float]) -> Found:
-    """Share of a text's runs of 8 words that another variant of its prompt has too, as it is and under one salt."""
+    """Share of a text's runs of 8 words that another variant of its prompt has too, as it is and under one salt.
+
+    Of structured texts: their first tokens are the form's, and alike in all.
+    """
     found = {}
-    for name, mark, salts in (("plain", "", 1024), ("marked", MARK.ref, 1024), ("marked_one_salt", MARK.ref, 1)):
+    for name, mark, salts in (("plain", "", SALTS), ("marked", MARK.ref, SALTS), ("marked_one_salt", MARK.ref, 1)):
+        asked = [replace(prompt, json_schema=FORM) for prompt in
+                 prompts(bench.args.variants, limits, 120, mark, variants=True)]
         with patch("aigc.engine.marking.salt_of", lambda seed, salts=salts: seed % salts):
-            made, _ = bench.make(prompts(bench.args.variants, limits, 120, mark, variants=True))
+            made, _ = bench.make(asked)
         grams = [set(zip(*(each.text.split()[at:] for at in range(8)), strict=False)) for each in made]
         same = [pair for pair in combinations(range(len(made)), 2) if (pair[0] - pair[1]) % 6 == 0]
         found[name] = round(statistics.mean(len(grams[a] & grams[b]) / max(1, len(grams[a])) for a, b in same), 4)
@@ -189,8 +202,9 @@ def speed(bench: Bench, limits: dict[str, float]) -> Found:
     ratios = [(one[0] / other[0], one[1] / other[1])
               for one, other in zip(rates["marked"], rates["plain"], strict=True)]
     by_cpu, by_clock = ([round(ratio[which], 3) for ratio in ratios] for which in (0, 1))
-    return {"speed_ratio": round(statistics.median(by_cpu), 3), "speed_ratio_by_clock": statistics.median(by_clock),
-            "rounds": by_cpu, "rounds_by_clock": by_clock, "machine_load": round(os.getloadavg()[0], 1),
+    return {"speed_ratio": round(statistics.median(by_cpu), 3),
+            "speed_ratio_by_clock": round(statistics.median(by_clock), 3), "rounds": by_cpu,
+            "rounds_by_clock": by_clock, "machine_load": round(os.getloadavg()[0], 1),
             "tokens_per_s": round(max(rate for _, rate in rates["plain"]))}
 
 

@@ -35,8 +35,8 @@ def salt_of(seed: int) -> int:
 def context_sums(words: Sequence[Sequence[int]], contexts: Numbers) -> Numbers:
     """Sums of contexts [contexts, tokens] without their salt, uint64 [lanes, contexts].
 
-    Multilinear hashing (Carter, Wegman 1979): two contexts have the same sum by chance of the key, at most one time in
-    2^40 and in two lanes one in 2^80.
+    Multilinear hashing (Carter, Wegman 1979): of tokens below 2^18, two contexts have the same sum in a lane at most
+    one time in 2^46, by chance of the key.
     """
     import numpy as np
 

@@ -28,7 +28,7 @@ _AT_ONCE = 1 << 18
 
 
 class Evidence(NamedTuple):
-    """What a text shows. Without a mark `score` is about `examined`, and `p_value` as likely to be below any x as x."""
+    """What a text shows. Without a mark a try scores about `examined`, and `p_value` is as likely below any x as x."""
 
     tokens: int
     examined: int
@@ -37,6 +37,8 @@ class Evidence(NamedTuple):
     p_value: float
     level: Level
     salt: int
+    tries: int
+    """Salts and levels that were tried; `score` is that of the best."""
 
 
 def level_of(sampling: Sampling) -> Level:
@@ -56,7 +58,7 @@ def examine(
     contexts, chosen = _first_contexts(tokens, mark.context_tokens)
     sums = context_sums(mark.words, contexts)
     salts = np.arange(SALTS) if salt is None else np.array([salt])
-    best = Evidence(len(tokens), len(chosen), -1.0, 1.0, levels[0], int(salts[0]))
+    best = Evidence(len(tokens), len(chosen), -1.0, 1.0, levels[0], int(salts[0]), len(salts) * len(levels))
     step = max(1, _AT_ONCE // max(1, len(chosen)))
     for part in (salts[at : at + step] for at in range(0, len(salts), step)):
         seeds, counters = noise_keys(mark.words, sums[:, None, :], part[:, None])
@@ -65,8 +67,7 @@ def examine(
             at = int(scores.argmax())
             if scores[at] > best.score:
                 best = best._replace(score=float(scores[at]), level=level, salt=int(part[at]))
-    tries = len(salts) * len(levels)
-    return best._replace(p_value=_of_best(chance_of(best.score, best.examined), tries))
+    return best._replace(p_value=_of_best(chance_of(best.score, best.examined), best.tries))
 
 
 def pooled(texts: Iterable[tuple[Sequence[int], int]], mark: Mark, levels: Sequence[Level] = LEVELS) -> Evidence:
@@ -85,7 +86,7 @@ def pooled(texts: Iterable[tuple[Sequence[int], int]], mark: Mark, levels: Seque
     sums = {level: float(np.concatenate(parts[level])[first].sum()) for level in levels}
     best = max(levels, key=lambda level: sums[level])
     p_value = _of_best(chance_of(sums[best], len(first)), len(levels))
-    return Evidence(tokens, len(first), sums[best], p_value, best, -1)
+    return Evidence(tokens, len(first), sums[best], p_value, best, -1, len(levels))
 
 
 def chance_of(score: float, count: int) -> float:
