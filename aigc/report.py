@@ -39,6 +39,8 @@ def report(run: RunFile) -> str:
         parts += ["## Reasons", "A row counts once under each of its reasons.", _reasons(run)]
     if run.not_run:
         parts += ["## Not checked", "What did not run says nothing for or against a text.", _not_run(run)]
+    if run.devices:
+        parts += ["## Processes", "What each made in this session, and how fast while it had rows.", _devices(run)]
     parts += ["## Files", _files(run)]
     return "\n\n".join(parts) + "\n"
 
@@ -172,6 +174,14 @@ def _not_run(run: RunFile) -> str:
 
 def _unchecked(name: str) -> str:
     return _UNCHECKED.get(name, "nobody has checked them")
+
+
+def _devices(run: RunFile) -> str:
+    rows = [
+        (name, f"{use.texts:,}", f"{use.tokens_out:,}", duration(use.busy_s), speed(use.tokens_out, use.busy_s))
+        for name, use in run.devices.items()
+    ]
+    return _table(("Process", "Texts", "Tokens", "Busy", "Speed"), rows)
 
 
 def _files(run: RunFile) -> str:

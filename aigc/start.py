@@ -12,7 +12,7 @@ from pathlib import Path
 from aigc import models
 from aigc.briefs import BriefSheet
 from aigc.earlier import own_runs, same_results
-from aigc.engine import open_engine
+from aigc.engine import open_engine, slots_of
 from aigc.errors import BriefsError, ModelError
 from aigc.hashing import digest
 from aigc.job import Job, Survey
@@ -106,7 +106,7 @@ def start(
             open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):
             run.begin(survey, survey_s, outlook(job, survey.types, model, earlier))
-            yield Started(job, survey, run, run.folder, run.file, engine.info().slots)
+            yield Started(job, survey, run, run.folder, run.file, slots_of(engine))
 
 
 def open_job(request: Request) -> Job:

@@ -62,6 +62,15 @@ class Usage(Value, frozen=True):
     tokens_out: int = 0
 
 
+class DeviceUse(Value, frozen=True):
+    """What one of several engine processes has made. `busy_s` are seconds with a loaded model and rows to make."""
+
+    texts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    busy_s: float = 0.0
+
+
 class Forecast(Value, frozen=True):
     """What a run is expected to take, told before it. `basis` says from what; `runs` are those it was learnt from."""
 

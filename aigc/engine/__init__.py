@@ -11,6 +11,7 @@ from typing import Protocol
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Prompt
 from aigc.settings import EngineSettings
+from aigc.tally import DeviceUse
 from aigc.watermark import Mark, refuse_engine
 
 
@@ -35,7 +36,8 @@ def open_engine(settings: EngineSettings, model: ModelRef, mark: Mark | None = N
     """The engine that `settings` names, for `model`, which gives `mark` to texts whose sampling names it.
 
     Raises:
-        SettingsError: an engine that cannot give one.
+        SettingsError: an engine that cannot give one, or settings that choose a GPU which is not there.
+        EngineError: another process uses one of the GPUs.
     """
     if mark:
         refuse_engine(settings.name)
@@ -50,8 +52,26 @@ def open_engine(settings: EngineSettings, model: ModelRef, mark: Mark | None = N
             choose_waiting()
             from aigc.engine.restart import RestartingEngine, belongs_apart
 
-            return RestartingEngine(settings, model, apart=belongs_apart(settings), mark=mark)
+            if belongs_apart(settings) or settings.processes > 1:
+                from aigc.engine.places import open_pool
+
+                return open_pool(settings, model, mark)
+            return RestartingEngine(settings, model, mark=mark)
         case "openai":
             from aigc.engine.openai import OpenAIEngine
 
             return OpenAIEngine(settings, model)
+
+
+def slots_of(engine: Engine) -> int:
+    """Rows that `engine` generates at a time, in all its processes."""
+    from aigc.engine.pool import EnginePool
+
+    return engine.slots if isinstance(engine, EnginePool) else engine.info().slots
+
+
+def uses_of(engine: Engine) -> dict[str, DeviceUse]:
+    """What each process of `engine` has made, by the name of its place; nothing where it has but one."""
+    from aigc.engine.pool import EnginePool
+
+    return engine.uses if isinstance(engine, EnginePool) and len(engine.uses) > 1 else {}

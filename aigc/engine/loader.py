@@ -63,7 +63,11 @@ def loading(place: str, remedy: str = SMALLER_MODEL) -> Iterator[None]:
 
 
 def device_for(settings: EngineSettings) -> torch.device:
-    """The device to run on. Raises ModelError where CUDA is asked for and absent."""
+    """The device to run on: of several GPUs the first that settings name, for all of this process.
+
+    Raises:
+        ModelError: CUDA is asked for and absent.
+    """
     if settings.device == "cpu" or (settings.device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -73,6 +77,8 @@ def device_for(settings: EngineSettings) -> torch.device:
             'one, since device = "cuda"',
             'Run `aigc doctor`, or set device = "auto".',
         )
+    if settings.devices != "all":
+        torch.cuda.set_device(int(settings.devices.split(",")[0]))
     return torch.device("cuda")
 
 

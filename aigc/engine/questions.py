@@ -73,14 +73,28 @@ class Scorer(Protocol):
 
 
 def open_classifier(settings: EngineSettings, model: ModelRef) -> Classifier:
-    """Load a causal model. Raises ModelError where it cannot be."""
+    """Load a causal model.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        EngineError: another process uses the GPU.
+    """
+    from aigc.engine.cards import hold_here
     from aigc.engine.classifier import LabelClassifier
 
+    hold_here(settings)
     return LabelClassifier(settings, model)
 
 
 def open_scorer(settings: EngineSettings, model: ModelRef) -> Scorer:
-    """Load a model with a classification head. Raises ModelError where it cannot be."""
+    """Load a model with a classification head.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        EngineError: another process uses the GPU.
+    """
+    from aigc.engine.cards import hold_here
     from aigc.engine.sequence_scorer import SequenceScorer
 
+    hold_here(settings)
     return SequenceScorer(settings, model)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-from aigc.engine.child import WORKER, ChildEngine
+from aigc.engine.child import WORKER, ChildEngine, Place
 from aigc.engine.deaths import EngineDied
 from aigc.engine.ledger import Ledger
 from aigc.engine.worker import ModelEngine, open_local
@@ -46,14 +47,16 @@ def belongs_apart(settings: EngineSettings) -> bool:
 class RestartingEngine:
     """A LocalEngine in this process, or `apart` in a process of its own; there in any case once one has died.
 
-    `worker` names the module that such a process serves from; `mark` is given to texts whose sampling names it.
+    `worker` names the module that such a process serves from, and `place` is where it runs; `mark` is given to texts
+    whose sampling names it.
     """
 
     def __init__(
         self, settings: EngineSettings, model: ModelRef, *, apart: bool = False, worker: str = WORKER,
-        mark: Mark | None = None,
+        mark: Mark | None = None, place: Place | None = None,
     ) -> None:
         self._settings, self._ref, self._worker, self._mark = settings, model, worker, mark
+        self._place = place or Place()
         self._info: EngineInfo | None = None
         """What the engine was when it last gave a text, or told of itself."""
         self._has_worked = False
@@ -86,6 +89,14 @@ class RestartingEngine:
             EngineError: the engine dies again and again, or stops for a reason that another process would meet too.
             ModelError: the model cannot be loaded.
         """
+        with closing(self.turns(prompts)) as turns:
+            for completion in turns:
+                if completion:
+                    yield completion
+
+    def turns(self, prompts: Iterable[Prompt | None]) -> Generator[Completion | None, None, None]:
+        """As `generate`, and None whenever the model's process is to be heard next: in `mail`, which may be another's
+        than before."""
         ledger = Ledger(prompts)
         while ledger.has_work():
             probing = ledger.probing
@@ -102,16 +113,45 @@ class RestartingEngine:
             if not probing:
                 return
 
+    @property
+    def name(self) -> str:
+        """Of the place where it runs."""
+        return self._place.name
+
+    @property
+    def mail(self) -> Connection | None:
+        """Where letters of the model's process come in; None while there is no such process."""
+        return self._seat.mail if isinstance(self._seat, ChildEngine) and not self._seat.ended else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model's process has loaded it and asked for a prompt in this round."""
+        return isinstance(self._seat, ChildEngine) and self._seat.is_ready
+
+    def open(self) -> None:
+        """Have the model's process open the engine. What goes wrong with it is met, and counted, where it is used."""
+        if isinstance(self._seat, ChildEngine) and not self._seat.ended:
+            with suppress(EngineDied):
+                self._seat.open()
+
+    def kill(self) -> None:
+        """Have the model's process end, and do not wait for it: `close` does."""
+        if isinstance(self._seat, ChildEngine):
+            self._seat.kill()
+
     def close(self) -> None:
         if self._seat:
             self._seat.close()
 
-    def _round(self, ledger: Ledger) -> Generator[Completion, None, EngineDied | None]:
+    def _round(self, ledger: Ledger) -> Generator[Completion | None, None, EngineDied | None]:
         """Completions of prompts that `ledger` hands out. Returns the death that they ended with, if any."""
         seat = self._seated()
         try:
             with closing(seat.generate(ledger.pull())) as completions:
                 for completion in completions:
+                    if completion is None:
+                        yield None
+                        continue
                     ledger.take(completion)
                     self._has_worked |= completion.fault is None
                     self._info = seat.info()
@@ -133,7 +173,9 @@ class RestartingEngine:
 
     def _start(self) -> ChildEngine:
         slots = self._info.slots if self._info else 0
-        return ChildEngine(self._settings, self._ref, worker=self._worker, slots=slots, mark=self._mark)
+        return ChildEngine(
+            self._settings, self._ref, worker=self._worker, slots=slots, mark=self._mark, place=self._place
+        )
 
     def _leave(self) -> None:
         """Give up what has died."""
@@ -152,7 +194,8 @@ class RestartingEngine:
                 "Run `aigc doctor`, and ask the system's log (`dmesg`) what ended it; lower engine.slots where memory "
                 "is short. Then run again; the rows made so far are kept.",
             ) from death
-        _log.warning("the engine died with %d in flight (%s): going on in a new process", in_flight, death.cause)
+        engine = f"the engine of {self.name}" if self.name else "the engine"
+        _log.warning("%s died with %d in flight (%s): going on in a new process", engine, in_flight, death.cause)
 
 
 def _failed(prompt: Prompt, cause: str) -> Completion:

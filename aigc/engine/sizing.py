@@ -39,7 +39,8 @@ class Sizes:
     ) -> None:
         shape = CacheShape(config, getattr(torch, settings.dtype))
         self.weights_bytes, self.bytes_per_token = weights_bytes, shape.bytes_per_page // PAGE
-        self.memory_bytes = memory_bytes(device)
+        # GPUs have a process each; a CPU's memory is shared by as many as there are.
+        self.memory_bytes = memory_bytes(device) // (max(1, settings.processes) if device.type == "cpu" else 1)
         held = max(0, int((self.memory_bytes - weights_bytes) * MEMORY_SHARE)) // shape.bytes_per_page
         stated = int(getattr(config.get_text_config(), "max_position_embeddings", 0) or UNBOUNDED_CONTEXT)
         unset = min(UNBOUNDED_CONTEXT, longrope_tokens(config) or UNBOUNDED_CONTEXT)

@@ -17,7 +17,7 @@ from aigc.errors import StoreError
 from aigc.policy import Override
 from aigc.records import EngineInfo, Value
 from aigc.settings import Settings
-from aigc.tally import Forecast, Usage
+from aigc.tally import DeviceUse, Forecast, Usage
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION = 1
@@ -111,6 +111,8 @@ class RunFile(Value, frozen=True):
     versions: dict[str, str] = {}
     usage: dict[str, Usage] = {}
     """By content type, what the rows took that this run made itself."""
+    devices: dict[str, DeviceUse] = {}
+    """What each engine process made in this session, by its GPU or number; empty where there was one."""
     forecast: Forecast | None = None
     """What this session was expected to take, where earlier runs could tell."""
     manifest: str = ""
