@@ -96,7 +96,7 @@ def summary(parts: dict[str, Figures]) -> Figures:
         "injection_recall": [parts.get("injection", {}).get("injection_recall")],
         "injection_false_alarms": [parts.get("injection", {}).get("injection_false_alarms")],
         "neardup_recall": [
-            alike.get(name, {}).get("recall_by_share_of_words_changed", {}).get("0.1", {}).get("compared")
+            alike.get(name, {}).get("recall_by_share_of_words_changed", {}).get(0.1, {}).get("compared")
             for name in ("en", "zh")
         ],
         "neardup_precision": [alike.get(name, {}).get("one_template_precision") for name in ("en", "zh")],
