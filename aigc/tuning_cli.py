@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from aigc.engine.tuning.values import Point
     from aigc.training_data.writing import Made
+    from aigc.tuning.statement import Plan
+    from aigc.tuning.tuning import Tuned
 
-EXIT_NOT_ALL = 3
+EXIT_NOT_ALL, EXIT_INTERRUPTED = 3, 130
+EVERY_S = 30.0
 SHOWN = 40
 """Bad lines that a terminal shows; `--json` has all."""
 Config = Annotated[
@@ -58,6 +62,110 @@ def dataset(
         _show_data(made)
     if made.bad:
         raise typer.Exit(EXIT_NOT_ALL)
+
+
+def finetune(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder that `aigc dataset` made.")],
+    base: Annotated[
+        str, typer.Option("--base", metavar="MODEL", help="The model to tune: named as for --model of `aigc run`.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the tuned model. Default: under tuned/.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Train all weights, and write a whole model, no adapter.")
+    ] = False,
+    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the data. Default: by its size.")] = 0.0,
+    batch: Annotated[int, typer.Option("--batch", help="Answers in a step. Default: by the data's size.")] = 0,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Default: 2e-4, with --full 2e-5.")
+    ] = 0.0,
+    rank: Annotated[int, typer.Option("--rank", help="Rank of the adapter's matrices.")] = 16,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", help="Longer answers, with their prompts, are left out. Default: 2048.")
+    ] = 0,
+    eval_texts: Annotated[
+        int, typer.Option("--eval-texts", help="Held-out texts that each model writes to be judged; 0 for none.")
+    ] = 64,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed gives another model.")] = 0,
+    templates: Annotated[
+        Path | None, typer.Option("--templates", metavar="DIR", help="Template packs to judge by. Default: the runs'.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Tune a model on DATA, and measure whether it is better. The same command goes on where a stopped one left off."""
+    import msgspec
+
+    from aigc.settings import load_settings
+    from aigc.start import default_config, find_model
+    from aigc.tuning.recipes import Options
+    from aigc.tuning.tuning import Order, tune
+
+    settings = load_settings(config or default_config(),
+                             {"run": {"model": base}, "engine": {"name": "local", "adapter": ""}})
+    options = Options(full=full, epochs=epochs, batch=batch, learning_rate=learning_rate, rank=rank,
+                      max_tokens=max_tokens, seed=seed, eval_texts=eval_texts)
+    is_quiet = quiet or as_json
+    order = Order(data=data, base=find_model(settings, [], _say), settings=settings.engine, options=options, out=out,
+                  templates=templates)
+    try:
+        tuned = tune(order, (lambda _: None) if is_quiet else _say, _Steps(quiet=is_quiet))
+    except KeyboardInterrupt:
+        _say("aigc: interrupted. All up to the last checkpoint is kept: the same command goes on from there.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if as_json:
+        typer.echo(msgspec.json.encode({"folder": str(tuned.folder), "new": tuned.new,
+                                        **msgspec.to_builtins(tuned.statement)}).decode())
+    else:
+        _show_tuned(tuned, base)
+    if tuned.statement.finding.call != "better":
+        raise typer.Exit(EXIT_NOT_ALL)
+
+
+class _Steps:
+    """Says how the loss falls and how long the rest takes, a line for each look at validation, or now and then."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._began, self._said_s, self._loss = quiet, (0, 0.0), 0.0, 0.0
+
+    def __call__(self, point: Point, plan: Plan) -> None:
+        import time
+
+        from aigc.report import duration
+
+        now_s, steps = time.monotonic(), plan.recipe.steps
+        if not self._began[1]:
+            self._began = point.step, now_s
+        self._loss = self._loss if point.train is None else point.train
+        is_due = point.validation is not None or now_s - self._said_s >= EVERY_S
+        if self._quiet or not is_due or point.step == self._began[0]:
+            return
+        self._said_s = now_s
+        each_s = (now_s - self._began[1]) / (point.step - self._began[0])
+        looked = "" if point.validation is None else f", on validation {point.validation:.3f}"
+        _say(f"step {point.step:,} of {steps:,}: loss {self._loss:.3f}{looked}; "
+             f"{each_s:.1f} s a step, at most {duration(each_s * (steps - point.step))} left")
+
+
+def _show_tuned(tuned: Tuned, base: str) -> None:
+    from aigc.tuning.card import CALLS
+    from aigc.tuning.comparison import told
+
+    statement = tuned.statement
+    trained, plan = statement.trained, statement.plan
+    early = ", stopped since validation no longer gained" if trained.stopped_early else ""
+    typer.echo(f"{trained.steps:,} steps{early}; kept step {trained.best_step:,}; "
+               f"{trained.trained_parameters:,} of {trained.parameters:,} weights trained.")
+    for one in statement.shifts:
+        typer.echo(f"  {told(one)}")
+    typer.echo(f"{CALLS[statement.finding.call]} {'; '.join(statement.finding.why)}.")
+    typer.echo(f"{tuned.folder}{'' if tuned.new else ' holds this already'}: digest {statement.digest[:19]}…")
+    if statement.finding.call == "better":
+        named = f"--model {tuned.folder}" if plan.recipe.method == "full" else \
+            f"--model {base} --adapter {tuned.folder}"
+        typer.echo(f"Next: aigc run BRIEFS {named}")
 
 
 def _show_data(made: Made) -> None:

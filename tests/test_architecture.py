@@ -16,11 +16,11 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows", "stamped",
-          "tally", "cells", "labels", "watermark"}
+          "tally", "cells", "labels", "watermark", "dialogue"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset",
-          "review", "review_sheet"}
+          "review", "review_page", "review_sheet"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
@@ -33,6 +33,8 @@ EXCEPTIONS = {
     ("safety", "filters"): "safety is a filter that runs a model",
     ("rubric", "engine"): "a judge is a model",
     ("rubric", "filters"): "a judge is a filter that runs a model",
+    ("review_page", "provenance"): "a page is of one run, and tells which",
+    ("review_page", "review"): "a page is the form in which editors are given texts and give decisions",
     ("review_sheet", "review"): "a sheet is the form in which editors are given texts and give decisions",
     ("review_sheet", "sheets"): "what editors send back is a sheet like any other",
 }
@@ -46,8 +48,9 @@ ASSEMBLY = {
     "rows": {"filters"},
     "batch_filters": {"engine", "filters", "models", "rubric", "safety"},
     "jury": {"filters", "job", "rows"},
+    "talk": {"asking", "filters", "job", "outputs", "rows"},
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "provenance", "rows",
-                 "store"},
+                 "store", "talk"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
     "proof": {"dataset", "filters", "job", "models", "provenance", "report", "signing", "store"},
     "history": {"provenance"},
@@ -55,6 +58,7 @@ ASSEMBLY = {
     "outlook": {"earlier", "history", "job", "models", "provenance"},
     "past": {"asking", "export", "provenance"},
     "training_data": {"asking", "dataset", "duplicates", "past", "provenance", "review"},
+    "tuning": {"dataset", "engine", "filters", "models", "outputs", "provenance", "training_data"},
     "trace": {"past", "provenance"},
     "reproduction": {"engine", "models", "past", "provenance"},
     "verification": {"export", "labels", "proof", "signing", "provenance", "report", "store"},
@@ -74,7 +78,7 @@ SURFACE = {
     "trust_cli": {"console", "forgetting", "past", "reproduction", "runs", "start", "trace", "verification"},
     "corpus_cli": {"corpus", "duplicates", "report", "start"},
     "watermark_cli": {"marked", "report", "start"},
-    "tuning_cli": {"report", "runs", "start", "training_data"},
+    "tuning_cli": {"engine", "report", "runs", "start", "training_data", "tuning"},
     "review_cli": {"console", "report", "review", "review_sheet", "runs", "start"},
     "console_judge": {"console", "progress", "provenance", "rejudge", "start"},
     "console_sheet": {"console", "earlier", "job", "outlook", "panel", "provenance", "report", "runs",
@@ -91,7 +95,8 @@ SURFACE = {
 ROOMS = {
     "torch": {"engine"}, "transformers": {"engine"}, "tokenizers": {"engine"}, "llguidance": {"engine"},
     "gguf": {"engine"}, "accelerate": {"engine"}, "huggingface_hub": {"models"},
-    "peft": {"engine"}, "torchao": {"engine"},
+    "peft": {"engine"}, "torchao": {"engine"}, "trl": {"engine"}, "datasets": {"engine"},
+    "matplotlib": {"trends", "tuning"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
               "history_cli", "models_cli", "progress", "review_cli", "tuning_cli", "watermark_cli"},
@@ -108,7 +113,7 @@ ROOMS = {
 """Libraries, and the only modules of ours that may import them."""
 LAZY = {"torch", "transformers", "tokenizers", "llguidance", "gguf", "peft", "torchao", "huggingface_hub", "prefect",
         "openpyxl", "pyarrow", "py3langid", "phonenumbers", "ahocorasick", "rensa", "numpy", "pandas", "rich",
-        "platformdirs", "ftfy", "markdown_it", "c2pa"}
+        "platformdirs", "ftfy", "markdown_it", "c2pa", "trl", "datasets", "matplotlib"}
 """Libraries that take their time: outside `engine` and `flows` they are imported inside functions."""
 
 

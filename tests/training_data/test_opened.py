@@ -43,5 +43,4 @@ def test_trl_takes_both_kinds_of_rows_for_conversations(made: Path, tmp_path: Pa
     pairs = next(iter(pairs.values()))
     assert trl.is_conversational(examples[0])
     assert trl.is_conversational({name: pairs[0][name] for name in ("prompt", "chosen", "rejected")})
-    assert trl.extract_prompt({name: pairs[0][name] for name in ("prompt", "chosen", "rejected")})["prompt"]
     assert [turn["role"] for turn in examples[0]["messages"]] == ["system", "user", "assistant"]
