@@ -177,6 +177,7 @@ _ATTEMPT = (
     _Column("tokens_out_digest", attrgetter("completion.tokens_out_digest")),
     *_plain("text", "prompt_commitment"),
     _Column("disclosure", _of_content("disclosure")), _Column("place", _of_content("place")),
+    _Column("turns", lambda attempt: msgspec.json.encode(attempt.turns) if attempt.turns else None),
 )
 _LIMITS = (
     *_plain("int", "min_words", "max_words"),

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
+from aigc.dialogue import stands, tried
+from aigc.hashing import digest
 from aigc.injection import WORTH_A_LOOK, find_in, texts_of, weight
 from aigc.models import ModelRef, catalogue
 from aigc.packs import Packs
 from aigc.prompts import make_prompt, render
-from aigc.records import Attempt, Brief, Message, Prompt, Record, Sampling
+from aigc.records import Attempt, Brief, Message, Prompt, Record, Sampling, Value
 from aigc.settings import Settings
 
 SMALL_PARAMETERS = 300_000_000
 """Below this many parameters a model copies the description of its answer's form instead of following it."""
+
+
+class LineAsked(Value, frozen=True):
+    """Which line of a dialogue is asked for, at which try, what was wrong with the last: with the whole, with it."""
+
+    said: list[str] = []
+    number: int = 0
+    feedback: list[str] = []
+    line_feedback: list[str] = []
 
 
 class Asking:
@@ -22,14 +35,19 @@ class Asking:
         self._settings, self._packs = settings, packs
         self.describe_form = _describes_form(settings)
 
-    def messages(self, brief: Brief, feedback: Sequence[str] = ()) -> list[Message]:
+    def messages(
+        self, brief: Brief, feedback: Sequence[str] = (), said: Sequence[str] = (), line_feedback: Sequence[str] = ()
+    ) -> list[Message]:
         """The exact messages that the model gets for `brief`, with what was wrong with its last attempt.
+
+        Of a dialogue, for the line after `said`, with what was wrong with the last try at it.
 
         Raises:
             TemplateError: the template fails on this brief.
         """
         fenced = _fenced(brief) if self._settings.input.injection in ("quarantine", "fence") else []
-        return render(brief, self._packs, feedback, describe_form=self.describe_form, fenced=fenced)
+        return render(brief, self._packs, feedback, describe_form=self.describe_form, fenced=fenced, said=said,
+                      line_feedback=line_feedback)
 
     def prompt(
         self, brief: Brief, variant: int, attempt: int, advice: Sequence[str], sampling: Sampling, text_key: str
@@ -46,10 +64,45 @@ class Asking:
             model=text_key,
         )
 
+    def line_prompt(self, brief: Brief, variant: int, attempt: int, asked: LineAsked, sampling: Sampling,
+                    text_key: str) -> Prompt:
+        """The request for one try at a line of a dialogue."""
+        return make_prompt(
+            self.messages(brief, asked.feedback, asked.said, asked.line_feedback),
+            brief=brief,
+            variant=variant,
+            attempt=attempt,
+            packs=self._packs,
+            sampling=sampling,
+            run_seed=self._settings.run.seed,
+            model=text_key,
+            part=(len(asked.said), asked.number),
+        )
+
     def prompt_of(self, record: Record, attempt: Attempt, text_key: str) -> Prompt:
-        """The request that an attempt of a record was made from, made again from what the record keeps."""
+        """The request that an attempt of a record was made from, made again from what the record keeps.
+
+        Of a dialogue it is what its first speaker was asked first, under the id of the whole.
+        """
         brief = brief_of(record)
-        return self.prompt(brief, record.variant, attempt.number, attempt.feedback, attempt.sampling, text_key)
+        prompt = self.prompt(brief, record.variant, attempt.number, attempt.feedback, attempt.sampling, text_key)
+        return whole_prompt(prompt, attempt.turns) if attempt.turns else prompt
+
+    def line_prompts_of(self, record: Record, attempt: Attempt, text_key: str) -> list[tuple[Prompt, Attempt]]:
+        """The requests that the lines which stand in a dialogue were made from, each with its attempt."""
+        brief, said, found = brief_of(record), list[str](), list[tuple[Prompt, Attempt]]()
+        for _, number, turn in tried(attempt.turns or ()):
+            if stands(turn) and turn.completion.content:
+                asked = LineAsked(said=[*said], number=number, feedback=attempt.feedback, line_feedback=turn.feedback)
+                found.append((self.line_prompt(brief, record.variant, attempt.number, asked, turn.sampling, text_key),
+                              turn))
+                said.append(turn.completion.content.text)
+        return found
+
+
+def whole_prompt(prompt: Prompt, turns: Sequence[Attempt]) -> Prompt:
+    """The request of a whole dialogue: known by those of all that was tried for its lines."""
+    return msgspec.structs.replace(prompt, request_id=digest([prompt.request_id, [one.request_id for one in turns]]))
 
 
 def text_key(model: ModelRef, settings: Settings) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from aigc.console import overrides, say
 from aigc.content import FieldSpec, help_for
+from aigc.dialogue import lines_of
 from aigc.earlier import own_runs
 from aigc.errors import TemplateError, UsageError, nearest, shown, writable
 from aigc.job import Job, Survey, templates_folder
@@ -119,7 +120,8 @@ def _rendered(job: Job) -> tuple[int, int, list[str]]:
             failed.append(str(exc))
             continue
         tokens_in += round(characters / CHARS_PER_TOKEN) * row.variants
-        tokens_out += job.sampling(row).max_new_tokens * row.variants
+        answers = row.variants * lines_of(row, job.packs[row.content_type].type.output)
+        tokens_out += job.sampling(row).max_new_tokens * answers
     return tokens_in, tokens_out, failed
 
 

@@ -24,7 +24,7 @@ PerLanguage = dict[str, int] | int | None
 class FieldSpec(Value, frozen=True, forbid_unknown_fields=True):
     """A column of a brief sheet. `aliases` are other headings that mean the same."""
 
-    type: Literal["text", "integer", "number", "list", "choice", "boolean"] = "text"
+    type: Literal["text", "integer", "number", "list", "choice", "boolean", "persona"] = "text"
     required: bool = False
     help: str = ""
     aliases: list[str] = []
@@ -55,10 +55,27 @@ class OutputField(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(Value, frozen=True, forbid_unknown_fields=True):
-    format: Literal["json", "markdown", "text"] = "json"
+    """The form of what a model writes: fields, a text, or the next line of a dialogue.
+
+    A `dialogue` has as many lines as the brief's field `turns` says, by the personas in its fields `speakers`, in turn.
+    """
+
+    format: Literal["json", "markdown", "text", "dialogue"] = "json"
     fields: dict[str, OutputField] = {}
     markup: bool = False
     """Whether fields may hold the characters of markup and code, `<>{}[]|\\*#_` and the like."""
+    speakers: list[str] = []
+    turns: str = ""
+
+    @property
+    def whole(self) -> dict[str, OutputField]:
+        """The fields of what a row ends with: of a dialogue its turns, else those that the model writes."""
+        return _DIALOGUE if self.format == "dialogue" else self.fields
+
+
+_DIALOGUE = {"turns": OutputField(type="items", fields={"speaker": OutputPart(), "line": OutputPart()})}
+LINE = "line"
+"""The one field that the model writes for a dialogue."""
 
 
 class Length(Value, frozen=True, forbid_unknown_fields=True):
@@ -119,8 +136,9 @@ class ContentType(Value, frozen=True):
         return for_language(self.length.min_words, language)
 
     def json_schema(self, language: str) -> str | None:
-        """The JSON schema of the output as text, None for plain text and Markdown."""
-        return msgspec.json.encode(_schema(self.output, language)).decode() if self.output.format == "json" else None
+        """The JSON schema of what the model writes as text, None for plain text and Markdown."""
+        is_json = self.output.format in ("json", "dialogue")
+        return msgspec.json.encode(_schema(self.output, language)).decode() if is_json else None
 
 
 def for_language(value: PerLanguage, language: str) -> int | None:
@@ -162,7 +180,8 @@ def _object(properties: dict[str, object]) -> dict[str, object]:
 
 def _field_schema(field: OutputField, language: str, output: Output) -> dict[str, object]:
     if field.type == "text":
-        return _text_schema(field, language, None if output.markup else PLAIN_TEXT)
+        plain = PLAIN_LINE if output.format == "dialogue" else PLAIN_TEXT
+        return _text_schema(field, language, None if output.markup else plain)
     pattern = None if output.markup else PLAIN_LINE
     if field.type == "list":
         entry = _text_schema(field, language, pattern)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from aigc import __version__
 from aigc.asking import Asking, text_key
 from aigc.briefs import BriefSheet, read_briefs
+from aigc.dialogue import lines_of
 from aigc.duplicates import Thresholds
 from aigc.errors import UsageError, nearest, shown, writable
 from aigc.filters import Filter, build_filters, build_thresholds, files_digest
@@ -45,6 +46,8 @@ class Survey(Value, frozen=True):
     """Requests by content type."""
     errors: list[RowError]
     error_count: int
+    lines: dict[str, int] = {}
+    """Lines that dialogues are asked for, by content type."""
     mentions: list[Mentions] = []
     """Terms that the policy forbids, and where they stand."""
 
@@ -97,8 +100,9 @@ class Job:
     def _filters_of(self, name: str) -> tuple[Filter, ...]:
         tables = self.settings.filters_for(name, self.packs[name].type.filters)
         filters = build_filters(tables, f"settings of content type {name}", self._templates)
-        is_looked_for = self.settings.input.injection != "off"
-        return tuple(item for item in filters if is_looked_for or item.name != "injection")
+        left_out = {"injection"} if self.settings.input.injection == "off" else set[str]()
+        left_out |= set() if self.packs[name].type.output.format == "dialogue" else {"turns"}
+        return tuple(item for item in filters if item.name not in left_out)
 
     def _comparison_of(self, name: str) -> Thresholds:
         tables = self.settings.filters_for(name, self.packs[name].type.filters)
@@ -119,6 +123,7 @@ class Job:
         """
         _ = self.inputs  # now, so that a sheet that changes from here on is noticed
         types: Counter[str] = Counter()
+        lines: Counter[str] = Counter()
         languages: set[str] = set()
         briefs, invalid, error_count, errors = 0, 0, 0, list[RowError]()
         forbidden = Forbidden(self.settings)
@@ -126,6 +131,8 @@ class Job:
             if isinstance(row, Brief):
                 briefs += 1
                 types[row.content_type] += row.variants
+                if (output := self.packs[row.content_type].type.output).format == "dialogue":
+                    lines[row.content_type] += row.variants * lines_of(row, output)
                 languages.add(row.language)
                 forbidden.see(row)
             else:
@@ -145,13 +152,14 @@ class Job:
             types=dict(sorted(types.items())),
             errors=errors,
             error_count=error_count,
+            lines=dict(sorted(lines.items())),
             mentions=forbidden.mentions,
         )
 
     def objections(self, survey: Survey) -> list[Objection]:
         """What the policy has against making all that a survey found."""
         run = self.settings.run
-        tokens = {name: texts * tokens_at_most(run, self._sampling[name].max_new_tokens)
+        tokens = {name: tokens_at_most(run, self._sampling[name].max_new_tokens, texts, survey.lines.get(name, 0))
                   for name, texts in survey.types.items()}
         return objections(self.settings, survey.types, tokens, survey.mentions)
 

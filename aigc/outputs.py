@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from aigc.characters import mended
-from aigc.content import Output, OutputField, base_language, for_language
+from aigc.content import LINE, Output, OutputField, base_language, for_language
+from aigc.dialogue import Said, fields_of, laid_out
 from aigc.labels.visible import Label, Visible, label_for
 from aigc.packs import Pack, render_template
 from aigc.records import Completion, Content, OutputValue
@@ -31,17 +32,47 @@ def read_output(completion: Completion, pack: Pack, language: str, visible: Visi
     if output.format != "json":
         text, repaired = mended(completion.text, language)
         return msgspec.structs.replace(completion, content=_content(text.strip(), {}, label), repaired=repaired)
+    fields, completion = _read_fields(completion, output, language)
+    if fields is None:
+        return completion
+    return msgspec.structs.replace(completion, content=_content(_layout(fields, pack, language), fields, label))
+
+
+def read_line(completion: Completion, output: Output, language: str) -> Completion:
+    """`completion` with the line of a dialogue that it is, as its content's text; else as `read_output`."""
+    if completion.fault:
+        return completion
+    fields, completion = _read_fields(completion, output, language)
+    if fields is None:
+        return completion
+    return msgspec.structs.replace(completion, content=Content(text=str(fields[LINE]), fields=fields))
+
+
+def dialogue_content(said: Sequence[Said], pack: Pack, language: str, visible: Visible = "by_type") -> Content:
+    """The lines of a dialogue as its content, with its label beside it.
+
+    Raises:
+        TemplateError: the type's layout fails on them.
+    """
+    label, fields = label_for(pack.type.disclosure, language, visible), fields_of(said)
+    has_layout = pack.template("layout", base_language(language)) is not None
+    text = _layout(fields, pack, language) if has_layout else laid_out(said, language)
+    return _content(text, fields, label)
+
+
+def _read_fields(
+    completion: Completion, output: Output, language: str
+) -> tuple[dict[str, OutputValue] | None, Completion]:
+    """The fields that a completion holds, if it does, and the completion with what was done to read them."""
     text, repaired = _unfenced(completion.text.strip())
     fields = _fields(text, output)
     if fields is None and completion.finish_reason == "length" and (closers := _missing_closers(text)):
         fields, repaired = _closed(text, closers, output), f"closed with {closers}"
     if fields is None:
-        return msgspec.structs.replace(completion, content=None, repaired="")
+        return None, msgspec.structs.replace(completion, content=None, repaired="")
     fields, notes = _mended_fields(fields, language)
-    repaired = "; ".join(filter(None, [repaired, *notes]))
-    content = _content(_layout(fields, pack, language), fields, label)
-    cut = _cut_fields(fields, output, language)
-    return msgspec.structs.replace(completion, content=content, repaired=repaired, cut_fields=cut)
+    repaired, cut = "; ".join(filter(None, [repaired, *notes])), _cut_fields(fields, output, language)
+    return fields, msgspec.structs.replace(completion, repaired=repaired, cut_fields=cut)
 
 
 def _content(text: str, fields: dict[str, OutputValue], label: Label) -> Content:

@@ -22,7 +22,7 @@ import jinja2.nodes
 import jinja2.sandbox
 import msgspec
 
-from aigc.content import ContentType, Disclosure, FieldSpec, JudgeSpec, Length, Output, base_language, help_for
+from aigc.content import LINE, ContentType, Disclosure, FieldSpec, JudgeSpec, Length, Output, base_language, help_for
 from aigc.errors import SettingsError, TemplateError, nearest, shown, writable
 from aigc.hashing import digest, digest_files
 from aigc.labels.visible import MOST_CHARS, words_problem
@@ -32,6 +32,8 @@ from aigc.settings import FilterTables, SamplingPatch, check_sampling, check_tab
 BUILT_IN_NAMES = ("tone", "audience", "keywords", "must_not_mention", "min_words", "max_words", "language")
 """Variables that every prompt template has beside its type's fields."""
 RESERVED_FIELDS = frozenset({*BUILT_IN_NAMES, "id", "content_type", "variants"})
+DIALOGUE_NAMES = ("speaker", "speaker_is", "partner", "partner_is", "line", "turn", "is_last")
+"""Variables that the prompt templates of a dialogue have besides: who speaks, who heard what, and how far they are."""
 _MANIFEST = "template.toml"
 _RENDER_FAILURES = (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
                     RecursionError)
@@ -89,8 +91,9 @@ class Pack:
     def _names(self, path: Path) -> frozenset[str]:
         """Variables that a template of this pack may use."""
         if path.name.startswith("layout."):
-            return frozenset(self.type.output.fields)
-        return frozenset([*self.type.fields, *BUILT_IN_NAMES])
+            return frozenset(self.type.output.whole)
+        more = DIALOGUE_NAMES if self.type.output.format == "dialogue" else ()
+        return frozenset([*self.type.fields, *BUILT_IN_NAMES, *more])
 
 
 class Packs(Mapping[str, Pack]):
@@ -208,12 +211,13 @@ def _check(file: PackFile, path: Path) -> None:
             refuse(f"fields.{name}.choices", "no choices", "a list of at least one")
     if not file.languages:
         refuse("languages", "no language", 'at least one, for example ["en"]')
-    if (file.output.format == "json") != bool(file.output.fields):
+    if file.output.format != "dialogue" and (file.output.format == "json") != bool(file.output.fields):
         refuse(
             "output.fields",
             f"{len(file.output.fields)} fields for format {file.output.format}",
             "fields for json, and none for text and markdown",
         )
+    _check_dialogue(file, refuse)
     for name, field in file.output.fields.items():
         if (field.type == "items") != bool(field.fields):
             refuse(
@@ -225,6 +229,32 @@ def _check(file: PackFile, path: Path) -> None:
             refuse(f"output.fields.{name}.min_items", shown(field.min_items), f"0 to max_items, {field.max_items}")
     _check_questions(file, refuse)
     _check_label(file, refuse)
+
+
+def _check_dialogue(file: PackFile, refuse: Callable[[str, str, str], None]) -> None:
+    """A dialogue's form; its keys mean nothing in any other."""
+    output, none = file.output, FieldSpec()
+    if output.format != "dialogue":
+        for key in ("speakers", "turns"):
+            if getattr(output, key):
+                refuse(f"output.{key}", f"a value for format {output.format}", "none but for format dialogue")
+        return
+    if {name: field.type for name, field in output.fields.items()} != {LINE: "text"}:
+        refuse("output.fields", f"{len(output.fields)} fields, {', '.join(output.fields)}", f"one text, {LINE}")
+    kinds = [file.fields.get(name, none).type for name in output.speakers]
+    if kinds != ["persona", "persona"] or not all(file.fields[name].required for name in output.speakers):
+        refuse("output.speakers", shown(output.speakers), "the names of two required fields of type persona")
+    turns = file.fields.get(output.turns, none)
+    if turns.type != "choice" or turns.default is None or not all(map(_is_even, turns.choices)):
+        refuse("output.turns", shown(output.turns),
+               "the name of a field of type choice with a default, whose choices are even numbers from 2 to 100")
+    for name in file.fields:
+        if name in DIALOGUE_NAMES:
+            refuse(f"fields.{name}", "a name that the templates of every dialogue have already", "another name")
+
+
+def _is_even(choice: str) -> bool:
+    return choice.isascii() and choice.isdecimal() and 2 <= int(choice) <= 100 and int(choice) % 2 == 0
 
 
 def _check_questions(file: PackFile, refuse: Callable[[str, str, str], None]) -> None:

@@ -61,6 +61,20 @@ def rows_named(path: Path, name: str) -> list[int]:
     return [at for at, (one, _, _) in enumerate(names) if one.startswith(name)]
 
 
+def taken_over(path: Path) -> frozenset[str]:
+    """Ids of the records that another run made; raises as `read_rows` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            table = pq.read_table(path, columns=["record_id", "taken_from"]).to_pydict()
+        except (pa.ArrowException, KeyError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+    pairs = zip(table["record_id"], table["taken_from"], strict=True)
+    return frozenset(record_id for record_id, run_id in pairs if run_id and record_id)
+
+
 def _check_version(path: Path, schema: Any) -> None:
     found = (schema.metadata or {}).get(b"aigc.records", b"").decode("ascii", "replace")
     missing = {"provenance", "leaf", "attempts", "record_id"} - {*schema.names}
@@ -113,6 +127,7 @@ def _attempt(attempt: dict[str, Any]) -> Attempt:
             "seed": int(attempt["seed"]),
             "completion": msgspec.convert(completion, Completion),
             "verdicts": [_verdict(verdict) for verdict in attempt["verdicts"]],
+            **({"turns": msgspec.json.decode(attempt["turns"])} if attempt.get("turns") else {}),
         },
         Attempt,
     )

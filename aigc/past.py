@@ -52,18 +52,36 @@ class Past:
             UsageError: the templates or the program's own words have changed since.
             AigcError: the templates are gone.
         """
+        prompt = self._asking(row).prompt_of(row.record, attempt, self._key(row))
+        return self._proved(row, prompt, attempt)
+
+    def prompts_of(self, row: Stamped, attempt: Attempt) -> list[tuple[Prompt, Attempt]]:
+        """The requests that an attempt's text was made from, each with what came: of a dialogue one for each line.
+
+        Raises as `prompt_of` does.
+        """
+        if not attempt.turns:
+            return [(self.prompt_of(row, attempt), attempt)]
+        found = self._asking(row).line_prompts_of(row.record, attempt, self._key(row))
+        return [(self._proved(row, prompt, turn), turn) for prompt, turn in found]
+
+    def _asking(self, row: Stamped) -> Asking:
         record = row.record
         place = f"templates/{record.content_type}"
         pack = self.packs.get(record.content_type)
         if pack is None or pack.type.digest != record.template_digest:
             found = "no such content type" if pack is None else "other templates than the text was made with"
             raise UsageError(place, found, "the templates as they were", "Bring them back from version control.")
-        key = f"{row.provenance.model_digest} {self.run.settings.engine.precision}"
-        prompt = Asking(self.run.settings, self.packs).prompt_of(record, attempt, key)
+        return Asking(self.run.settings, self.packs)
+
+    def _key(self, row: Stamped) -> str:
+        return f"{row.provenance.model_digest} {self.run.settings.engine.precision}"
+
+    def _proved(self, row: Stamped, prompt: Prompt, attempt: Attempt) -> Prompt:
         if prompt.request_id != attempt.request_id:
             found = "another request than the text was made from"
             remedy = f"Take the version of aigc that made it: {self.manifest.code.version}."
-            raise UsageError(f"record {record.record_id}", found, f"request {attempt.request_id}", remedy)
+            raise UsageError(f"record {row.record.record_id}", found, f"request {attempt.request_id}", remedy)
         return prompt
 
 

@@ -35,6 +35,7 @@ from aigc.records import (
 )
 from aigc.rows import Ending, Family, Row, broken_off, ended, failed, invalid_record
 from aigc.store import Store
+from aigc.talk import Talks, with_line_verdicts
 from aigc.tally import Tally
 
 
@@ -62,6 +63,7 @@ class Pipeline:
         self._jury = Jury(job, judges, on_wait=self._keep, on_verdict=self._conclude)
         self._fingerprints = job.fingerprints(model)
         self._text_key = job.text_key(model)
+        self._talks = Talks(job, self._text_key)
         self._in_flight: dict[str, tuple[Row, Prompt]] = {}
         self._unfinished: deque[Row] = deque()
         """Rows whose next text is wanted; they may have been made before."""
@@ -188,6 +190,8 @@ class Pipeline:
 
     def _made_instead(self, row: Row) -> Attempt | None:
         """The newest text that was made as the row's next attempt and differs in nothing but the advice it had."""
+        if self._talks.are_for(row):  # what was said before is a part of what a line is asked for
+            return None
         found = [attempt for attempt in row.made.values() if attempt.number == len(row.attempts)]
         same = (each for each in found if self._prompt(row, each.feedback).request_id == each.request_id)
         return max(same, key=lambda attempt: attempt.created_at, default=None)
@@ -200,9 +204,11 @@ class Pipeline:
     def _prompt(self, row: Row, advice: list[str]) -> Prompt:
         run = self._job.settings.run
         sampling = self._job.sampling(row.brief)
-        prompt = self._job.asking.prompt(
-            row.brief, row.variant, len(row.attempts), advice, sampling, self._text_key
-        )
+        if self._talks.are_for(row):
+            prompt = self._talks.prompt(row, advice)
+        else:
+            number = len(row.attempts)
+            prompt = self._job.asking.prompt(row.brief, row.variant, number, advice, sampling, self._text_key)
         return msgspec.structs.replace(prompt, logprob=True) if run.best_of > 1 and run.score == "logprob" else prompt
 
     def _take(self, row: Row, prompt: Prompt, completion: Completion) -> None:
@@ -215,6 +221,9 @@ class Pipeline:
 
     def _add_attempt(self, row: Row, prompt: Prompt, completion: Completion, known: Attempt | None = None) -> None:
         """A completion becomes the row's next attempt, and is judged unless it has no text."""
+        if self._talks.are_for(row):
+            self._add_line(row, prompt, completion, known)
+            return
         brief, problem = row.brief, None
         try:
             pack, visible = self._job.packs[brief.content_type], self._job.settings.labels.visible
@@ -222,26 +231,51 @@ class Pipeline:
         except TemplateError as exc:
             problem = exc
         row.messages = prompt.messages
-        row.attempts.append(
-            Attempt(
-                number=len(row.attempts),
-                request_id=known.request_id if known else prompt.request_id,
-                seed=known.seed if known else prompt.seed,
-                sampling=known.sampling if known else prompt.sampling,
-                completion=completion,
-                verdicts=[],
-                feedback=known.feedback if known else row.given,
-                created_at=known.created_at if known else now(),
-                engine=known.engine if known else self._engine_key(),
-                prompt_commitment=known.prompt_commitment if known else self._commit(prompt.messages),
-            )
-        )
+        made = known or self._attempt(prompt, completion, row.given)
+        row.attempts.append(msgspec.structs.replace(made, number=len(row.attempts), completion=completion, verdicts=[]))
         if known:
             row.kept = len(row.attempts)  # it is in a journal already
         if problem:
             self._settle_broken(row, "failed", "layout_failed", problem)
         elif completion.fault:
             self._settle(row, failed(row, completion.fault, self._job.settings.run))
+        else:
+            self._jury.hear(row)
+
+    def _attempt(self, prompt: Prompt, completion: Completion, advice: list[str]) -> Attempt:
+        return Attempt(
+            number=prompt.attempt,
+            request_id=prompt.request_id,
+            seed=prompt.seed,
+            sampling=prompt.sampling,
+            completion=completion,
+            verdicts=[],
+            feedback=advice,
+            created_at=now(),
+            engine=self._engine_key(),
+            prompt_commitment=self._commit(prompt.messages),
+        )
+
+    def _add_line(self, row: Row, prompt: Prompt, completion: Completion, known: Attempt | None) -> None:
+        """A completion is the next line of a dialogue, kept before another is asked for; the last makes it whole."""
+        made = known or self._attempt(prompt, completion, self._talks.advice(row))
+        turn = self._talks.take(row, prompt, made)
+        if not known:
+            self._store.append_attempt(row.brief.id, row.variant, turn)
+        if not self._talks.is_over(row):
+            self._unfinished.append(row)
+            return
+        try:
+            row.attempts.append(self._talks.whole(row, row.given))
+        except TemplateError as exc:
+            self._settle_broken(row, "failed", "layout_failed", exc)
+            return
+        whole = row.attempts[-1]
+        if whole.completion.fault:
+            self._settle(row, failed(row, whole.completion.fault, self._job.settings.run))
+        elif whole.verdicts:
+            row.heard = len(row.attempts)
+            self._conclude(row)
         else:
             self._jury.hear(row)
 
@@ -253,6 +287,7 @@ class Pipeline:
 
     def _conclude(self, row: Row) -> None:
         """The newest attempt has its verdicts: the row is settled by them, or goes round again."""
+        row.attempts[-1] = with_line_verdicts(row.attempts[-1])
         if ending := ended(row, self._job.settings.run):
             self._settle(row, ending)
             return

@@ -56,10 +56,15 @@ def budget(policy: PolicySettings, override: Override | None) -> Budget:
     return Budget(limit=0 if override or not limits else min(limits))
 
 
-def tokens_at_most(run: RunSettings, max_new_tokens: int) -> int:
-    """Tokens that one row can take: as many as its attempts allow, or its own limit and the attempt that crosses it."""
-    attempts = (run.max_attempts + run.best_of - 1) * max_new_tokens
-    return min(attempts, run.max_tokens_per_text - 1 + max_new_tokens) if run.max_tokens_per_text else attempts
+def tokens_at_most(run: RunSettings, max_new_tokens: int, texts: int = 1, lines: int = 0) -> int:
+    """Tokens that rows can take: as many as their attempts allow, or their own limit and the attempt that crosses it.
+
+    `lines` are those of dialogues, of which each may be tried as often as a text.
+    """
+    requests = lines * run.max_attempts if lines else texts
+    attempts = requests * (run.max_attempts + run.best_of - 1) * max_new_tokens
+    own = texts * (run.max_tokens_per_text - 1 + max_new_tokens)
+    return min(attempts, own) if run.max_tokens_per_text else attempts
 
 
 def objections(

@@ -237,6 +237,8 @@ class Attempt(Value, frozen=True):
     feedback: list[str] = []
     prompt_commitment: str = ""
     """`hmac-sha256:<run id>:<hex>` of the messages that the model was given: see `aigc.provenance.commitments`."""
+    turns: list[Attempt] | UnsetType = UNSET
+    """Of a dialogue every attempt at each of its lines, in order; any other text is made by one request."""
 
 
 class EngineInfo(Value, frozen=True):

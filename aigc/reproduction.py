@@ -71,8 +71,8 @@ def reproduce(
         raise UsageError(f"model {past.run.model.ref}", f"files of digest {model.digest}", past.run.model.digest,
                          "Bring back the model that the run was made with.")
     wanted = dict(past.rows({*places}))
-    asked = {place: _request(past, place, row) for place, row in wanted.items()}
-    prompts = {prompt.request_id: prompt for prompt, _ in asked.values()}
+    asked = {place: _requests(past, place, row) for place, row in wanted.items()}
+    prompts = {prompt.request_id: prompt for requests in asked.values() for prompt, _ in requests}
     made = dict[str, Completion]()
     settings = past.run.settings
     mark = open_mark(settings.watermark, settings.engine.name)
@@ -82,8 +82,8 @@ def reproduce(
         for completion in engine.generate(iter(prompts.values())):
             made[completion.request_id] = completion
             on_text(len(made))
-    rows = [_compared(place, wanted[place], attempt, made.get(prompt.request_id))
-            for place, (prompt, attempt) in asked.items()]
+    rows = [_together([_compared(place, wanted[place], attempt, made.get(prompt.request_id))
+                       for prompt, attempt in requests]) for place, requests in asked.items()]
     return Reproduction(run_id=past.run.run_id, differences=differences, rows=rows)
 
 
@@ -116,12 +116,18 @@ def _attempt(row: Stamped) -> Attempt | None:
     return record.attempt or (with_text[-1] if with_text else None)
 
 
-def _request(past: Past, place: int, row: Stamped) -> tuple[Prompt, Attempt]:
+def _requests(past: Past, place: int, row: Stamped) -> list[tuple[Prompt, Attempt]]:
+    """The requests that a row's text was made from: one, or of a dialogue one for each line."""
     attempt = _attempt(row)
     if attempt is None:
         name = row.record.record_id or f"row {place + 1}"
         raise UsageError(f"record {name}", "no text", "a row with a text", "Name another record.")
-    return past.prompt_of(row, attempt), attempt
+    return past.prompts_of(row, attempt)
+
+
+def _together(parts: list[Reproduced]) -> Reproduced:
+    """What came of a row that was made from these: the first that differs, else the first."""
+    return next((part for part in parts if not part.is_same), parts[0])
 
 
 def _compared(place: int, row: Stamped, attempt: Attempt, made: Completion | None) -> Reproduced:

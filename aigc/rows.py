@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from aigc.dialogue import line_tokens
 from aigc.filters import settle
 from aigc.records import (
     FILTER_FAILURES,
@@ -248,7 +249,7 @@ def _score(verdicts: list[Verdict], attempt: Attempt, run: RunSettings) -> float
         whole = (one for one in verdicts if one.filter == "judge" and one.reason not in FILTER_FAILURES)
         found = next((verdict.measured for verdict in whole), None)
         return float(found) if isinstance(found, int | float) else None
-    logprob, tokens = attempt.completion.logprob, attempt.completion.tokens_out
+    logprob, tokens = attempt.completion.logprob, line_tokens(attempt)
     return None if logprob is None else logprob / ((5 + tokens) / 6) ** _LENGTH_POWER
 
 

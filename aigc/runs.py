@@ -120,7 +120,7 @@ class Run:
         """
         self._refuse_changed_sheet()
         started = time.monotonic()
-        columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.fields)
+        columns = dict.fromkeys(name for used in self._types for name in self._job.packs[used].type.output.whole)
         stamper = open_stamper(self._job, self._model, self.folder.name, self._engines)
         marked = self._panel.marked(self._pipeline.records())
         label = label_of(self._job.settings.labels, self.file.run_id)

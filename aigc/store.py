@@ -155,6 +155,7 @@ class Store:
             else:
                 made = self._decoded(line, Record).attempts
             found.update((attempt.request_id, attempt) for attempt in made)
+            found.update((turn.request_id, turn) for attempt in made for turn in attempt.turns or ())
         return found
 
     def sync(self) -> None:

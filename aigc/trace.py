@@ -149,7 +149,8 @@ def _step(step: Step, *, is_chosen: bool) -> Iterator[str]:
     if completion.fault:
         yield f"  no text: {completion.fault.code}, {completion.fault.found}"
     else:
-        yield "  answered"
+        turns = attempt.turns or []
+        yield "  answered" + (f" line by line, in {len(turns)} requests of which the first is shown" if turns else "")
         yield from (f"    {line}" for line in (completion.content or completion).text.splitlines())
     yield from map(_verdict, (verdict for verdict in attempt.verdicts if verdict.action not in PASSING))
     passed = [verdict.filter for verdict in attempt.verdicts if verdict.action == "pass"]

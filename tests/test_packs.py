@@ -31,7 +31,7 @@ def refusal(project: Project) -> str:
 
 def test_every_shipped_pack_loads_in_its_languages() -> None:
     packs = load_packs(shipped("templates"))
-    assert len(packs) == 12
+    assert len(packs) == 13
     for name, pack in packs.items():
         assert pack.type.name == name
         assert {"en", "zh"} <= set(pack.type.languages)

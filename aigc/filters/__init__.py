@@ -39,6 +39,7 @@ from aigc.filters.repetition import RepetitionFilter
 from aigc.filters.secrets import SecretsFilter
 from aigc.filters.terms import ForbiddenTermsFilter, RequiredTermsFilter
 from aigc.filters.tone import ToneFilter
+from aigc.filters.turns import TurnsFilter
 from aigc.filters.verdicts import BatchFilter, Case, Filter, FilterAction, PromptFilter, feedback, settle
 from aigc.records import Brief, Completion, Message, Verdict
 from aigc.settings import FilterTables
@@ -55,6 +56,7 @@ FILTERS: dict[str, type[Filter]] = {
     "cut_off": CutOffFilter,
     "length": LengthFilter,
     "repetition": RepetitionFilter,
+    "turns": TurnsFilter,
     "refusal": RefusalFilter,
     "meta_talk": MetaTalkFilter,
     "leftovers": LeftoversFilter,

@@ -8,7 +8,7 @@ or an empty list for a blank cell, or raises `Problem`. Codes, stable for ever:
     control_characters  characters that no text should hold   not_a_boolean    neither yes nor no
     error_value         a spreadsheet's error, e.g. #REF!     unknown_choice   none of the declared choices
     nested_value        an object, or a list of lists         too_long         over the field's own `max_chars`
-    out_of_range        a number outside its limits
+    out_of_range        a number outside its limits           not_a_persona    no name with a colon behind it
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from math import isnan
 from typing import NamedTuple, TypeAlias
 
 from aigc.content import FieldSpec
+from aigc.dialogue import LONGEST_NAME, persona
 from aigc.errors import nearest, shown
 from aigc.records import FieldValue
 from aigc.settings import InputSettings
@@ -122,6 +123,8 @@ def converter(spec: FieldSpec, settings: InputSettings) -> Convert:
             return partial(_number, limit=limit)
         case "boolean":
             return partial(_boolean, limit=limit)
+        case "persona":
+            return partial(_persona, limit=limit, max_chars=spec.max_chars, html=settings.strip_html)
         case "choice":
             return partial(_choice, limit=limit, choices={_folded(choice): choice for choice in spec.choices})
 
@@ -247,6 +250,14 @@ def _choice(cell: object, *, limit: int, choices: dict[str, str]) -> str | None:
         raise Problem("unknown_choice", shown(text), f"one of {', '.join(choices.values())}",
                       f"Correct the cell.{nearest(text, list(choices.values()))}")
     return choices[_folded(text)] if text else None
+
+
+def _persona(cell: object, *, limit: int, max_chars: int, html: bool) -> str | None:
+    text = _text(cell, limit=limit, max_chars=max_chars, html=html)
+    if text and persona(text) is None:
+        expected = f"NAME: who that is, with a name of at most {LONGEST_NAME} characters"
+        raise Problem("not_a_persona", shown(text), expected, "Begin the cell with the name and a colon.")
+    return text
 
 
 def _folded(text: str) -> str:

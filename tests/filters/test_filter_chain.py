@@ -24,6 +24,7 @@ ORDER = [
     "cut_off",
     "length",
     "repetition",
+    "turns",
     "refusal",
     "meta_talk",
     "leftovers",
