@@ -88,7 +88,8 @@ SURFACE = {
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
     "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
-            "history_cli", "models_cli", "project", "provenance", "review_cli", "runs", "start", "watermark_cli"},
+            "history_cli", "models_cli", "project", "provenance", "review_cli", "runs", "start", "tuning_cli",
+            "watermark_cli"},
     "flows": {"provenance", "report", "runs", "start"},
 }
 
