@@ -4,6 +4,7 @@
     rows       every row against its leaf, and the tree's root
     files      every file against its digest, and the line that differs
     signatures who signed the manifest and the files
+    decisions  what editors decided, as a chain
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from aigc.errors import StoreError
 from aigc.provenance.manifest import MANIFEST, read_manifest
+from aigc.verification.decisions import check_decisions
 from aigc.verification.files import check_files
 from aigc.verification.findings import Check, Finding, Verification, concluded
 from aigc.verification.rows import check_rows
@@ -42,6 +44,7 @@ def verify(folder: Path, anchors: Sequence[Path] | None = None) -> Verification:
         *check_files(folder, manifest, rows_hold=rows.status == "holds"),
         check_previous(folder, manifest),
         *check_signatures(folder, manifest, data, anchors),
+        check_decisions(folder, manifest),
     ]
     return Verification(run_id=manifest.run.run_id, checks=checks)
 
@@ -49,7 +52,7 @@ def verify(folder: Path, anchors: Sequence[Path] | None = None) -> Verification:
 def _unreadable(exc: StoreError) -> list[Check]:
     """A manifest that cannot be read proves nothing, and nothing else can be proved by it."""
     finding = Finding(place=MANIFEST, found=exc.found, expected="the manifest as it was written")
-    names, why = ("rows", "files", "previous run", "signature"), "the manifest cannot be read"
+    names, why = ("rows", "files", "previous run", "signature", "decisions"), "the manifest cannot be read"
     return [
         concluded("manifest", "", [finding]),
         *(Check(name=name, status="not checked", detail=why) for name in names),

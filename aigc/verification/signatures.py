@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigc.errors import UsageError
 from aigc.provenance.manifest import MANIFEST, SIGNATURE, Manifest
 from aigc.verification.findings import Check, Finding, Status, concluded
 
@@ -31,7 +32,13 @@ def check_signatures(folder: Path, manifest: Manifest, data: bytes, anchors: Seq
     from aigc.signing import anchors_of
 
     trusted = anchors_of(manifest.run.settings.signing) if anchors is None else anchors
-    return [_signature(folder, data, trusted), *_sidecars(folder, sidecars, trusted, manifest)]
+    try:
+        return [_signature(folder, data, trusted), *_sidecars(folder, sidecars, trusted, manifest)]
+    except UsageError as exc:
+        if anchors is not None:
+            raise
+        # The settings' own, which may be gone, or may have been changed with the manifest: that is told elsewhere.
+        return [Check(name="signature", status="not checked", detail=str(exc))]
 
 
 def _signature(folder: Path, data: bytes, anchors: Sequence[Path]) -> Check:
