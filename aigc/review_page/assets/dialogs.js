@@ -1,0 +1,181 @@
+// Questions and answers in boxes above the page.
+
+/** Open a box. `submit` is given its form; where it returns false the box stays. */
+function openBox({ title, body, ok, submit = () => true, kind = '', cancel = true, extra = null }) {
+  const form = h('form', {
+    method: 'dialog',
+    submit: (event) => {
+      event.preventDefault();
+      if (submit(form) !== false) box.close();
+    },
+    keydown: (event) => {
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    },
+  },
+  h('h2', { id: 'box-title' }, title), body,
+  h('div', { class: 'buttons' }, extra, h('span', { class: 'grow' }),
+    cancel && button(t('cancel'), { class: 'plain', click: () => box.close() }),
+    h('button', { type: 'submit', class: 'primary' }, ok)));
+  const box = h('dialog', { class: `box ${kind}`, 'aria-labelledby': 'box-title', close: () => box.remove() }, form);
+  $('dialogs').append(box);
+  box.showModal();
+  return box;
+}
+
+const isBoxOpen = () => document.querySelector('dialog[open]') !== null;
+
+function reasonSelect(chosen, choose) {
+  const select = h('select', { change: (event) => choose(event.target.value) },
+    h('option', { value: '' }, t('no_reason')), about.codes.map((code) => h('option', { value: code }, reasonWords(code))));
+  select.value = chosen || '';
+  return select;
+}
+
+const DIGITS = '1234567890-';
+
+function openReject() {
+  if (!isDecidable(current)) return;
+  const n = current;
+  const decision = decisionOn(n);
+  const radios = about.codes.map((code, i) => h('label', { class: 'reason' },
+    h('input', { type: 'radio', name: 'reason', value: code, required: true, checked: decision?.reason === code }),
+    h('span', null, reasonWords(code)), DIGITS[i] && h('kbd', { 'aria-hidden': 'true' }, DIGITS[i])));
+  const box = openBox({
+    title: t('reject_title'), ok: t('reject'), kind: 'rejecting',
+    body: [
+      h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why')), radios),
+      h('label', { class: 'stacked' }, h('span', null, t('note')), h('textarea', {
+        name: 'note', rows: 2, dir: 'auto', value: noteOn(n), placeholder: t('note_hint'),
+      })),
+    ],
+    submit: (form) => settle('reject', { reason: form.elements.reason.value, note: tidy(form.elements.note.value) }),
+  });
+  box.addEventListener('keydown', (event) => {
+    const at = DIGITS.indexOf(event.key);
+    if (event.target.tagName === 'TEXTAREA' || at < 0 || !radios[at] || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const radio = radios[at].querySelector('input');
+    radio.checked = true;
+    radio.focus();
+  });
+}
+
+function openNote() {
+  if (!isDecidable(current)) return;
+  const n = current;
+  openBox({
+    title: t('note_title'), ok: t('save_note'),
+    body: h('label', { class: 'stacked' }, h('span', { class: 'aside' }, t('note_hint')),
+      h('textarea', { name: 'note', rows: 4, dir: 'auto', value: noteOn(n), 'aria-label': t('note') })),
+    submit: (form) => {
+      annotate(n, form.elements.note.value);
+      refind();
+      showReading();
+    },
+  });
+}
+
+const nameInput = () => h('label', { class: 'stacked' }, h('span', null, t('your_name')),
+  h('input', { type: 'text', name: 'editor', value: liked.editor, required: true, maxlength: 120, autocomplete: 'name', dir: 'auto' }));
+
+/** The name in a form; nothing of a blank one, and the form says so. */
+function nameIn(form) {
+  const input = form.elements.editor;
+  const name = input.value.normalize('NFC').trim().replace(/\s+/g, ' ');
+  input.setCustomValidity(name ? '' : t('name_needed'));
+  input.addEventListener('input', () => input.setCustomValidity(''), { once: true });
+  form.reportValidity();
+  return name;
+}
+
+function openName() {
+  openBox({
+    title: t('name_title'), ok: t('save'), body: [nameInput(), h('p', { class: 'aside' }, t('name_hint'))],
+    submit: (form) => {
+      const name = nameIn(form);
+      if (!name) return false;
+      rename(name);
+      showBar();
+      showReading();
+      return true;
+    },
+  });
+}
+
+function openExport() {
+  if (!decisions.size) return say(t('nothing_to_export'), 'bad');
+  const tally = Object.fromEntries(VERBS.map((verb) => [verb, 0]));
+  for (const { decision } of decisions.values()) tally[decision.action] += 1;
+  const copied = h('p', { class: 'aside', role: 'status' });
+  const withName = (form, go) => {
+    const name = nameIn(form);
+    if (!name) return false;
+    rename(name);
+    go(exportedText());
+    showBar();
+    return true;
+  };
+  const box = openBox({
+    title: t('export_title'), ok: t('download'), kind: 'exporting',
+    body: [h('p', null, t('export_words', tally)), nameInput(), h('p', { class: 'aside' }, t('export_hint')), copied],
+    extra: button(t('copy'), { class: 'plain', click: (event) => withName(event.target.closest('form'), async (text) => {
+      if (await copy(text)) refill(copied, t('copied'));
+      else showToCopy(copied, text);
+    }) }),
+    submit: (form) => withName(form, (text) => {
+      download(text, fileName());
+      say(t('exported', { name: fileName() }));
+    }),
+  });
+  return box.querySelector('button.primary').focus();
+}
+
+/** The last way out: a text that its reader copies by hand. */
+function showToCopy(place, text) {
+  const area = h('textarea', { readonly: true, rows: 5, value: text, 'aria-label': t('export_title') });
+  refill(place, t('copy_by_hand'), area);
+  area.select();
+}
+
+async function importFile(input) {
+  const [file] = input.files;
+  if (!file) return;
+  const report = importText(await file.text());
+  input.value = '';
+  refind();
+  showReading();
+  showBar();
+  const lines = [
+    [t('import_taken', { count: report.taken, editors: [...report.editors].filter(Boolean).join(', ') }), true],
+    [t('import_same', { count: report.same }), report.same],
+    [t('import_older', { count: report.older }), report.older],
+    [t('import_elsewhere', { count: report.elsewhere }), report.elsewhere],
+    [t('import_unknown', { count: report.unknown.length, ids: some(report.unknown) }), report.unknown.length],
+    [t('import_changed', { count: report.changed.length, ids: some(report.changed.map((n) => rows[n].brief)) }), report.changed.length],
+    [t('import_broken', { count: report.broken.length, lines: some(report.broken) }), report.broken.length],
+  ];
+  openBox({
+    title: t('import_title', { name: file.name }), ok: t('close'), cancel: false,
+    body: h('ul', { class: 'report' }, lines.filter(([, isSaid]) => isSaid).map(([words]) => h('li', { dir: 'auto' }, words))),
+  });
+}
+
+const MOST_NAMED = 5;
+const some = (names) => names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ', …' : '');
+
+function openHelp() {
+  const keys = KEYS.map(([names, word]) => h('tr', null,
+    h('td', null, names.map((name) => h('kbd', null, name))), h('td', null, t(word))));
+  openBox({
+    title: t('help'), ok: t('close'), cancel: false, kind: 'wide',
+    body: [
+      h('div', { class: 'help' },
+        h('table', null, h('tbody', null, keys)),
+        h('div', null, ['help_decide', 'help_kept', 'help_back', 'help_private'].map((word) => h('p', null, t(word))))),
+      h('label', { class: 'check' }, h('input', {
+        type: 'checkbox', checked: liked.keys, change: (event) => like({ keys: event.target.checked }),
+      }), h('span', null, t('keys_on'))),
+      h('p', { class: 'aside' }, [about.made_by, t('run', { id: about.run_id })].filter(Boolean).join(' · ')),
+    ],
+  });
+}

@@ -1,0 +1,110 @@
+// The list: as many rows in the document as are on the screen, however many there are.
+
+const ROW_REM = 4.9;
+const BEYOND = 4;
+const inView = new Map();
+let rowHeight = 78;
+let spacer = null;
+
+function measureRows() {
+  rowHeight = Math.round(ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize));
+  $('list').style.setProperty('--row', `${rowHeight}px`);
+}
+
+/** Show the rows of `found`, all of them anew. */
+function showList() {
+  inView.clear();
+  spacer = h('div', { class: 'spacer', role: 'presentation' });
+  spacer.style.height = `${found.length * rowHeight}px`;
+  refill($('list'), found.length ? spacer : h('p', { class: 'nothing' }, t('nothing_found')));
+  $('list').setAttribute('aria-label', t('list'));
+  paintList();
+}
+
+function paintList() {
+  if (!found.length) return;
+  const list = $('list');
+  const first = Math.max(0, Math.floor(list.scrollTop / rowHeight) - BEYOND);
+  const beyond = Math.min(found.length, Math.ceil((list.scrollTop + list.clientHeight) / rowHeight) + BEYOND);
+  for (const [place, row] of inView) {
+    if (place < first || place >= beyond) {
+      row.remove();
+      inView.delete(place);
+    }
+  }
+  for (let place = first; place < beyond; place += 1) {
+    if (!inView.has(place)) inView.set(place, spacer.appendChild(listRow(place)));
+  }
+}
+
+function listRow(place) {
+  const n = found[place];
+  const row = rows[n];
+  const others = variantsOf(n).length > 1;
+  const element = h('div', {
+    class: `row ${n === current ? 'current' : ''} ${isDone(n) ? 'done' : ''}`, role: 'option', id: `row-${n}`, 'data-n': n,
+    'aria-selected': String(n === current), 'aria-setsize': found.length, 'aria-posinset': place + 1,
+  },
+  h('div', { class: 'row-top' },
+    h('bdi', { class: 'row-title', dir: 'auto', lang: row.language }, row.title || row.excerpt || row.brief), stateMark(n)),
+  h('div', { class: 'row-excerpt', dir: 'auto', lang: row.language }, row.excerpt || t('no_text')),
+  h('div', { class: 'row-meta' },
+    h('span', { class: `outcome ${outcomeClass(n)}` }, outcomeWords(isFlagged(n) ? 'flagged' : row.outcome)),
+    h('span', { class: 'row-codes' }, row.reasons.map(codeWords).join(' · ')),
+    h('span', { class: 'row-kind' }, [row.language, others && `${t('variant_short')}${row.variant + 1}`].filter(Boolean).join(' · '))));
+  element.style.top = `${place * rowHeight}px`;
+  return element;
+}
+
+const outcomeClass = (n) => (isFlagged(n) ? 'flagged' : rows[n].outcome);
+
+/** What was decided, as a drawing with a word for those who do not see it. */
+function stateMark(n) {
+  const verb = verbOn(n) || (drafts.has(n) ? 'draft' : notes.has(n) ? 'note' : '');
+  if (!verb && rows[n].stands) return standsMark(rows[n].stands);
+  if (!verb) return null;
+  return h('span', { class: `state ${verb}`, title: t(`state_${verb}`) }, icon(verb), h('span', { class: 'off-screen' }, t(`state_${verb}`)));
+}
+
+const STANDS = { approved: 'approve', rejected: 'reject', in_conflict: 'conflict' };
+
+/** What was decided before this page was written. */
+function standsMark(stands) {
+  const words = t(`stands_${stands}`);
+  return h('span', { class: `state before ${stands}`, title: words }, icon(STANDS[stands]), h('span', { class: 'off-screen' }, words));
+}
+
+/** Row `n` as it is now: it was decided on. */
+function repaintRow(n) {
+  const place = found.indexOf(n);
+  const old = inView.get(place);
+  if (!old) return;
+  const row = listRow(place);
+  old.replaceWith(row);
+  inView.set(place, row);
+}
+
+/** The row that is read, marked and in view. */
+function markCurrent(before) {
+  const list = $('list');
+  for (const n of [before, current]) {
+    const row = $(`row-${n}`);
+    if (!row) continue;
+    row.classList.toggle('current', n === current);
+    row.setAttribute('aria-selected', String(n === current));
+  }
+  const place = found.indexOf(current);
+  if (place < 0) return list.removeAttribute('aria-activedescendant');
+  const top = place * rowHeight;
+  if (top < list.scrollTop) list.scrollTop = Math.max(0, top - rowHeight);
+  else if (top + rowHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + 2 * rowHeight - list.clientHeight;
+  paintList();
+  return list.setAttribute('aria-activedescendant', `row-${current}`);
+}
+
+function showFound() {
+  const open = found.filter(isOpen).length;
+  $('found').textContent = t('found', { found: found.length, open });
+  $('clear').hidden = !isNarrowed();
+  $('clear').textContent = t('clear_filters');
+}

@@ -1,0 +1,123 @@
+// The page begins.
+
+const THEMES = ['auto', 'light', 'dark'];
+
+function showTheme() {
+  if (liked.theme === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = liked.theme;
+  const chooser = refill($('theme'), icon(liked.theme));
+  chooser.setAttribute('aria-label', t(`theme_${liked.theme}`));
+  chooser.title = t(`theme_${liked.theme}`);
+}
+
+/** All words of the interface in the language that is set. */
+function showWords() {
+  setLanguage(language);
+  $('run').textContent = [about.run_id, about.share, about.part > 1 && t('part', { number: about.part })].filter(Boolean).join(' · ');
+  $('language').textContent = t('other_language');
+  $('language').lang = language === 'zh' ? 'en' : 'zh-Hans';
+  refill($('help'), icon('help'));
+  for (const [id, word] of [['help', 'help'], ['list-pane', 'list'], ['finder', 'finder'], ['query', 'search']]) $(id).setAttribute('aria-label', t(word));
+  $('help').title = t('help');
+  $('query').placeholder = t('search');
+  $('import').textContent = t('import');
+  $('import').title = t('import_hint');
+  showTheme();
+  showNotice();
+}
+
+function showAll() {
+  showWords();
+  showList();
+  found = [];
+  refind();
+  showReading();
+  showSide();
+}
+
+function wire() {
+  $('list').addEventListener('scroll', paintList, { passive: true });
+  $('list').addEventListener('click', (event) => {
+    const row = event.target.closest('.row');
+    if (row) read(Number(row.dataset.n));
+  });
+  $('query').addEventListener('input', after(80, () => {
+    search($('query').value);
+    refind();
+    if (mode === 'read') showReading();
+  }));
+  $('finder').addEventListener('submit', (event) => {
+    event.preventDefault();
+    $('list').focus();
+  });
+  $('clear').addEventListener('click', () => {
+    clearFilters();
+    refind();
+    showReading();
+    $('list').focus();
+  });
+  $('body').addEventListener('click', (event) => {
+    const mark = event.target.closest('mark[data-at]');
+    if (mark) pointBack(mark);
+  });
+  $('language').addEventListener('click', () => {
+    language = language === 'zh' ? 'en' : 'zh';
+    like({ language });
+    showAll();
+  });
+  $('theme').addEventListener('click', () => {
+    like({ theme: THEMES[(THEMES.indexOf(liked.theme) + 1) % THEMES.length] });
+    showTheme();
+  });
+  $('help').addEventListener('click', openHelp);
+  $('who').addEventListener('click', openName);
+  $('export').addEventListener('click', openExport);
+  $('import').addEventListener('click', () => $('import-file').click());
+  $('import-file').addEventListener('change', (event) => importFile(event.target));
+  document.addEventListener('keydown', onKey);
+  window.addEventListener('resize', after(100, () => {
+    measureRows();
+    showList();
+    markCurrent(current);
+    fitAreas();
+  }));
+  window.addEventListener('beforeunload', (event) => {
+    if (mode === 'edit') putAside();
+    keepPlaceNow();
+    if (unexported()) event.preventDefault();
+  });
+  window.addEventListener('storage', (event) => {
+    if (event.key === null || event.key.startsWith(HERE)) catchUp();
+  });
+}
+
+/** Another window of this page has decided. */
+const catchUp = after(200, () => {
+  restore();
+  refind();
+  if (mode !== 'edit') showReading();
+});
+
+function begin() {
+  tryKeeping();
+  restore();
+  language = firstLanguage();
+  measureRows();
+  makeFilters();
+  wire();
+  const place = kept(`${HERE}place`);
+  for (const name of NAMES) {
+    const value = place?.wanted?.[name];
+    if (value === ALL || OFFERED[name].includes(value)) wanted[name] = value;
+  }
+  showWords();
+  refind(byId.get(place?.id) ?? -1);
+  if (current < 0) {
+    showReading();
+    showSide();
+  }
+  $('list').focus({ preventScroll: true });
+  performance.mark('ready');
+}
+
+begin();

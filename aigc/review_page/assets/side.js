@@ -1,0 +1,129 @@
+// Beside the text: why it needs eyes, what was asked for, and where it comes from.
+
+function showSide() {
+  $('side').setAttribute('aria-label', t('beside'));
+  if (current < 0) return refill($('side'));
+  const all = shown(current);
+  refill($('side'), beforeSection(current, all), objectionSection(all), briefSection(current, all), attemptSection(current, all), originSection(current, all));
+  return $('side').scrollTo(0, 0);
+}
+
+/** What editors decided before this page was written. */
+function beforeSection(n, all) {
+  if (!all.before?.length) return null;
+  return section(t(isInConflict(n) ? 'before_conflict' : 'before_this'), h('ul', { class: 'cards' }, all.before.map((decision) => h('li', {
+    class: `card ${decision.verb}`,
+  },
+  h('p', { class: 'card-top' }, h('b', null, foreign(decision.editor)), h('span', { class: `action ${decision.verb}` }, t(`state_${decision.verb}`))),
+  h('p', { class: 'aside' }, [time(decision.at), decision.reason && reasonWords(decision.reason)].filter(Boolean).join(' · ')),
+  decision.note && h('p', { dir: 'auto' }, decision.note),
+  decision.verb === 'edit' && h('details', null, h('summary', null, t('form_changes')), changesOf(n, decision))))));
+}
+
+const section = (title, ...inside) => h('section', { class: 'beside' }, h('h2', null, title), inside);
+
+function objectionSection(all) {
+  const objections = all.objections || [];
+  const shownOnes = objections.map((objection, at) => [objection, at]);
+  shownOnes.sort(([one], [other]) => STRENGTHS.indexOf(one.action) - STRENGTHS.indexOf(other.action));
+  if (!shownOnes.length) return null;
+  return section(t('why'), h('ul', { class: 'cards' }, shownOnes.map(([objection, at]) => card(objection, at, all.text))));
+}
+
+function card(objection, at, text) {
+  const { action, reason, filter, message, advice, measured, limit, spans = [] } = objection;
+  const hasFigures = measured !== undefined && limit !== undefined && String(measured) !== '' && String(limit) !== '';
+  return h('li', { class: `card ${action}`, id: `objection-${at}` },
+    h('p', { class: 'card-top' }, h('b', { title: reason || filter }, codeWords(reason || filter)),
+      h('span', { class: `action ${action}` }, t(`action_${action}`))),
+    message && h('p', { dir: 'auto' }, message),
+    advice && language === 'zh' && /[\u4e00-\u9fff]/.test(advice) && h('p', { dir: 'auto', lang: 'zh' }, advice),
+    hasFigures && h('p', { class: 'aside' }, t('measured', { measured: figure(measured), limit: figure(limit) })),
+    spans.length > 0 && h('ul', { class: 'quotes' }, quotes(text, spans).map((quote) => h('li', null, h('button', {
+      type: 'button', class: 'quote', click: () => pointAt(at),
+    }, foreign(quote))))));
+}
+
+const MOST_QUOTES = 3;
+const QUOTE_CHARS = 80;
+const figure = (value) => (typeof value === 'number' ? number(Math.round(value * 1000) / 1000) : value);
+
+function quotes(text, spans) {
+  const units = toUnits(text, spans.flat());
+  const found = spans.map((_, i) => text.slice(units[2 * i], units[2 * i + 1]).replace(/\s+/g, ' ').trim());
+  const short = [...new Set(found.filter(Boolean))].slice(0, MOST_QUOTES);
+  return short.map((quote) => (quote.length > QUOTE_CHARS ? `${[...quote].slice(0, QUOTE_CHARS).join('')}…` : quote));
+}
+
+/** Bring what a verdict points at into view. Where no field holds it, the laid-out text does. */
+function pointAt(at) {
+  const found = () => $('body').querySelector(`mark[data-at~="${at}"]`);
+  if (!found() && mode === 'read' && formsOf(current).includes('text')) setForm('text');
+  const mark = found();
+  if (!mark) return say(t('not_shown'));
+  mark.scrollIntoView({ block: 'center', behavior: calm() ? 'auto' : 'smooth' });
+  for (const each of $('body').querySelectorAll(`mark[data-at~="${at}"]`)) {
+    each.classList.add('lit');
+    setTimeout(() => each.classList.remove('lit'), 1600);
+  }
+  return undefined;
+}
+
+const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+/** Bring the card of a mark into view. */
+function pointBack(mark) {
+  const cards = mark.dataset.at.split(' ').map((at) => $(`objection-${at}`)).filter(Boolean);
+  cards[0]?.scrollIntoView({ block: 'nearest', behavior: calm() ? 'auto' : 'smooth' });
+  for (const each of cards) {
+    each.classList.add('lit');
+    setTimeout(() => each.classList.remove('lit'), 1600);
+  }
+}
+
+function briefSection(n, all) {
+  const help = about.help[rows[n].type]?.brief || {};
+  const { min_words: least, max_words: most, keywords = [], must_not_mention: unwanted = [] } = all.limits || {};
+  const entries = [
+    ...Object.entries(all.brief || {}).map(([name, value]) => [fieldName(name), value, help[name]]),
+    [t('tone'), all.tone], [t('audience'), all.audience],
+    [t('length_asked'), (least ?? most ?? null) === null || !isDecidable(n) ? '' : limitWords(n, standingLength(n))],
+    [t('keywords'), keywords], [t('must_not_mention'), unwanted],
+  ].filter(([, value]) => value !== null && value !== undefined && String(value) !== '');
+  if (!entries.length) return null;
+  return section(t('brief'), h('dl', { class: 'brief' }, entries.map(([name, value, tip]) => [
+    h('dt', { title: tip }, foreign(name)), h('dd', { dir: 'auto', lang: rows[n].language }, briefValue(value))])));
+}
+
+function briefValue(value) {
+  if (Array.isArray(value)) return h('ul', null, value.map((entry) => h('li', { dir: 'auto' }, entry)));
+  if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
+  return typeof value === 'number' ? number(value) : value;
+}
+
+/** A length beside what was asked for: `132 words; 80 to 150 asked for`. */
+function limitWords(n, count) {
+  const { min_words: least, max_words: most } = shown(n).limits || {};
+  const characters = isPerCharacter(rows[n].language);
+  const isOut = (least && count < least) || (most && count > most);
+  return h('span', { class: isOut ? 'out' : '' }, t('length_of', { count, least, most, characters }));
+}
+
+function attemptSection(n, all) {
+  const others = all.others || [];
+  if (!others.length) return null;
+  return section(t('attempts'), others.map((other) => h('details', { class: 'attempt' },
+    h('summary', null, t('attempt', { number: other.number + 1 }),
+      h('span', { class: 'aside' }, (other.reasons || []).map(codeWords).join(' · '))),
+    plainText(other.text, rows[n].language))));
+}
+
+function originSection(n, all) {
+  const facts = [
+    [t('source'), all.source], [t('brief_id'), rows[n].brief], [t('record_id'), rows[n].id],
+    [t('attempt_shown'), isDecidable(n) && number((all.attempt || 0) + 1)], [t('made_at'), all.made_at && time(all.made_at)],
+    [t('model'), about.model],
+  ].filter(([, value]) => value);
+  return h('details', { class: 'beside origin' }, h('summary', null, t('origin')),
+    h('dl', { class: 'brief' }, facts.map(([name, value]) => [h('dt', null, name), h('dd', null, foreign(value))])));
+}

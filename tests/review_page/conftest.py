@@ -1,0 +1,68 @@
+"""A real browser: Chromium as the machine has it, driven by Playwright, which fetches none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_run import sample_records
+from samples import a_run, write_records
+
+from aigc.packs import load_packs
+from aigc.review_page import Telling, all_rows, write_pages
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TEMPLATES = Path(__file__).parents[2] / "templates"
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser on this machine (one of {', '.join(BROWSERS)})")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Opens a page from disk, in a browser that has never seen it. A test fails if any of its scripts did.
+
+    `like` are options of the browser: its language, colours, size. `page.context` is the visit: a page that is opened
+    in it knows what the one before has kept.
+    """
+    errors: list[str] = []
+    contexts = []
+
+    def open_page(path: Path, context: Any = None, **like: Any) -> Any:
+        if context is None:
+            context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **like})
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder with its records and its page."""
+    folder = tmp_path_factory.mktemp("run")
+    write_records(folder, sample_records())
+    types = {name: pack.type for name, pack in load_packs(TEMPLATES).items()}
+    write_pages(folder, a_run(), all_rows(folder), telling=Telling(types=types))
+    return folder
