@@ -25,9 +25,9 @@ def shown(text: str) -> str:
     return _NOT_XML.sub("", CONTROL.sub("", _LINE_ENDS.sub("\n", text)))
 
 
-def workbook_cell(text: str) -> str:
-    """`text` as a cell of a workbook holds it. That it is no formula, its cell must say."""
-    return _LOOKS_ESCAPED.sub("_x005F_", cut(shown(text), WHOLE))
+def workbook_cell(text: str, whole: str = WHOLE) -> str:
+    """`text` as a cell of a workbook holds it. That it is no formula, its cell must say. `whole` has it uncut."""
+    return _LOOKS_ESCAPED.sub("_x005F_", cut(shown(text), whole))
 
 
 def csv_cell(text: str) -> str:

@@ -67,8 +67,8 @@ def write_workbook(
     book = Workbook(write_only=True)
     styles = _Styles()
     first = book.create_sheet(FIRST_SHEET[language])
-    titles = _titles(fields, FIRST_SHEET[language])
-    sheets = {name: _TypeSheet(book, titles[name], [*fields[name]], language, styles) for name in fields}
+    names = titles(fields, FIRST_SHEET[language])
+    sheets = {name: _TypeSheet(book, names[name], [*fields[name]], language, styles) for name in fields}
     for row in rows():
         cells = cells_of(row, standing.get(row.record.record_id), run_id, language)
         sheets[row.record.content_type].add(cells, row.record.language)
@@ -213,9 +213,9 @@ def _write_first(
     _lock(sheet)
 
 
-def _titles(names: Iterable[str], taken: str) -> dict[str, str]:
+def titles(names: Iterable[str], taken: str = "") -> dict[str, str]:
     """Titles of sheets: of at most 31 characters, without those that Excel forbids, each once."""
-    titles: dict[str, str] = {}
+    found: dict[str, str] = {}
     used = {taken.casefold()}
     for name in names:
         plain = re.sub(r"[\[\]:*?/\\]", "_", name)[:31].strip("'") or "_"
@@ -223,8 +223,8 @@ def _titles(names: Iterable[str], taken: str) -> dict[str, str]:
         while title.casefold() in used:
             title, number = f"{plain[:27]} {number}", number + 1
         used.add(title.casefold())
-        titles[name] = title
-    return titles
+        found[name] = title
+    return found
 
 
 def _lines(text: str, width: int) -> int:
