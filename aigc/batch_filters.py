@@ -112,8 +112,8 @@ def _safety(settings: SafetySettings, engine: EngineSettings, classifier: ModelR
 
 def _judge(engine: EngineSettings, writer: ModelRef, judge: ModelRef | None) -> Callable[[], Engine]:
     if judge is None:
-        return lambda: open_engine(engine, writer)
-    own = replace(engine, adapter="")
+        return lambda: open_engine(engine.here, writer)
+    own = replace(engine.here, adapter="")
     return lambda: open_engine(own, judge)
 
 

@@ -113,6 +113,8 @@ def run(
     adapter: Annotated[
         str | None, typer.Option("--adapter", metavar="DIR", help="Folder of a LoRA to merge into the model.")
     ] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="local|ray", help="Where the model runs.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster: auto, local or HOST:PORT.")] = None,
     templates: Templates = None,
     content_type: ContentTypeName = None,
     columns: Mapped = None,
@@ -147,7 +149,7 @@ def run(
             "strict": strict or None,
         },
         input={"content_type": content_type, "columns": console.mapping(columns or [])},
-        engine={"adapter": adapter},
+        engine={"adapter": adapter, "on": on, "ray_address": address},
     )
     mode: Mode = "auto" if resume is None else ("resume" if resume else "new")
     request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode,

@@ -76,7 +76,7 @@ def reproduce(
     made = dict[str, Completion]()
     settings = past.run.settings
     mark = open_mark(settings.watermark, settings.engine.name)
-    with closing(open_engine(settings.engine, model, mark)) as engine:
+    with closing(open_engine(settings.engine.here, model, mark)) as engine:
         differences = stack_differences(past.manifest, engine.info())
         on_differences(differences)
         for completion in engine.generate(iter(prompts.values())):

@@ -86,6 +86,8 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
     `quantize` is what weights are rounded to as they are loaded; `adapter` the folder of a LoRA merged into them.
     `devices` are GPUs by their numbers, `"0,2"`; `processes` 0 is one on each of them, and one on a CPU.
 
+    `on` ray runs it on the cluster at `ray_address`, as so many workers as `ray_workers` says: docs/clusters.md.
+
     `url` and what follows it are the openai engine's. The key is no setting: `key_variable` names where it is.
     """
 
@@ -99,6 +101,9 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
     trust_remote_code: bool = False
     quantize: Literal["", "int8", "int4", "fp8"] = ""
     adapter: str = ""
+    on: Literal["local", "ray"] = "local"
+    ray_address: str = "auto"
+    ray_workers: int = 0
     url: str = ""
     concurrency: int = 32
     timeout_s: float = 300.0
@@ -109,6 +114,11 @@ class EngineSettings(Value, frozen=True, forbid_unknown_fields=True):
     def precision(self) -> str:
         """What the arithmetic is done in, as far as settings decide it: `bfloat16`, or `bfloat16+int8`."""
         return f"{self.dtype}+{self.quantize}" if self.quantize else self.dtype
+
+    @property
+    def here(self) -> EngineSettings:
+        """The same engine on this machine, where it would be on a cluster's."""
+        return msgspec.structs.replace(self, on="local")
 
 
 class SafetySettings(Value, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,7 @@ def check_ranges(settings: Settings, place: str) -> None:
         ("engine.slots", settings.engine.slots, 0),
         ("engine.max_context", settings.engine.max_context, 0),
         ("engine.processes", settings.engine.processes, 0),
+        ("engine.ray_workers", settings.engine.ray_workers, 0),
         ("engine.concurrency", settings.engine.concurrency, 1),
         ("engine.max_retries", settings.engine.max_retries, 0),
         ("input.max_cell_chars", settings.input.max_cell_chars, 1),

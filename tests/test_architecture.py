@@ -108,7 +108,7 @@ ROOMS = {
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
-    "c2pa": {"signing"}, "cryptography": {"signing"},
+    "c2pa": {"signing"}, "cryptography": {"signing"}, "ray": {"engine"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""

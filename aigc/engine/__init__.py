@@ -37,7 +37,7 @@ def open_engine(settings: EngineSettings, model: ModelRef, mark: Mark | None = N
 
     Raises:
         SettingsError: an engine that cannot give one, or settings that choose a GPU which is not there.
-        EngineError: another process uses one of the GPUs.
+        EngineError: another process uses one of the GPUs, or there is no cluster to join.
     """
     if mark:
         refuse_engine(settings.name)
@@ -46,6 +46,10 @@ def open_engine(settings: EngineSettings, model: ModelRef, mark: Mark | None = N
             from aigc.engine.scripted import ScriptedEngine
 
             return ScriptedEngine()
+        case "local" if settings.on == "ray":
+            from aigc.engine.ray_engine import RayEngine
+
+            return RayEngine(settings, model, mark=mark)
         case "local":
             from aigc.engine.threads import choose_waiting
 
@@ -66,12 +70,14 @@ def open_engine(settings: EngineSettings, model: ModelRef, mark: Mark | None = N
 def slots_of(engine: Engine) -> int:
     """Rows that `engine` generates at a time, in all its processes."""
     from aigc.engine.pool import EnginePool
+    from aigc.engine.ray_engine import RayEngine
 
-    return engine.slots if isinstance(engine, EnginePool) else engine.info().slots
+    return engine.slots if isinstance(engine, EnginePool | RayEngine) else engine.info().slots
 
 
 def uses_of(engine: Engine) -> dict[str, DeviceUse]:
     """What each process of `engine` has made, by the name of its place; nothing where it has but one."""
     from aigc.engine.pool import EnginePool
+    from aigc.engine.ray_engine import RayEngine
 
-    return engine.uses if isinstance(engine, EnginePool) and len(engine.uses) > 1 else {}
+    return engine.uses if isinstance(engine, EnginePool | RayEngine) and len(engine.uses) > 1 else {}

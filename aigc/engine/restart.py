@@ -105,7 +105,7 @@ class RestartingEngine:
                 culprit = ledger.bury()
                 self._leave()
                 if culprit:
-                    yield _failed(culprit, death.cause)
+                    yield failed(culprit, death.cause)
                 self._judge(death, in_flight, ledger.fruitless, ledger.convictions)
                 del death  # its traceback holds the model that was in this process
                 continue
@@ -198,7 +198,7 @@ class RestartingEngine:
         _log.warning("%s died with %d in flight (%s): going on in a new process", engine, in_flight, death.cause)
 
 
-def _failed(prompt: Prompt, cause: str) -> Completion:
+def failed(prompt: Prompt, cause: str) -> Completion:
     fault = Fault(
         code="engine_died",
         found=f"the end of the engine each time this row was in it, at last with no other ({cause})",
