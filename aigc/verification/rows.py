@@ -90,7 +90,9 @@ def _differences(row: Stamped, made: Stamped) -> list[str]:
 
 
 def _is_held_by_a_mark(record: Record) -> bool:
-    marks = (verdict for verdict in record.verdicts if verdict.filter == "near_duplicate")
+    # Of all attempts: which one was chosen may be what was changed.
+    verdicts = (verdict for attempt in record.attempts for verdict in attempt.verdicts)
+    marks = (verdict for verdict in verdicts if verdict.filter == "near_duplicate")
     return record.outcome == "held" and any(mark.action == "hold" for mark in marks)
 
 

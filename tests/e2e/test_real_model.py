@@ -34,6 +34,8 @@ slots = 4
 max_new_tokens = 80
 """
 
+AIGC = [sys.executable, "-m", "aigc"]
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not (CACHE / "models" / DEFAULT_MODEL).is_dir(), reason="needs `aigc models pull`"),
@@ -113,3 +115,11 @@ def test_a_killed_run_ends_with_the_texts_of_an_undisturbed_one() -> None:
     (engine,) = json.loads((folder / "run.json").read_text())["engines"].values()
     assert (engine["dtype"], engine["slots"], engine["batch_invariant"]) == ("bfloat16", 4, True)
     assert engine["model_digest"].startswith("sha256:")
+
+    verified = subprocess.run([*AIGC, "verify", str(folder), "--json"], capture_output=True, text=True, check=False)
+    assert (verified.returncode, json.loads(verified.stdout)["holds"]) == (0, True)
+    again = subprocess.run([*AIGC, "reproduce", str(folder), "--sample", "9", "--json"], capture_output=True, text=True,
+                           check=False)
+    found = json.loads(again.stdout)
+    assert (again.returncode, found["same"], found["differences"]) == (0, True, [])
+    assert [row["tokens_same"] for row in found["rows"]] == [True] * 5

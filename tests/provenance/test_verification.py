@@ -87,6 +87,7 @@ def changed(folder: Path, change: Callable[[dict[str, object]], None], row: int 
     (lambda row: row.update(brief='{"product":"x"}'), "brief.product"),
     (lambda row: row.update(fingerprint="sha256:0"), "fingerprint"),
     (lambda row: row.update(leaf="sha256:00"), "leaf"),
+    (lambda row: row.update(chosen=9), "chosen"),
     (lambda row: row["provenance"].update(model="other"), "provenance.model"),
     (lambda row: row["provenance"].update(seed="1"), "provenance.seed"),
     (lambda row: row["provenance"].update(human_oversight="approved"), "provenance.human_oversight"),
