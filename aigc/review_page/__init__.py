@@ -10,8 +10,9 @@
 
 from aigc.review_page.rows import all_rows
 from aigc.review_page.shares import WHOLE, Split
-from aigc.review_page.writing import NOTHING_MORE, PAGE, Telling, write_page, write_pages, write_review_html
+from aigc.review_page.writing import NOTHING_MORE, PAGE, Pages, Telling, write_page, write_pages, write_review_html
 
 __all__ = [
-    "NOTHING_MORE", "PAGE", "WHOLE", "Split", "Telling", "all_rows", "write_page", "write_pages", "write_review_html",
+    "NOTHING_MORE", "PAGE", "WHOLE", "Pages", "Split", "Telling", "all_rows", "write_page", "write_pages",
+    "write_review_html",
 ]

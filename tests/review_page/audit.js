@@ -2,11 +2,14 @@
   /** Words whose contrast with what is behind them is below WCAG 2.2's level AA. */
   unreadable() {
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const known = new Map();
     const rgb = (colour) => {
+      if (known.has(colour)) return known.get(colour);
       canvas.clearRect(0, 0, 1, 1);
       canvas.fillStyle = colour;
       canvas.fillRect(0, 0, 1, 1);
-      return [...canvas.getImageData(0, 0, 1, 1).data];
+      known.set(colour, [...canvas.getImageData(0, 0, 1, 1).data]);
+      return known.get(colour);
     };
     const weights = [0.2126, 0.7152, 0.0722];
     const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);

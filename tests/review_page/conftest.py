@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sample_run import sample_records
-from samples import a_run, write_records
+from samples import Open, a_run, write_records
 
 from aigc.packs import load_packs
 from aigc.review_page import Telling, all_rows, write_pages
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TEMPLATES = Path(__file__).parents[2] / "templates"
-Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")

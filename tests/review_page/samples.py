@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from factories import a_record, a_stamper, an_attempt
@@ -20,6 +21,8 @@ from aigc.records import (
 )
 from aigc.settings import Settings
 
+Open = Callable[..., Any]
+"""Opens a page in a browser: see `opened`."""
 RUN_ID = "2026-11-24-0143-briefs-k3f9"
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Open
-from samples import RUN_ID, a_run, a_text, record_id, write_records
+from samples import RUN_ID, Open, a_run, a_text, record_id, write_records
 
 from aigc.records import Limits, Record, Span, Verdict
 from aigc.review_page import all_rows, write_page

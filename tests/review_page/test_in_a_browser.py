@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from conftest import Open
-from samples import RUN_ID, a_run, a_text, record_id, write_records
+from samples import RUN_ID, Open, a_run, a_text, record_id, write_records
 
 from aigc.records import Span, Verdict
 from aigc.review.ledger import read_ledger
@@ -299,6 +298,26 @@ def test_what_cannot_be_kept_is_said_and_leaving_asks(opened: Open, sample_folde
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     page.reload()
     assert asked == ["beforeunload"]
+
+
+def test_pages_that_were_exported_give_up_their_room_and_others_do_not(opened: Open, sample_folder: Path) -> None:
+    page = opened(sample_folder / "review.html")
+    page.evaluate("""() => {
+      const put = (name, value, size) =>
+        localStorage.setItem(`aigc.review/${name}`, JSON.stringify({ ...value, x: 'x'.repeat(size) }));
+      put('old/0123/d/1', { exported: true }, 2_000_000);
+      put('old/0123/place', {}, 10);
+      put('other/4567/d/1', { exported: true }, 10);
+      put('other/4567/d/2', { exported: false }, 3_100_000);
+    }""")
+    page.keyboard.press("n")
+    page.locator("dialog textarea").fill("words " * 40_000)
+    page.keyboard.press("Control+Enter")
+    page.locator(".strip.note").wait_for()
+    names = page.evaluate("Object.keys(localStorage).map((key) => key.split('/').slice(1, 4).join('/'))")
+    assert [name for name in names if name.startswith("old")] == []
+    assert len([name for name in names if name.startswith("other")]) == 2
+    assert page.locator("#notice").is_hidden()
 
 
 def test_without_storage_the_page_still_works_and_says_so(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Open
+from samples import Open
 
 AUDIT = Path(__file__).with_name("audit.js").read_text("utf-8")
 

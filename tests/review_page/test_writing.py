@@ -13,15 +13,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from factories import a_stamper
 from sample_run import sample_records
 from samples import RUN_ID, a_run, a_text, record_id, write_records
 
 import aigc.review_page.writing as writing
 from aigc.errors import StoreError, UsageError
+from aigc.export import export
 from aigc.records import Record
 from aigc.review.decisions import REASONS, Decision
 from aigc.review.standing import standings
-from aigc.review_page import Split, Telling, all_rows, write_page, write_pages, write_review_html
+from aigc.review_page import Pages, Split, Telling, all_rows, write_page, write_pages, write_review_html
 from aigc.review_page.embedding import script_json
 from aigc.review_page.rows import AnyRow
 
@@ -114,6 +116,13 @@ def test_a_large_run_has_several_pages_and_variants_stay_together(
         "review-7.html",
         "review.html",
     ]
+
+
+def test_pages_are_filled_while_rows_are_stamped(tmp_path: Path) -> None:
+    with Pages(tmp_path) as pages:
+        export(sample_records(), tmp_path, pages.passing(a_stamper(run_id=RUN_ID).stamp))
+        (facts,) = pages.write(a_run())
+    assert facts.digest == write_page(a_run(), all_rows(tmp_path), tmp_path / "again.html").digest
 
 
 def test_pages_by_content_type(tmp_path: Path) -> None:

@@ -7,14 +7,32 @@ const HERE = `${OURS}${about.run_id}/${about.digest.slice(7, 23)}/`;
 let keepingFailed = '';
 
 function keep(key, value) {
+  const text = JSON.stringify(value);
   try {
-    localStorage.setItem(key, JSON.stringify(value));
+    localStorage.setItem(key, text);
     return true;
   } catch (error) {
-    keepingFailed = error.name === 'QuotaExceededError' ? 'full' : 'off';
+    const isFull = error.name === 'QuotaExceededError';
+    if (isFull && makeRoom()) return keep(key, value);
+    keepingFailed = isFull ? 'full' : 'off';
     showNotice();
     return false;
   }
+}
+
+/** Pages on one disk share a browser's room. Those whose decisions are all exported give theirs up. Whether any did. */
+function makeRoom() {
+  const pages = new Map();
+  for (const [rest, value] of keptUnder(OURS)) {
+    const [run, digest, kind] = rest.split('/');
+    const page = `${OURS}${run}/${digest}/`;
+    if (!kind || page === HERE) continue;
+    if (!pages.has(page)) pages.set(page, []);
+    pages.get(page).push({ key: OURS + rest, isSafe: kind === 'place' || (kind === 'd' && Boolean(value?.exported)) });
+  }
+  const given = [...pages.values()].filter((keys) => keys.every(({ isSafe }) => isSafe)).flat();
+  for (const { key } of given) drop(key);
+  return given.length > 0;
 }
 
 function kept(key) {
