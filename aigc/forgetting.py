@@ -1,14 +1,16 @@
 """`aigc forget`: a brief's texts removed from every run, with what proves that the rest is as it was.
 
 A forgotten row stays a row: its place, its ids and its leaf in the run's tree. Its brief, prompts' digests, texts and
-verdicts go, from the results and from the journal. The run gets a new manifest, which names the one it takes the place
-of; the root over all rows stays the same. Each step can be done again: after a kill, the same command goes on.
+verdicts go, from the results and from the journal, and what editors decided on them from the ledger of decisions. The
+run gets a new manifest, which names the one it takes the place of; the root over all rows stays the same. Each step can
+be done again: after a kill, the same command goes on.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +25,9 @@ from aigc.past import Past, open_past
 from aigc.proof import Sealed, open_run_signer, seal
 from aigc.provenance import RUN_FILE, FileFacts, RunFacts, encode, now, runs
 from aigc.provenance.manifest import Forgotten, manifest_digest
+from aigc.publishing import KINDS, STATEMENT
 from aigc.records import Limits, Record, RowError, Value
+from aigc.review.ledger import forget_decisions
 from aigc.stamped import Provenance, Stamped
 from aigc.store import JOURNAL, LOCK, rewrite_journal
 
@@ -39,6 +43,7 @@ class Gone(Value, frozen=True):
     rows: int
     attempts: int
     removed: list[str] = []
+    decisions: int = 0
 
 
 def forget(out: Path, brief_id: str, say: Callable[[str], None] = lambda _: None) -> list[Gone]:
@@ -79,9 +84,11 @@ def _forget_rows(past: Past, places: list[int], brief_id: str) -> Gone:
     records, stamps = itertools.tee(rows)
     run = past.run
     label = label_of(run.settings.labels, run.run_id)
+    record_ids = {row.record.record_id for _, row in past.rows(gone)}
     exported = export((row.record for row in records), folder, lambda _: next(stamps), manifest.columns, label)
     attempts = _forget_in_journal(folder, brief_id)
-    removed = [name for name in TEXTS_BESIDE if _removed(folder / name)]
+    decisions = forget_decisions(folder, record_ids, at)
+    removed = [name for name in (*TEXTS_BESIDE, *KINDS) if _removed(folder / name)]
     known = {one.rows[0]: one for one in manifest.forgotten if one.rows}
     forgotten = [*manifest.forgotten] if places[0] in known else [*manifest.forgotten, Forgotten(rows=places, at=at)]
     run = seal(
@@ -92,7 +99,7 @@ def _forget_rows(past: Past, places: list[int], brief_id: str) -> Gone:
         signer,
     )
     write_atomically(folder / RUN_FILE, lambda file: file.write(encode(run)))
-    return Gone(run_id=run.run_id, rows=len(places), attempts=attempts, removed=removed)
+    return Gone(run_id=run.run_id, rows=len(places), attempts=attempts, removed=removed, decisions=decisions)
 
 
 def _blank(row: Stamped, at: str) -> Stamped:
@@ -129,7 +136,11 @@ def _facts(file: ExportedFile) -> FileFacts:
 
 
 def _removed(path: Path) -> bool:
-    if not path.is_file():
+    """Remove a file, or a folder of texts that were exported."""
+    if path.is_file():
+        path.unlink()
+    elif (path / STATEMENT).is_file():
+        shutil.rmtree(path)
+    else:
         return False
-    path.unlink()
     return True

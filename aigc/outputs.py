@@ -8,7 +8,7 @@ import msgspec
 
 from aigc.characters import mended
 from aigc.content import LINE, Output, OutputField, base_language, for_language
-from aigc.dialogue import Said, fields_of, laid_out
+from aigc.dialogue import Said, fields_of, laid_out, said_in
 from aigc.labels.visible import Label, Visible, label_for
 from aigc.packs import Pack, render_template
 from aigc.records import Completion, Content, OutputValue
@@ -58,6 +58,17 @@ def dialogue_content(said: Sequence[Said], pack: Pack, language: str, visible: V
     has_layout = pack.template("layout", base_language(language)) is not None
     text = _layout(fields, pack, language) if has_layout else laid_out(said, language)
     return _content(text, fields, label)
+
+
+def edited_text(fields: dict[str, OutputValue], pack: Pack, language: str) -> str:
+    """The text of fields that a person edited, laid out as their content type has it.
+
+    Raises:
+        TemplateError: the type's layout fails on them.
+    """
+    if pack.type.output.format == "dialogue" and pack.template("layout", base_language(language)) is None:
+        return laid_out(said_in(fields), language)
+    return _layout(fields, pack, language)
 
 
 def _read_fields(

@@ -16,7 +16,7 @@ import msgspec
 
 from aigc.disk import write_atomically
 from aigc.earlier import Earlier, runs_of_sheet, unfinished
-from aigc.engine import Engine
+from aigc.engine import Engine, uses_of
 from aigc.errors import BriefsError, EngineError, RunLocked, StoreError, UsageError, nearest, shown, writable
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
@@ -190,6 +190,7 @@ class Run:
             tokens_in=tally.tokens_in,
             tokens_out=tally.tokens_out,
             outputs=files,
+            devices=uses_of(self._engine),
             timings=msgspec.structs.replace(
                 self.file.timings, generate_s=round(self._generate_s, 3), export_s=round(export_s, 3)
             ),
@@ -320,3 +321,19 @@ def find_run(out: Path, name: str | None, say: Callable[[str], None] = lambda _:
         raise UsageError(str(out), "no run", "a run's folder",
                          "Start one with `aigc run`, or name the folder of your runs with --out.")
     return out / newest.run_id, read_run(out / newest.run_id)
+
+
+def find_finished(out: Path, name: str | None, say: Callable[[str], None] = lambda _: None) -> tuple[Path, RunFile]:
+    """As `find_run`, but of those that have finished alone; without a name the newest of them.
+
+    Raises:
+        UsageError: there is none, or the one named has not finished.
+    """
+    if name is None:
+        newest = next((run for run in runs(out, say) if run.status == "finished"), None)
+        name = newest and str(out / newest.run_id)
+    folder, file = find_run(out, name, say)
+    if file.status != "finished":
+        raise UsageError(f"run {file.run_id}", f"a run that is {file.status}", "a finished run",
+                         "Finish it first: run the command that started it again.")
+    return folder, file

@@ -115,7 +115,8 @@ def forget(
         return
     for gone in found:
         beside = f"; removed {', '.join(gone.removed)}, which held texts" if gone.removed else ""
-        typer.echo(f"{gone.run_id}: {gone.rows} rows and {gone.attempts} texts forgotten{beside}")
+        decided = f", {gone.decisions} decisions on them" if gone.decisions else ""
+        typer.echo(f"{gone.run_id}: {gone.rows} rows and {gone.attempts} texts forgotten{decided}{beside}")
     typer.echo("Take the brief out of its sheet too: the next run would make it again. "
                "What was copied or published before is not reached.")
 

@@ -16,6 +16,7 @@ _MEDIA_TYPES = {
     ".csv": "text/csv", ".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown",
     ".html": "text/html", ".parquet": "application/vnd.apache.parquet",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 
 
@@ -23,7 +24,7 @@ class AssetFacts(Value, frozen=True):
     """What is known of a file that a run exported. It holds no brief, no prompt and no text.
 
     `title` and `media_type` are taken from the file's name unless they are given. `digital_source_type` is a term of
-    IPTC's vocabulary, `created_at` ISO 8601.
+    IPTC's vocabulary, `created_at` ISO 8601; so are `edit_source_type` and `edited_at`, where people edited since.
     """
 
     run_id: str
@@ -36,18 +37,18 @@ class AssetFacts(Value, frozen=True):
     software: str = "aigc"
     software_version: str = __version__
     oversight: Oversight = "prompt_guided"
+    edit_source_type: str = ""
+    edited_at: str = ""
 
 
 def definition(path: Path, facts: AssetFacts, sha256: bytes) -> dict[str, Any]:
     """The claim on a file in the form that c2pa reads. `sha256` is the digest of all its bytes."""
     agent = {"name": facts.software, "version": facts.software_version}
+    created = {"action": "c2pa.created", "when": facts.created_at, "softwareAgent": agent,
+               "digitalSourceType": facts.digital_source_type}
+    edited = {"action": "c2pa.edited", "when": facts.edited_at, "digitalSourceType": facts.edit_source_type}
     assertions: dict[str, dict[str, Any]] = {
-        "c2pa.actions.v2": {"actions": [{
-            "action": "c2pa.created",
-            "when": facts.created_at,
-            "softwareAgent": agent,
-            "digitalSourceType": facts.digital_source_type,
-        }]},
+        "c2pa.actions.v2": {"actions": [created, *([edited] if facts.edited_at else [])]},
         "c2pa.ai-disclosure": {
             "modelType": "c2pa.types.model",
             "modelName": _without_folders(facts.model),

@@ -54,7 +54,8 @@ def places(folder: Path) -> list[str]:
 def test_a_run_as_it_was_made_holds_and_every_check_says_so(folder: Path) -> None:
     found = verify(folder)
     assert (found.holds, found.findings) == (True, [])
-    assert {check.name: check.status for check in found.checks} == {"signature": "not checked"} | dict.fromkeys(
+    assert {check.name: check.status for check in found.checks} == dict.fromkeys(
+        ["signature", "decisions"], "not checked") | dict.fromkeys(
         ["manifest", "run.json", SUMS, "rows", "records.parquet", "accepted.csv", "accepted.jsonl", "rejected.csv",
          "journal.jsonl", "report.md", "croissant.json", "README.md", "previous run"], "holds",
     )

@@ -1,0 +1,75 @@
+"""What editors decided on a run's texts: in the run itself, and in those that it took them over from.
+
+A record keeps its id when a later run takes it over unchanged, and what was decided on it goes with it. It goes forward
+only: what is decided in a later run changes nothing in the runs before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from aigc.parquet_rows import taken_over
+from aigc.provenance import RunFacts, read_run, runs
+from aigc.review.ledger import LEDGER, Entry, Ledger, read_ledger
+from aigc.review.reviewable import PARQUET
+from aigc.review.standing import Standing
+
+
+@dataclass(frozen=True)
+class Decided(Ledger):
+    """All decisions on the texts of a run, those of earlier runs first. `head` is that of the run's own ledger."""
+
+    heads: Mapping[str, str] = field(default_factory=dict)
+    """By run, the digest that stands for its ledger, of each that says something of these texts."""
+
+    def of(self, record_id: str) -> list[Entry]:
+        """Every decision on a record, as they were imported."""
+        return self._by_record.get(record_id, [])
+
+    def digests(self, record_id: str, stands: Standing) -> list[str]:
+        """Digests of the decisions that a record stands by, oldest first."""
+        return [entry.digest for entry in self.of(record_id) if entry.decision in stands.latest]
+
+    @cached_property
+    def _by_record(self) -> dict[str, list[Entry]]:
+        found: defaultdict[str, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            found[entry.decision.record_id].append(entry)
+        return dict(found)
+
+
+def read_decided(folder: Path) -> Decided:
+    """The decisions on the texts of the finished run in `folder`.
+
+    Raises:
+        StoreError: a ledger was changed, or a file cannot be read.
+    """
+    own = read_ledger(folder)
+    entries: list[Entry] = []
+    heads: dict[str, str] = {}
+    if taken := taken_over(folder / PARQUET):
+        for run in _before(folder):
+            ledger = read_ledger(folder.parent / run.run_id)
+            if found := [entry for entry in ledger.entries if entry.decision.record_id in taken]:
+                entries += found
+                heads[run.run_id] = ledger.head
+    if own.head:
+        heads[read_run(folder).run_id] = own.head
+    return Decided((*entries, *own.entries), own.head, heads)
+
+
+def _before(folder: Path) -> Iterator[RunFacts]:
+    """Runs of the same sheet that began before this one and have decisions, oldest first.
+
+    The sheet is known by its file's name, as it is when records are taken over.
+    """
+    own = read_run(folder)
+    began, sheet = own.session_at or own.started_at, Path(own.briefs).name
+    for run in reversed(runs(folder.parent)):
+        is_before = (run.session_at or run.started_at) < began and run.run_id != folder.name
+        if is_before and Path(run.briefs).name == sheet and (folder.parent / run.run_id / LEDGER).is_file():
+            yield run

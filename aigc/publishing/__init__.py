@@ -1,0 +1,17 @@
+"""Texts for readers: those that editors approved, or that nobody objects to, in files that carry their labels.
+
+    values     a published text, what proves it, what is said of a whole export
+    selecting  which records are published, with which words, and why others are not
+    tables     CSV, JSON Lines, Parquet
+    workbook   a sheet for each content type
+    word       a Word document for each content type
+    markdown   a file for each text
+    placing    an export takes its place as a whole
+    exporting  all of it, with sidecars and statement
+"""
+
+from __future__ import annotations
+
+from aigc.publishing.values import KINDS, STATEMENT
+
+__all__ = ["KINDS", "STATEMENT"]
