@@ -19,9 +19,9 @@ from aigc.settings_reading import Table, check_table, merged, read_environment, 
 
 __all__ = [
     "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "DatasetSettings", "EngineSettings", "FilterTables",
-    "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "PolicySettings", "ReviewSettings",
-    "RunSettings", "SafetySettings", "SamplingPatch", "Settings", "SigningSettings", "SkipRule", "Table", "TypePolicy",
-    "TypeSettings", "WatermarkSettings", "check_sampling", "check_table", "load_settings",
+    "InputSettings", "JudgeSettings", "LabelSettings", "LineageSettings", "MonitoringSettings", "PolicySettings",
+    "ReviewSettings", "RunSettings", "SafetySettings", "SamplingPatch", "Settings", "SigningSettings", "SkipRule",
+    "Table", "TypePolicy", "TypeSettings", "WatermarkSettings", "check_sampling", "check_table", "load_settings",
 ]
 
 FilterTables: TypeAlias = dict[str, dict[str, bool | int | float | str | list[str]]]
@@ -230,6 +230,13 @@ class ReviewSettings(Value, frozen=True, forbid_unknown_fields=True):
     page: bool = True
 
 
+class MonitoringSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """What a Prefect server is shown of a run's rows: docs/operations.md. `files_url` is where `run.out` is served."""
+
+    samples: Literal["none", "outcomes", "texts"] = "outcomes"
+    files_url: str = ""
+
+
 class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):
     """The sampling values that a layer sets; the others come from the layer below."""
 
@@ -271,6 +278,7 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
     watermark: WatermarkSettings = WatermarkSettings()
     signing: SigningSettings = SigningSettings()
     review: ReviewSettings = ReviewSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     types: dict[str, TypeSettings] = {}
 
     def sampling_for(self, content_type: str, pack: Sampling) -> Sampling:
@@ -290,7 +298,8 @@ class Settings(Value, frozen=True, forbid_unknown_fields=True):
 _IN_ENVIRONMENT: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSettings, "input": InputSettings, "sampling": SamplingPatch, "safety": SafetySettings,
     "judge": JudgeSettings, "lineage": LineageSettings, "dataset": DatasetSettings, "labels": LabelSettings,
-    "watermark": WatermarkSettings, "signing": SigningSettings, "review": ReviewSettings, "run": RunSettings,
+    "watermark": WatermarkSettings, "signing": SigningSettings, "review": ReviewSettings,
+    "monitoring": MonitoringSettings, "run": RunSettings,
 }
 """Tables whose keys a variable can set, `AIGC_ENGINE_SLOTS` for one; those of the last also without its name."""
 

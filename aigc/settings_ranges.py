@@ -59,6 +59,7 @@ def check_ranges(settings: Settings, place: str) -> None:
     _check_devices(settings.engine.devices, place)
     _check_labels(settings.labels, place)
     _check_lineage(settings.lineage, place)
+    _check_files_url(settings.monitoring.files_url, place)
     _check_signing(settings.signing, place)
     _check_score(settings, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
@@ -102,6 +103,12 @@ def _check_lineage(lineage: LineageSettings, place: str) -> None:
     if not lineage.namespace.strip():
         found, expected = "an empty text", "a name that all jobs of this house share"
         raise SettingsError(f"{place}, key lineage.namespace", found, expected, "Give one, or remove the key.")
+
+
+def _check_files_url(url: str, place: str) -> None:
+    if problem := url_problem(url) if url else "":
+        expected, remedy = "the http or https address of the folder of the runs", "Correct it, or remove the key."
+        raise SettingsError(f"{place}, key monitoring.files_url", problem, expected, remedy)
 
 
 def _check_signing(signing: SigningSettings, place: str) -> None:

@@ -1,27 +1,24 @@
-"""What the Prefect server is shown of a run, what it asks of it, and what the terminal is spared."""
+"""A flow run watched from a thread of its own: its progress shown, its GPUs read, and whether someone cancelled it."""
 
 from __future__ import annotations
 
 import logging
-import re
-import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from uuid import UUID
 
 import httpx
 from prefect import get_client, runtime
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
-from prefect.context import FlowRunContext, TaskRunContext
-from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from aigc.provenance import RunFile
-from aigc.report import report
+from aigc.gpu_memory import GpuMemory, gpu_memory, highest
+from aigc.progress import figures
 from aigc.tally import Tally
 
 LOOK_EVERY_S = 2.0
+LOOK_AT_GPUS_EVERY_S = 10.0
 LAST_LOOK_S = 5.0
 _log = logging.getLogger("aigc.flow")
 
@@ -35,16 +32,17 @@ class Watch:
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.gpus: list[GpuMemory] = []
+        """Of each GPU the reading with most memory taken since the sheet was begun."""
         self._tally = Tally()
         self._artifact: UUID | None = None
         self._answers = True
         self._over = threading.Event()
+        self._gpus_at_s = 0.0
 
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Look every `LOOK_EVERY_S` seconds within the block. For the flow: a task's artifact is not on its page."""
-        made = create_progress_artifact(0.0, key="aigc-progress", description="Rows done")
-        self._artifact = made if isinstance(made, UUID) else None  # typed as a coroutine too, for async flows
         thread = threading.Thread(target=self._look, args=(UUID(str(runtime.flow_run.id)),), daemon=True)
         thread.start()
         try:
@@ -52,6 +50,13 @@ class Watch:
         finally:
             self._over.set()
             thread.join(LAST_LOOK_S)
+
+    def begin(self, key: str, what: str) -> None:
+        """Show the progress of another sheet from here on."""
+        self._tally, self._artifact, self.gpus, self._gpus_at_s = Tally(), None, [], 0.0
+        with self.bearing_silence():
+            made = create_progress_artifact(0.0, key=key, description=f"{what}: reading, loading the model")
+            self._artifact = made if isinstance(made, UUID) else None  # typed as a coroutine too, for async flows
 
     def see(self, tally: Tally) -> None:
         """Take note of how far the run is.
@@ -63,107 +68,51 @@ class Watch:
         if self.cancelled:
             raise KeyboardInterrupt
 
-    def end(self, file: RunFile, folder: Path) -> None:
-        """Show the finished run: all rows done, and its report."""
-        if not self._answers:
-            return
-        with self._bearing_silence():
-            self._show(100.0)
-            show_report(file, folder)
+    def wait(self, seconds: float) -> None:
+        """Wait; raises as `see` does."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
+            if self.cancelled:
+                raise KeyboardInterrupt
 
-    def _look(self, flow_run_id: UUID) -> None:
-        while not self._over.wait(LOOK_EVERY_S):
-            with self._bearing_silence(), get_client(sync_client=True) as client:
-                state = client.read_flow_run(flow_run_id).state
-                self.cancelled = bool(state and (state.is_cancelling() or state.is_cancelled()))
-                self._show(100.0 * self._tally.done / max(self._tally.total, 1))
+    def end(self, what: str) -> None:
+        """Show the sheet's end: all rows are done."""
+        if self._answers:
+            with self.bearing_silence():
+                self._show(100.0, what)
 
-    def _show(self, percent: float) -> None:
-        if self._artifact:
-            update_progress_artifact(self._artifact, percent)
+    @property
+    def answers(self) -> bool:
+        """Whether the server answered when it was last spoken to."""
+        return self._answers
 
     @contextmanager
-    def _bearing_silence(self) -> Iterator[None]:
+    def bearing_silence(self) -> Iterator[None]:
         """Go on where the API does not answer: the rows matter more than their picture."""
         try:
             yield
         except httpx.HTTPError as exc:
+            if self._answers:
+                _log.warning("the Prefect API does not answer (%s); the run goes on without it", type(exc).__name__)
             self._answers = False
-            _log.warning("the Prefect API does not answer (%s); the run goes on without it", type(exc).__name__)
         else:
             self._answers = True
 
+    def _look(self, flow_run_id: UUID) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            self._look_at_gpus()
+            with self.bearing_silence(), get_client(sync_client=True) as client:
+                state = client.read_flow_run(flow_run_id).state
+                self.cancelled = bool(state and (state.is_cancelling() or state.is_cancelled()))
+                if (tally := self._tally).total:
+                    done = f"{tally.done:,} of {tally.total:,} rows"
+                    self._show(100.0 * tally.done / tally.total, f"{done} · {figures(tally)}")
 
-def show_report(file: RunFile, folder: Path) -> None:
-    """report.md as an artifact. Its links lead to files beside it, which the server does not have."""
-    text = re.sub(r"\[([^]]+)\]\(\1\)", r"`\1`", report(file))
-    create_markdown_artifact(text, key="aigc-report", description=f"The run's files: {folder.resolve()}")
+    def _look_at_gpus(self) -> None:
+        if time.monotonic() - self._gpus_at_s >= LOOK_AT_GPUS_EVERY_S:
+            self._gpus_at_s, self.gpus = time.monotonic(), highest(self.gpus, gpu_memory())
 
-
-@contextmanager
-def logs_to_api() -> Iterator[None]:
-    """Send what `aigc` logs from INFO on to the flow run's page.
-
-    PREFECT_LOGGING_EXTRA_LOGGERS=aigc would add the handler but not the level, and loses lines of threads.
-    """
-    logger, context = logging.getLogger("aigc"), FlowRunContext.get()
-    level, present = logger.level, any(isinstance(handler, APILogHandler) for handler in logger.handlers)
-    handler = APILogHandler()
-    flow_run_id = context.flow_run.id if context and context.flow_run else None
-
-    def address(record: logging.LogRecord) -> bool:
-        task = TaskRunContext.get()
-        vars(record).update(flow_run_id=flow_run_id, task_run_id=task.task_run.id if task else None)
-        return True
-
-    handler.addFilter(address)
-    if not present:
-        logger.addHandler(handler)
-    if logger.getEffectiveLevel() > logging.INFO:
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
-
-
-_ON_THE_PAGE = ("prefect.flow_runs", "prefect.task_runs")
-
-
-class _Terminal(logging.Handler):
-    """Warnings as single lines, each once, through `sys.stderr` as it is now: a live progress bar puts its own there.
-
-    Prefect's handler writes past the bar and tears it; its lines on states and its tracebacks are on the run's page,
-    and what a person at the terminal must know of them `aigc` says itself.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._said = set[str]()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = f"{record.levelname.lower()}: {record.getMessage()}\n"
-        if line not in self._said and not record.name.startswith(_ON_THE_PAGE):
-            self._said.add(line)
-            sys.stderr.write(line)
-
-
-@contextmanager
-def own_terminal() -> Iterator[None]:
-    """Keep Prefect's log off the terminal, where `aigc` shows progress; its API still gets it."""
-    root, inner, ours = logging.getLogger(), logging.getLogger("prefect._internal"), _Terminal()
-    mute = logging.NullHandler()  # without any handler, the standard library prints warnings itself
-    theirs = [(inner, handler) for handler in inner.handlers]  # prints the tracebacks of its threads
-    theirs += [(root, handler) for handler in root.handlers if isinstance(handler, PrefectConsoleHandler)]
-    for logger, handler in theirs:
-        logger.removeHandler(handler)
-    root.addHandler(ours)
-    inner.addHandler(mute)
-    try:
-        yield
-    finally:
-        root.removeHandler(ours)
-        inner.removeHandler(mute)
-        for logger, handler in theirs:
-            logger.addHandler(handler)
+    def _show(self, percent: float, what: str) -> None:
+        if self._artifact:
+            update_progress_artifact(self._artifact, percent, what)

@@ -16,7 +16,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows", "stamped",
-          "tally", "cells", "labels", "watermark", "dialogue"}
+          "tally", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset",
@@ -53,6 +53,9 @@ ASSEMBLY = {
                  "store", "talk"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
     "proof": {"dataset", "filters", "job", "models", "provenance", "report", "signing", "store"},
+    "night": set(),
+    "published_files": {"export", "provenance"},
+    "samples": {"export"},
     "history": {"provenance"},
     "trends": {"history"},
     "outlook": {"earlier", "history", "job", "models", "provenance"},
@@ -68,11 +71,14 @@ ASSEMBLY = {
     "publishing": {"decided", "export", "outputs", "past", "proof", "provenance", "review", "review_sheet", "signing"},
     "forgetting": {"export", "past", "proof", "provenance", "publishing", "review", "store"},
     "batch": {"engine", "models", "provenance", "start", "store"},
+    "chat_guard": {"batch_filters", "filters", "job"},
+    "chat": {"batch_filters", "chat_guard", "engine", "job", "models", "prompts", "provenance", "start"},
     "rejudge": {"earlier", "engine", "job", "models", "panel", "provenance", "runs", "start"},
     "start": {"briefs", "earlier", "engine", "job", "models", "outlook", "panel", "provenance", "report",
               "runs"},
 }
 SURFACE = {
+    "chat_cli": {"chat", "console", "start"},
     "keys_cli": {"signing", "start"},
     "labels_cli": set(),
     "models_cli": {"console", "models"},
@@ -90,10 +96,10 @@ SURFACE = {
     "doctor": {"models", "engine", "job"},
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
-    "cli": {"batch", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
+    "cli": {"batch", "chat_cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
             "history_cli", "models_cli", "project", "provenance", "publishing_cli", "review_cli", "runs", "start",
             "tuning_cli", "watermark_cli"},
-    "flows": {"provenance", "report", "runs", "start"},
+    "flows": {"night", "progress", "provenance", "published_files", "report", "runs", "samples", "start"},
 }
 
 ROOMS = {
@@ -102,12 +108,12 @@ ROOMS = {
     "peft": {"engine"}, "torchao": {"engine"}, "trl": {"engine"}, "datasets": {"engine"},
     "matplotlib": {"trends", "tuning"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
-    "typer": {"cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
+    "typer": {"chat_cli", "cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
               "history_cli", "models_cli", "progress", "publishing_cli", "review_cli", "tuning_cli", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels", "publishing", "review_sheet"},
-    "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows", "lineage", "dataset", "publishing"},
+    "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows", "lineage", "dataset", "samples", "publishing"},
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},

@@ -26,6 +26,7 @@ from aigc.settings import (
     JudgeSettings,
     LabelSettings,
     LineageSettings,
+    MonitoringSettings,
     PolicySettings,
     ReviewSettings,
     RunSettings,
@@ -65,7 +66,7 @@ def keys(shape: type[msgspec.Struct]) -> list[str]:
 @pytest.mark.parametrize(("name", "shapes"), [
     ("settings.md", [RunSettings, InputSettings, SkipRule, EngineSettings, SamplingPatch, SafetySettings, JudgeSettings,
                      PolicySettings, TypePolicy, LineageSettings, DatasetSettings, WatermarkSettings,
-                     SigningSettings, LabelSettings, ReviewSettings]),
+                     SigningSettings, LabelSettings, ReviewSettings, MonitoringSettings]),
     ("templates.md", [FieldSpec, Output, OutputField, OutputPart, Length, Disclosure]),
     ("results.md", [RunFile]),
 ])
@@ -84,7 +85,7 @@ def test_every_table_is_told(name: str, shape: type[msgspec.Struct]) -> None:
     ("run", RunSettings), ("input", InputSettings), ("engine", EngineSettings), ("safety", SafetySettings),
     ("judge", JudgeSettings), ("policy", PolicySettings), ("lineage", LineageSettings), ("dataset", DatasetSettings),
     ("watermark", WatermarkSettings), ("signing", SigningSettings), ("labels", LabelSettings),
-    ("review", ReviewSettings),
+    ("review", ReviewSettings), ("monitoring", MonitoringSettings),
 ])
 def test_the_defaults_told_are_those_of_the_program(table: str, shape: type[msgspec.Struct]) -> None:
     section = page("settings.md").partition(f"\n## `[{table}]`\n")[2].partition("\n## ")[0]

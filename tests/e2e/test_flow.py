@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -113,11 +114,14 @@ def test_a_run_is_a_flow_whose_texts_are_those_of_a_plain_run(api: str, aigc: Ai
     run_id = str(run["id"])
     assert run["state_name"] == "Completed"
     assert str(run["state"]["message"]).startswith("6 of 6 rows accepted (100%)")  # type: ignore[index]
-    given = {name: value for name, value in run["parameters"].items() if value is not None}  # type: ignore[attr-defined]
-    assert given == {"briefs": "briefs.csv", "out": "flow", "strict": False, "mode": "auto"}
-    eventually(lambda: len(of_run(api, "task_runs", run_id)) == 2, "the shards")
-    shards = of_run(api, "task_runs", run_id)
-    assert sorted(str(task["name"]) for task in shards) == ["rows 1–4", "rows 5–6"]
+    given: dict[str, Any] = run["parameters"]  # type: ignore[assignment]
+    assert given["briefs"] == "briefs.csv"
+    options = {name: value for name, value in given["run"].items() if value is not None}
+    assert options == {"out": "flow", "strict": False, "mode": "auto"}
+    eventually(lambda: len(of_run(api, "task_runs", run_id)) == 3, "the tasks")
+    [folder] = Path("flow").iterdir()
+    tasks = [str(task["name"]) for task in of_run(api, "task_runs", run_id)]
+    assert sorted(tasks) == [f"results of {folder.name}", "rows 1–4", "rows 5–6"]
     artifacts = {str(found["key"]): found["data"] for found in of_run(api, "artifacts", run_id)}
     assert artifacts["aigc-progress"] == 100
     assert "6 of 6 rows accepted" in str(artifacts["aigc-report"])
@@ -180,7 +184,8 @@ def test_a_run_cancelled_at_the_server_stops_and_can_be_gone_on_with(api: str, a
 
 def test_a_deployment_calls_the_flow_with_plain_values(api: str) -> None:
     write_sheet()
-    call = "from flows.generate import generate; generate(briefs='briefs.csv', limit=3, columns={}, mode='new')"
+    options = {"limit": 3, "columns": {}, "mode": "new"}
+    call = f"from flows.generate import generate; generate(briefs='briefs.csv', run={options})"
     ended = subprocess.run(
         [sys.executable, "-c", call], env={**os.environ, **environ(api)}, capture_output=True, text=True, timeout=60
     )

@@ -1,0 +1,106 @@
+"""What a flow run's page shows of a finished run: its report, some of its rows, and where its files are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from aigc.errors import writable
+from aigc.gpu_memory import GpuMemory
+from aigc.provenance import RunFile
+from aigc.report import counted, duration, headline, report, share
+from aigc.samples import samples
+from aigc.settings import MonitoringSettings
+
+_LINK = re.compile(r"\[([^]]+)\]\(\1\)")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a sheet."""
+
+    sheet: str
+    folder: Path
+    file: RunFile
+    is_new: bool
+    """False where a finished run held all of it already."""
+    took_s: float
+    published: Path | None = None
+
+    @property
+    def accepted(self) -> int:
+        return self.file.outcomes.get("accepted", 0)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A sheet of which nothing came, and the message that says why."""
+
+    sheet: str
+    message: str
+
+
+def show_run(key: str, made: Made, gpus: Sequence[GpuMemory], monitoring: MonitoringSettings) -> None:
+    """Report, sample rows and links of a run. `key` ends the artifacts' keys, where a flow makes several runs."""
+    place = f"The run's files: {made.folder.resolve()}"
+    text = _LINK.sub(lambda found: _linked(made, found[1], monitoring), report(made.file))
+    create_markdown_artifact(f"{text}\n{_took(made, gpus)}", key=f"aigc-report{key}", description=writable(place))
+    if monitoring.samples != "none":
+        rows = samples(made.folder, with_texts=monitoring.samples == "texts")
+        table = [{"id": row.id, "variant": row.variant, "type": row.content_type, "outcome": row.outcome,
+                  "reasons": ", ".join(row.reasons)} | ({"text": row.text} if monitoring.samples == "texts" else {})
+                 for row in rows]
+        whole = f"{counted(len(rows), 'row')} of {made.file.rows:,}, from the first to the last"
+        create_table_artifact(table, key=f"aigc-samples{key}", description=whole)
+    create_link_artifact(_address(made, "", monitoring), f"Results of {made.file.run_id}", key=f"aigc-files{key}",
+                         description=writable(place))
+
+
+def show_night(came: Sequence[Made | Missed]) -> None:
+    """All sheets of a night, a line each."""
+    lines = ["# Night", "", "| Sheet | Run | Rows | Accepted | Took | |", "|---|---|---|---|---|---|"]
+    for each in came:
+        if isinstance(each, Missed):
+            cells = [f"`{each.sheet}`", "", "", "", "", f"**failed**: {each.message}"]
+        else:
+            what = "made" if each.is_new else "unchanged since that run"
+            what += f"; published to `{each.published}`" if each.published else ""
+            cells = [f"`{each.sheet}`", f"`{each.file.run_id}`", f"{each.file.rows:,}",
+                     f"{each.accepted:,} ({share(each.accepted, each.file.rows)})", duration(each.took_s), what]
+        lines.append("| " + " | ".join(writable(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    create_markdown_artifact("\n".join(lines) + "\n", key="aigc-night", description="The sheets of this night")
+
+
+def told(made: Made) -> str:
+    """A sentence on a sheet for the state of its flow run."""
+    unchanged = "" if made.is_new else f"Nothing to do: {made.file.run_id} already holds these results. "
+    return unchanged + headline(made.file)
+
+
+def _took(made: Made, gpus: Sequence[GpuMemory]) -> str:
+    """The part of the report that only this flow run knows."""
+    timings = made.file.timings
+    rows = [("In all", duration(made.took_s)), ("Reading the sheet", duration(timings.survey_s)),
+            ("Generating, with loading the model", duration(timings.generate_s)),
+            ("Writing the results", duration(timings.export_s))]
+    rows = rows if made.is_new else rows[:1]
+    rows += [(f"GPU {gpu.index}, {gpu.name}", f"{gpu.used_mib / 1024:.1f} of {gpu.total_mib / 1024:.1f} GiB at most")
+             for gpu in gpus]
+    table = "\n".join(f"| {what} | {value} |" for what, value in rows)
+    return f"## Time and memory\n\n| | |\n|---|---|\n{table}\n"
+
+
+def _linked(made: Made, name: str, monitoring: MonitoringSettings) -> str:
+    """A file's name; a link where the folder of the runs is served somewhere, since a browser opens no local file."""
+    return f"[{name}]({_address(made, name, monitoring)})" if monitoring.files_url else f"`{name}`"
+
+
+def _address(made: Made, name: str, monitoring: MonitoringSettings) -> str:
+    if monitoring.files_url:
+        return f"{monitoring.files_url.rstrip('/')}/{quote(made.folder.name)}/{quote(name)}"
+    return (made.folder / name).resolve().as_uri()
