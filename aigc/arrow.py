@@ -184,6 +184,10 @@ _LIMITS = (
     _Column("keywords", attrgetter("keywords"), many=True),
     _Column("must_not_mention", attrgetter("must_not_mention"), many=True),
 )
+_REDONE = (
+    *_plain("text", "record_id", "run_id"), *_plain("int", "attempts"),
+    _Column("decisions", attrgetter("decisions"), many=True),
+)
 _RECORD = (
     *_plain("int", "row"), *_plain("text", "brief_id"), *_plain("int", "variant"),
     *_plain("text", "content_type", "language", "outcome"),
@@ -204,6 +208,7 @@ _RECORD = (
     *_plain("text", "taken_from"),
     *_plain("text", "record_id", "tone", "audience"),
     _Column("disclosure", _of_text("disclosure")), _Column("disclosure_place", _of_text("place")),
+    _Column("redone", lambda record: record.redone or [], _REDONE, many=True),
 )
 _PROVENANCE = (
     *_plain("int", "schema_version"),

@@ -64,11 +64,13 @@ def unfinished(job: Job, model: ModelRef, earlier: list[RunFacts]) -> RunFacts |
     """The run to go on with in its own folder: the newest that was asked for the same, where it did not finish.
 
     The same is sheet, rows, variants and model: a trial must not end as the big run that was interrupted before it.
-    Nor does a run end as a judging of earlier texts, or the other way round.
+    Nor does a run end as a judging of earlier texts, or as one that makes refused ones again, or the other way round.
     """
-    asked = (writable(job.briefs.resolve()), job.limit, job.settings.run.variants, model.digest, job.judged_run)
+    asked = (writable(job.briefs.resolve()), job.limit, job.settings.run.variants, model.digest, job.judged_run,
+             job.redo_of)
     for run in earlier:
-        if (run.briefs, run.limit, run.settings.run.variants, run.model.digest, run.judged_run) == asked:
+        made = (run.briefs, run.limit, run.settings.run.variants, run.model.digest, run.judged_run, run.redo_of)
+        if made == asked:
             return None if run.status == "finished" else run
     return None
 
@@ -81,7 +83,9 @@ class Earlier:
         self._stores: list[Store] = []
         self._opened = self._lines = 0
 
-    def find(self, brief_id: str, variant: int, fingerprint: str) -> Record | None:
+    def find(
+        self, brief_id: str, variant: int, fingerprint: str, *, unfinished_too: bool = False
+    ) -> Record | None:
         """The newest record with this fingerprint that is not unfinished; `taken_from` names the run that made it."""
         for store in self._each():
             try:
@@ -89,7 +93,7 @@ class Earlier:
             except StoreError as exc:
                 self._leave(store, exc)
                 continue
-            if record and not record.is_unfinished:
+            if record and (unfinished_too or not record.is_unfinished):
                 return msgspec.structs.replace(record, taken_from=record.taken_from or store.run_id)
         return None
 

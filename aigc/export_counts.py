@@ -55,7 +55,8 @@ class ExportTally:
                 self._not_run[verdict.filter][record.outcome] += 1
 
     def _use(self, record: Record) -> None:
-        used, made = self._usage[record.content_type], [attempt.completion for attempt in record.attempts]
+        used = self._usage[record.content_type]
+        made = [attempt.completion for attempt in record.attempts[record.begun_with:]]
         used["rows"] += 1
         used["accepted"] += record.outcome == "accepted"
         used["attempts"] += len(made)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from aigc.disk import take_lock, write_atomically
 from aigc.errors import UsageError, shown
@@ -114,14 +115,14 @@ def blank_record(record: Record, at: str) -> Record:
         found=f"texts that were removed at {at}", expected="a brief that may be kept", remedy="None is needed.",
     )
     return msgspec.structs.replace(record, brief={}, limits=Limits(), tone="", audience="", attempts=[], chosen=None,
-                                   fingerprint="", errors=[error])
+                                   fingerprint="", errors=[error], redone=UNSET)
 
 
 def _blank_provenance(made: Provenance) -> Provenance:
     """Without digests from which a short text or prompt could be guessed; the commitment to the prompt stays."""
     return msgspec.structs.replace(
         made, request_id="", output="", tokens_in_digest="", tokens_out_digest="", seed="", visible_label=False,
-        hidden_label=False,
+        hidden_label=False, decisions=[],
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from aigc import __version__
+from aigc.again import Again, Redo
 from aigc.asking import Asking, text_key
 from aigc.briefs import BriefSheet, read_briefs
 from aigc.dialogue import lines_of
@@ -83,6 +84,8 @@ class Job:
         """By content type, a digest of the models that judge its texts, where they are not the one that writes them."""
         self.judged_run = ""
         """The run whose texts are judged again, where none is to be made."""
+        self.redo: Redo | None = None
+        """Rows that are made again because an editor refused their text, where there are such."""
 
     def _refuse_unknown_types(self) -> None:
         settings = self.settings
@@ -183,6 +186,19 @@ class Job:
         sampling = self.settings.sampling_for(name, self.packs[name].type.sampling)
         return replace(sampling, watermark=self.mark.ref) if self.mark else sampling
 
+    @property
+    def redo_of(self) -> str:
+        """The run whose refused texts are made again, where some are to be."""
+        return self.redo.run_id if self.redo and not self.judged_run else ""
+
+    def again(self, brief: Brief, variant: int) -> Again | None:
+        """What a row begins with that is made again; None for any other."""
+        return self.redo.again.get((brief.id, variant)) if self.redo else None
+
+    def keeps(self, brief: Brief, variant: int) -> bool:
+        """Whether a row stays as it is, since others are made again."""
+        return self.redo is not None and self.redo.keeps((brief.id, variant))
+
     def text_key(self, model: ModelRef) -> str:
         """What stands for the model in a request's identity: its files and the arithmetic's precision."""
         return text_key(model, self.settings)
@@ -194,7 +210,8 @@ class Job:
         """Digest of all that decides the results of this job."""
         fingerprints = self.fingerprints(model)
         types = {name: fingerprints.of_type(name) for name in self.packs}
-        return digest([self.inputs_digest, types, self.limit, self.settings.input, self.settings.run.variants])
+        redo = [self.redo.digest] if self.redo else []
+        return digest([self.inputs_digest, types, self.limit, self.settings.input, self.settings.run.variants, *redo])
 
     @cached_property
     def inputs(self) -> dict[Path, str]:
@@ -223,6 +240,7 @@ class Fingerprints:
 
     def __init__(self, job: Job, model: ModelRef) -> None:
         run, settings = job.settings.run, job.settings
+        self._redo = job.redo
         self._types = {
             name: digest(
                 [
@@ -253,7 +271,8 @@ class Fingerprints:
 
     def of(self, brief: Brief, variant: int) -> str:
         own = (brief.id, variant, brief.language, brief.tone, brief.audience, brief.limits, brief.fields)
-        return digest_bytes(self._types[brief.content_type].encode() + canonical_json(own))
+        found = digest_bytes(self._types[brief.content_type].encode() + canonical_json(own))
+        return self._redo.fingerprint((brief.id, variant), found) if self._redo else found
 
     @staticmethod
     def of_invalid(row: InvalidRow) -> str:

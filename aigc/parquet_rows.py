@@ -103,6 +103,7 @@ def _record(row: dict[str, Any]) -> Record:
             "limits": msgspec.convert(row["limits"], Limits),
             "attempts": [_attempt(attempt) for attempt in row["attempts"]],
             "errors": [_error(row, source, error) for error in row["errors"]],
+            **({"redone": row["redone"]} if row.get("redone") else {}),
         },
         Record,
     )

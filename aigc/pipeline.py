@@ -129,7 +129,8 @@ class Pipeline:
                 continue
             family, wanted = Family(brief.variants), list[Row]()
             for variant in range(brief.variants):
-                row = Row(brief, variant, self._fingerprints.of(brief, variant), len(self._places), family)
+                fingerprint, again = self._fingerprints.of(brief, variant), self._job.again(brief, variant)
+                row = Row(brief, variant, fingerprint, len(self._places), family, again)
                 self._places.append(-1)
                 if not self._take_over(row):
                     wanted.append(row)
@@ -138,12 +139,15 @@ class Pipeline:
                 yield row
 
     def _take_over(self, row: Row) -> bool:
-        """Settle a row whose record was made before from all the same. Unfinished ones are gone on with."""
-        wanted = row.brief.id, row.variant, row.fingerprint
+        """Settle a row whose record was made before from all the same. Unfinished ones are gone on with.
+
+        Where rows are made again upon editors' decisions, those that are not stay as they are, unfinished or not.
+        """
+        wanted, keeps = (row.brief.id, row.variant, row.fingerprint), self._job.keeps(row.brief, row.variant)
         place = self._store.place_of(*wanted)
         record = self._store.record_at(place) if place is not None else None
-        if record is None or record.is_unfinished:
-            place, record = None, self._earlier.find(*wanted)
+        if record is None or (record.is_unfinished and not keeps):
+            place, record = None, self._earlier.find(*wanted, unfinished_too=keeps)
         if record is None:
             return False
         moved = msgspec.structs.replace(record, row=row.brief.row, source=row.brief.source,
@@ -190,15 +194,17 @@ class Pipeline:
 
     def _made_instead(self, row: Row) -> Attempt | None:
         """The newest text that was made as the row's next attempt and differs in nothing but the advice it had."""
-        if self._talks.are_for(row):  # what was said before is a part of what a line is asked for
+        # What was said before is a part of what a line is asked for, and an editor's words of what is made again.
+        if self._talks.are_for(row) or row.again:
             return None
         found = [attempt for attempt in row.made.values() if attempt.number == len(row.attempts)]
         same = (each for each in found if self._prompt(row, each.feedback).request_id == each.request_id)
         return max(same, key=lambda attempt: attempt.created_at, default=None)
 
     def _next_prompt(self, row: Row) -> Prompt:
-        is_told = row.attempts and self._job.settings.run.feedback
-        row.given = feedback(row.attempts[-1].verdicts) if is_told else []
+        is_told = row.own_attempts and self._job.settings.run.feedback
+        row.given = [*(row.again.advice if row.again else []),
+                     *(feedback(row.attempts[-1].verdicts) if is_told else [])]
         return self._prompt(row, row.given)
 
     def _prompt(self, row: Row, advice: list[str]) -> Prompt:

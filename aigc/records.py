@@ -256,6 +256,18 @@ class EngineInfo(Value, frozen=True):
     """The mark that it can give texts, as `Sampling.watermark` names it; without one digests are as they ever were."""
 
 
+class Redone(Value, frozen=True):
+    """That editors refused a row's text, and it was made again: what the record had been, and upon which decisions."""
+
+    record_id: str
+    run_id: str
+    """The run whose text was refused."""
+    attempts: int
+    """Attempts that it had then; those that follow were made since."""
+    decisions: list[str]
+    """Digests of the refusals, as ledgers of decisions have them."""
+
+
 class Record(Value, frozen=True):
     """One row of the results: one brief × one variant, whatever became of it."""
 
@@ -281,6 +293,13 @@ class Record(Value, frozen=True):
     """Run id of the earlier run this record was taken over from, if it was."""
     record_id: str = ""
     """A UUID of version 7 (RFC 9562), given when the row is settled and kept when the record is taken over."""
+    redone: list[Redone] | UnsetType = UNSET
+    """Of a row whose text was refused and made again, each time that it was, oldest first."""
+
+    @property
+    def begun_with(self) -> int:
+        """Attempts that stand before those of its own: texts that editors refused, and what led to them."""
+        return self.redone[-1].attempts if self.redone else 0
 
     @property
     def is_unfinished(self) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from msgspec import UNSET
+
+from aigc.again import Again
 from aigc.dialogue import line_tokens
 from aigc.filters import settle
 from aigc.records import (
@@ -39,6 +42,8 @@ class Row:
     fingerprint: str
     order: int
     family: Family
+    again: Again | None = None
+    """What it begins with, where its text was refused by an editor."""
     prompt: Prompt | None = None
     messages: list[Message] = field(default_factory=list)
     """What the model was asked for the newest text."""
@@ -52,10 +57,25 @@ class Row:
     kept: int = 0
     """Attempts that are in the journal."""
 
+    def __post_init__(self) -> None:
+        if self.again:
+            self.attempts = [*self.again.attempts]
+            self.heard = self.kept = len(self.attempts)
+
+    @property
+    def begun_with(self) -> int:
+        """Attempts of an earlier run, on which an editor has decided: they count for nothing here."""
+        return len(self.again.attempts) if self.again else 0
+
+    @property
+    def own_attempts(self) -> list[Attempt]:
+        return self.attempts[self.begun_with:]
+
     @property
     def stands(self) -> list[Outcome | None]:
         """What its verdicts make of each text that was heard; `exhausted` where they ask for another."""
-        return [settle(attempt.verdicts, 0, 1) for attempt in self.attempts[: self.heard]]
+        return [settle(attempt.verdicts, 0, 1) if at >= self.begun_with else None
+                for at, attempt in enumerate(self.attempts[: self.heard])]
 
     @property
     def passed(self) -> int:
@@ -82,6 +102,7 @@ class Row:
             attempts=self.attempts,
             chosen=ending.chosen,
             errors=ending.errors,
+            redone=self.again.redone if self.again else UNSET,
         )
 
     def error(self, code: str, found: str, expected: str, remedy: str) -> RowError:
@@ -94,7 +115,7 @@ class Row:
 
     def spent(self, run: RunSettings) -> RowError:
         """That it may make no more, and has not as many good texts as are wanted."""
-        texts, passed = len(self.attempts), self.passed
+        texts, passed = len(self.own_attempts), self.passed
         made = f"{texts} text{'' if texts == 1 else 's'}"
         made += f", of which {passed} passed" if passed else " that did not pass"
         wanted = _good_texts(run.best_of)
@@ -169,7 +190,7 @@ def ended(row: Row, run: RunSettings) -> Ending | None:
     best, is_rejected = _best(row), row.stands[-1] == "rejected"
     if best and row.passed >= run.best_of:
         return best
-    if len(row.attempts) < _most_attempts(run) and not _is_out_of_tokens(row, run):
+    if len(row.own_attempts) < _most_attempts(run) and not _is_out_of_tokens(row, run):
         return Ending("rejected") if is_rejected and run.best_of == 1 else None
     if best:
         return replace(best, errors=[row.spent(run)])
@@ -217,7 +238,7 @@ def _good_texts(number: int) -> str:
 
 
 def _tokens(row: Row) -> int:
-    return sum(attempt.completion.tokens_out for attempt in row.attempts)
+    return sum(attempt.completion.tokens_out for attempt in row.own_attempts)
 
 
 def _is_out_of_tokens(row: Row, run: RunSettings) -> bool:

@@ -276,6 +276,7 @@ def _new_file(job: Job, model: ModelRef, run_id: str, same: RunFacts | None, ear
         settings=job.settings,
         limit=job.limit,
         judged_run=job.judged_run,
+        redo_of=job.redo_of,
         policy_override=job.override,
         model=_model_facts(model),
         started_at=same.started_at if same else session_at,
@@ -331,7 +332,7 @@ def find_finished(out: Path, name: str | None, say: Callable[[str], None] = lamb
     """
     if name is None:
         newest = next((run for run in runs(out, say) if run.status == "finished"), None)
-        name = newest and str(out / newest.run_id)
+        name = str(out / newest.run_id) if newest else None
     folder, file = find_run(out, name, say)
     if file.status != "finished":
         raise UsageError(f"run {file.run_id}", f"a run that is {file.status}", "a finished run",

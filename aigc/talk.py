@@ -107,7 +107,7 @@ class Talks:
         talk, run = self._under_way[row.order], self._job.settings.run
         last = talk.tries[-1]
         is_rejected = any(verdict.action == "reject" for verdict in last.verdicts)
-        is_out = 0 < run.max_tokens_per_text <= talk.tokens_out + _tokens(row.attempts)
+        is_out = 0 < run.max_tokens_per_text <= talk.tokens_out + _tokens(row.own_attempts)
         return (len(talk.said) == talk.count or last.completion.fault is not None or is_rejected
                 or talk.number >= run.max_attempts or is_out)
 

@@ -78,6 +78,8 @@ class RunFile(Value, frozen=True):
     """Rows of the sheet that were asked for; None for all."""
     judged_run: str = ""
     """The run whose texts this one judged again; empty for one that makes texts."""
+    redo_of: str = ""
+    """The run of which this one made those texts again that editors had refused."""
     policy_override: Override | None = None
     """By whom, when and why the policy was set aside for this session, where it was."""
     schema_version: int = SCHEMA_VERSION
@@ -139,6 +141,7 @@ class RunFacts(Value, frozen=True):
     session_at: str = ""
     limit: int | None = None
     judged_run: str = ""
+    redo_of: str = ""
     inputs: list[FileFacts] = []
     settings: _SettingsPart = _SettingsPart()
     engines: dict[str, EngineInfo] = {}

@@ -47,6 +47,7 @@ class Stamper:
             model=self.model,
             model_digest=self.model_digest,
             hidden_label=self.hidden_label and record.outcome == "accepted",
+            decisions=[decision for one in record.redone or () for decision in one.decisions],
         )
         if shown:
             provenance = msgspec.structs.replace(provenance, **self._of_attempt(shown))
