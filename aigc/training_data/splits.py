@@ -9,6 +9,8 @@ from aigc.training_data.values import Split
 
 LEAST_GROUPS = 3
 """With fewer briefs nothing can be held out."""
+SHOWING, FIFTH = 6, 5
+"""Held-out briefs that can show a difference, and the part of all briefs that they may be."""
 
 
 def grouped(keys: Iterable[Collection[str]]) -> dict[str, str]:
@@ -25,15 +27,17 @@ def grouped(keys: Iterable[Collection[str]]) -> dict[str, str]:
 
 
 def split(groups: Collection[str], held_out: float) -> Mapping[str, Split]:
-    """The split of every group: about the share `held_out` in test, as many in validation, and of both at least one.
+    """The split of every group: about the share `held_out` in test, and as many in validation.
 
-    Where there are fewer than three, all are for training.
+    Of a few briefs more are held out than that, since of fewer than `SHOWING` nothing could be shown; of fewer than
+    three none are.
     """
     ordered = sorted(set(groups), key=_place)
     if len(ordered) < LEAST_GROUPS or not held_out:
         return dict.fromkeys(ordered, "train")
-    tests = max(1, sum(_place(group)[0] < held_out for group in ordered))
-    both = max(tests + 1, sum(_place(group)[0] < 2 * held_out for group in ordered))
+    least = max(1, min(SHOWING, len(ordered) // FIFTH))
+    tests = max(least, sum(_place(group)[0] < held_out for group in ordered))
+    both = max(tests + least, sum(_place(group)[0] < 2 * held_out for group in ordered))
     tests, both = min(tests, len(ordered) - 2), min(both, len(ordered) - 1)
     found: dict[str, Split] = dict.fromkeys(ordered, "train")
     found |= dict.fromkeys(ordered[:both], "validation")

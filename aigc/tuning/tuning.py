@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aigc.disk import disk_errors, json_bytes, take_lock, write_atomically
+from aigc.engine.threads import choose_waiting
 from aigc.engine.tuning.values import Point, Trained
 from aigc.errors import UsageError, writable
 from aigc.hashing import digest, digest_file
@@ -98,6 +99,7 @@ def tune(order: Order, say: Say = lambda _: None, on_point: Callable[[Point, Pla
         StoreError: the disk refused.
     """
     check(order.options)
+    choose_waiting()
     data = open_training_data(order.data)
     identity = _identity(order.base.digest, data.statement.digest, order.options)
     folder = order.out or Path(FOLDER) / f"{_last(order.base.ref)}-{identity.partition(':')[2][:12]}"

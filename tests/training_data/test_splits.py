@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,12 @@ def test_of_three_briefs_or_more_every_split_has_one(groups: set[str], held_out:
     found = split(groups, held_out)
     assert found.keys() == groups
     assert {*found.values()} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(("briefs", "least"), [(3, 1), (10, 2), (20, 4), (30, 6), (50, 6)])
+def test_of_few_briefs_enough_are_held_out_to_show_something(briefs: int, least: int) -> None:
+    found = [*split([f"brief {number}" for number in range(briefs)], 0.05).values()]
+    assert (found.count("test"), found.count("validation")) == (least, least)
 
 
 def test_too_few_briefs_are_all_for_training() -> None:
