@@ -16,7 +16,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows", "stamped",
-          "tally", "cells", "labels", "watermark", "dialogue", "again", "again", "gpu_memory"}
+          "tally", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset",
