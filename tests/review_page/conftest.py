@@ -18,8 +18,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One for each file, and closed after it: while Playwright is there, this thread can run no other event loop."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser on this machine (one of {', '.join(BROWSERS)})")

@@ -177,7 +177,8 @@ def test_variants_stand_beside_each_other(opened: Open, sample_folder: Path) -> 
     assert "We guarantee" in columns.nth(0).inner_text()
     assert "Pour slower" in columns.nth(1).inner_text()
     page.keyboard.press("l")
-    page.keyboard.press("a")
+    page.keyboard.press("a")  # of two that stand beside each other the other one comes next
+    assert page.locator(".column.current").get_attribute("aria-label") == "Variant 1"
     page.keyboard.press("v")
     page.locator(".row").nth(4).click()
     assert page.locator(".strip").inner_text().startswith("Approved")

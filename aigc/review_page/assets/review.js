@@ -93,7 +93,8 @@ const recount = after(150, () => showFilters(find().counts));
 function settle(verb, more) {
   const n = current;
   const before = decisionOn(n);
-  const next = nextOpen(n);
+  const beside = mode === 'compare' ? variantsOf(n).find((other) => other !== n && isOpen(other) && found.includes(other)) : undefined;
+  const next = beside ?? nextOpen(n);
   decide(n, verb, more);
   if (before?.action === 'edit' && verb !== 'edit') saveDraft(n, draftOf(n, before));
   refresh(n, next ?? n);
