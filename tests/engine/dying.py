@@ -47,6 +47,13 @@ class Shrinking(Played):
             self._slots = SLOTS // 2
 
 
+class Tardy(Played):
+    """Takes half a second to load."""
+
+    def prepare(self) -> None:
+        time.sleep(0.5)
+
+
 def rows(count: int, poisonous: tuple[int, ...] = ()) -> list[Prompt]:
     """Prompts r0, r1, …"""
     texts = [POISON if i in poisonous else f"row {i}" for i in range(count)]
@@ -117,6 +124,8 @@ WAYS: dict[str, worker.Opener] = {
     "lose_context": lambda _settings, _model, slots, _mark: Played(lose_context, slots or SLOTS),
     "fail_by_bug": lambda _settings, _model, slots, _mark: Played(fail_by_bug),
     "shrink": lambda _settings, _model, slots, _mark: Shrinking(be_killed, slots or SLOTS),
+    "take_2_ms": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=0.002),
+    "load_late": lambda _settings, _model, slots, _mark: Tardy(be_killed, slots or SLOTS),
     "take_long": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=30.0),
     "end_at_once": lambda _settings, _model, slots, _mark: os._exit(3),
     "refuse": refuse,
