@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ Actor: TypeAlias = Any
 """A handle on a worker; Ray has no type for it."""
 Call: TypeAlias = Any
 """What a worker was asked, and will answer."""
+ANSWER_S = 10.0
+"""How long a cluster's address may take to be reached."""
 ALONE = "local"
 """The address of a cluster that is begun for the run, on this machine, and ends with it."""
 
@@ -102,8 +105,8 @@ def share_of(machines: Sequence[Mapping[str, float]], settings: EngineSettings) 
         return Share(workers=min(settings.ray_workers or sum(gpus), sum(gpus)), cpus=max(1, min(cpus)), gpus=1)
     cpus = [int(machine.get("CPU", 0)) for machine in machines if machine.get("CPU", 0) >= 1]
     if settings.device == "cuda" or not cpus:
-        found = f"{len(machines)} machines, none with a {'GPU' if settings.device == 'cuda' else 'processor'} to give"
-        raise EngineError("Ray", found, "a machine that can run the model", "Look with `ray status` what it has.")
+        found = f"no {'GPU' if settings.device == 'cuda' else 'processor'} that a machine has to give"
+        raise EngineError("Ray", found, "a machine that can run the model", "Look with `ray status` what each has.")
     workers = min(settings.ray_workers or len(cpus), sum(cpus))
     return Share(workers=workers, cpus=max(1, min(cpus) // -(-workers // len(cpus))), gpus=0)
 
@@ -125,21 +128,38 @@ def _joined(ray: Any, address: str) -> Iterator[None]:
     Ray prints what it has to say of dead workers to standard output, which is for results: it goes to standard error.
     """
     own = {"include_dashboard": False} if address == ALONE else {}
+    _refuse_silence(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(sys.stderr):
         try:
             with _sigterm_kept():
                 ray.init(address=address, log_to_driver=False, configure_logging=False, **own)
         except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as exc:
-            raise EngineError(
-                f"Ray at {shown(address)}", f"no cluster to join ({first_line(exc)})", "one that runs",
-                "Start one with `ray start --head`, correct engine.ray_address or --address, or set it to 'local' "
-                "for this machine alone.",
-            ) from exc
+            raise _no_cluster(address, exc) from exc
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _refuse_silence(address: str) -> None:
+    """Raise EngineError where nobody listens at HOST:PORT: Ray would go on asking for minutes."""
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = named.rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as exc:
+        raise _no_cluster(named, exc) from exc
+
+
+def _no_cluster(address: str, exc: Exception) -> EngineError:
+    return EngineError(
+        f"Ray at {shown(address)}", f"no cluster to join ({first_line(exc)})", "one that runs",
+        "Start one with `ray start --head`, correct engine.ray_address or --address, or set it to 'local' for this "
+        "machine alone.",
+    )
 
 
 @contextlib.contextmanager

@@ -227,7 +227,7 @@ class RayEngine:
         worker.end()
         if not self._live:
             raise why
-        _log.warning("%s is left out of the rest of the run; %d others go on (%s)", worker.name, len(self._live), why)
+        _log.warning("%s is left out of the rest of the run (%s)", worker.name, why)
 
     def _refuse_long_wait(self) -> None:
         """Raise EngineError where the cluster has had no room for any worker for long."""
