@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from aigc.hashing import digest
-from aigc.records import Attempt, Redone, Value
+from aigc.parquet_rows import places_redone, read_rows
+from aigc.records import Attempt, Record, Redone, Value
 
 Key: TypeAlias = tuple[str, int]
 """A row of the results: the id of its brief, and its variant."""
@@ -44,3 +46,23 @@ class Redo:
     def digest(self) -> str:
         """Digest of all that decides which rows are made again, and upon what."""
         return digest([self.run_id, sorted((*key, again.redone[-1].decisions) for key, again in self.again.items())])
+
+
+def made_again(path: Path, run_id: str) -> Redo | None:
+    """What those rows of a `records.parquet` began with that had been made again; None where there is none.
+
+    For those who go through the same rows anew: a text that an editor refused must not come back.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    places = places_redone(path)
+    again = {(row.record.brief_id, row.record.variant): _beginning(row.record)
+             for place, row in enumerate(read_rows(path) if places else ()) if place in places}
+    return Redo(run_id, again) if again else None
+
+
+def _beginning(record: Record) -> Again:
+    """Of its own attempts the first was told what editors said, and nothing else."""
+    before, own = record.attempts[: record.begun_with], record.attempts[record.begun_with:]
+    return Again(attempts=before, advice=own[0].feedback if own else [], redone=[*(record.redone or [])])

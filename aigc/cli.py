@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aigc import __version__, history_cli, publishing_cli, trust_cli, tuning_cli
+from aigc import __version__, history_cli, publishing_cli, redo_cli, trust_cli, tuning_cli
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
@@ -48,6 +48,7 @@ app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)
 app.command("forget")(trust_cli.forget)
+app.command("redo")(redo_cli.redo)
 app.command("export")(publishing_cli.export)
 app.command("dataset")(tuning_cli.dataset)
 app.command("finetune")(tuning_cli.finetune)

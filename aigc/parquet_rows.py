@@ -75,6 +75,20 @@ def taken_over(path: Path) -> frozenset[str]:
     return frozenset(record_id for record_id, run_id in pairs if run_id and record_id)
 
 
+def places_redone(path: Path) -> frozenset[int]:
+    """Places of the rows whose text editors refused, and that were made again; raises as `read_rows` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            known = "redone" in pq.read_schema(path).names
+            found = pq.read_table(path, columns=["redone"])["redone"].to_pylist() if known else []
+        except (pa.ArrowException, KeyError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+    return frozenset(at for at, redone in enumerate(found) if redone)
+
+
 def _check_version(path: Path, schema: Any) -> None:
     found = (schema.metadata or {}).get(b"aigc.records", b"").decode("ascii", "replace")
     missing = {"provenance", "leaf", "attempts", "record_id"} - {*schema.names}

@@ -193,18 +193,17 @@ class Pipeline:
         }
 
     def _made_instead(self, row: Row) -> Attempt | None:
-        """The newest text that was made as the row's next attempt and differs in nothing but the advice it had."""
-        # What was said before is a part of what a line is asked for, and an editor's words of what is made again.
-        if self._talks.are_for(row) or row.again:
+        """The newest text that was made as the row's next attempt and differs in nothing but the filters' advice."""
+        if self._talks.are_for(row):  # what was said before is a part of what a line is asked for
             return None
-        found = [attempt for attempt in row.made.values() if attempt.number == len(row.attempts)]
+        found = [attempt for attempt in row.made.values() if attempt.number == len(row.attempts)
+                 and attempt.feedback[: len(row.advice)] == row.advice]
         same = (each for each in found if self._prompt(row, each.feedback).request_id == each.request_id)
         return max(same, key=lambda attempt: attempt.created_at, default=None)
 
     def _next_prompt(self, row: Row) -> Prompt:
         is_told = row.own_attempts and self._job.settings.run.feedback
-        row.given = [*(row.again.advice if row.again else []),
-                     *(feedback(row.attempts[-1].verdicts) if is_told else [])]
+        row.given = [*row.advice, *(feedback(row.attempts[-1].verdicts) if is_told else [])]
         return self._prompt(row, row.given)
 
     def _prompt(self, row: Row, advice: list[str]) -> Prompt:

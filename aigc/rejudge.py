@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from aigc.again import made_again
 from aigc.earlier import own_runs
 from aigc.engine.scripted import ScriptedEngine
 from aigc.errors import BriefsError, UsageError
+from aigc.export import PARQUET
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.panel import find_models, open_panel, open_published
@@ -46,8 +48,9 @@ def rejudge(
     folder, before = _finished(Path(settings.run.out), name, say)
     job = Job(Path(before.briefs), _settings(before.settings, settings, folder.parent, say), limit=before.limit)
     job.judged_run = folder.name
+    job.redo = made_again(folder / PARQUET, before.run_id)
     _refuse_other_types(job, before)
-    _refuse_changed(job, before)
+    refuse_changed(job, before)
     survey = job.survey()
     readers = find_models(job, survey.types, say)
     writer = _found_writer(job.settings, before, say) if readers.asks_writer else _named_writer(before)
@@ -123,7 +126,7 @@ def _settings(made: Settings, today: Settings, out: Path, say: Callable[[str], N
     )
 
 
-def _refuse_changed(job: Job, before: RunFile) -> None:
+def refuse_changed(job: Job, before: RunFile) -> None:
     if sorted(job.inputs.values()) == sorted(file.digest for file in before.inputs):
         return
     found, expected = "other bytes than the run was made of", "the sheet as it was"

@@ -68,6 +68,11 @@ class Row:
         return len(self.again.attempts) if self.again else 0
 
     @property
+    def advice(self) -> list[str]:
+        """What each of its prompts tells the model, whatever filters say of a text."""
+        return self.again.advice if self.again else []
+
+    @property
     def own_attempts(self) -> list[Attempt]:
         return self.attempts[self.begun_with:]
 
