@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aigc import __version__, history_cli, publishing_cli, redo_cli, trust_cli, tuning_cli
+from aigc import __version__, chat_cli, history_cli, publishing_cli, redo_cli, trust_cli, tuning_cli
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
@@ -43,6 +43,7 @@ app.add_typer(label_app, name="label")
 app.add_typer(watermark_app, name="watermark")
 app.add_typer(keys_app, name="keys")
 app.add_typer(review_app, name="review")
+app.command("chat")(chat_cli.chat)
 app.command("history")(history_cli.history)
 app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)

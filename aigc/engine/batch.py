@@ -19,6 +19,7 @@ import torch
 from aigc.engine.chat import PromptFault
 from aigc.engine.deaths import is_deadly
 from aigc.engine.device import Arriving, to_device
+from aigc.engine.listening import OnText
 from aigc.engine.loaded import Loaded
 from aigc.engine.marking import check_mark
 from aigc.engine.plan import PREVIOUS, Plan
@@ -61,9 +62,11 @@ class Batch:
     A step is launched, then collected; other steps may be launched in between.
     """
 
-    def __init__(self, loaded: Loaded, runner: Runner, context: int, mark: Mark | None = None) -> None:
+    def __init__(
+        self, loaded: Loaded, runner: Runner, context: int, mark: Mark | None = None, on_text: OnText | None = None
+    ) -> None:
         self.rows: dict[int, Row] = {}
-        self._mark = mark
+        self._mark, self._on_text = mark, on_text
         self._loaded, self._runner, self._context = loaded, runner, context
         self._free = list(range(runner.slots - 1, -1, -1))
         self._device = loaded.model.device
@@ -139,7 +142,10 @@ class Batch:
             if self.rows.get(row.slot) is not row:
                 continue  # it ended with the step before, when this one was already under way
             finite, ends = token != NO_CHOICE, self._loaded.end_tokens
-            if completion := row.take(token, self._loaded.tokenizer, ends, finite=finite, logprob=logprob):
+            completion = row.take(token, self._loaded.tokenizer, ends, finite=finite, logprob=logprob)
+            if completion is None and self._on_text and not self._on_text(row.said(self._loaded.tokenizer)):
+                completion = row.break_off(self._loaded.tokenizer)
+            if completion:
                 answers.append(completion)
                 ended.append(row)
         for row in ended:  # only now: where memory runs out above, all of them are made again

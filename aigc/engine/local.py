@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from aigc.engine.batch import Batch, NoRoom, Step
 from aigc.engine.deaths import EngineDied, first_line, is_deadly
+from aigc.engine.listening import OnText
 from aigc.engine.loaded import Loaded
 from aigc.engine.loader import device_for, loading, promises_same_bytes, sizes_for, versions
 from aigc.engine.rows import failed
@@ -28,12 +29,15 @@ class LocalEngine:
     """Runs one model on this machine. The model is loaded at the first prompt.
 
     `slots`, where not 0, are at most as many as fit: an engine that takes over from another has as many as that had.
-    `mark` is given to texts whose sampling names it.
+    `mark` is given to texts whose sampling names it. `on_text` hears every text as it comes: for one row at a time.
     After EngineDied it is of no use, nor is another one on the same device in this process.
     """
 
-    def __init__(self, settings: EngineSettings, model: ModelRef, *, slots: int = 0, mark: Mark | None = None) -> None:
-        self._settings, self._ref, self._mark = settings, model, mark
+    def __init__(
+        self, settings: EngineSettings, model: ModelRef, *, slots: int = 0, mark: Mark | None = None,
+        on_text: OnText | None = None,
+    ) -> None:
+        self._settings, self._ref, self._mark, self._on_text = settings, model, mark, on_text
         with loading(f"model {model.ref}"):
             self._device = device_for(settings)
             self._sizes = sizes_for(model.folder(), settings, self._device)
@@ -154,7 +158,7 @@ class LocalEngine:
     def _open_batch(self, loaded: Loaded) -> Batch:
         runner = loaded.runner(self._slots, self._sizes)
         self._invariant = runner.invariant
-        return Batch(loaded, runner, self._sizes.context, self._mark)
+        return Batch(loaded, runner, self._sizes.context, self._mark, self._on_text)
 
     def _recover(
         self, exc: Exception, batch: Batch | None, waiting: deque[Prompt]

@@ -21,7 +21,9 @@ import httpx
 import msgspec
 
 from aigc.engine import openai_wire as wire
+from aigc.engine.listening import OnText
 from aigc.engine.openai_server import LOOK_S, Server, no_answer, open_server
+from aigc.engine.openai_stream import ask
 from aigc.models import ModelRef
 from aigc.records import Completion, EngineInfo, Fault, Prompt
 from aigc.settings import EngineSettings
@@ -46,12 +48,16 @@ class _Trouble(Exception):
 class OpenAIEngine:
     """Asks the server of the settings for one model, `concurrency` requests at a time.
 
+    `on_text` hears every text as it comes: for one prompt at a time.
     `back_off_s` is the longest first pause; it doubles with each try of a row. A request that the server keeps twice
     as long is one that it works at.
     """
 
-    def __init__(self, settings: EngineSettings, model: ModelRef, *, back_off_s: float = BACK_OFF_S) -> None:
-        self._settings, self._ref, self._back_off_s = settings, model, back_off_s
+    def __init__(
+        self, settings: EngineSettings, model: ModelRef, *, back_off_s: float = BACK_OFF_S,
+        on_text: OnText | None = None,
+    ) -> None:
+        self._settings, self._ref, self._back_off_s, self._on_text = settings, model, back_off_s, on_text
         self._server: Server = open_server(settings)
         self._courier: _Courier | None = None
         self._answered = 0
@@ -127,7 +133,7 @@ class OpenAIEngine:
         try:
             async with asyncio.timeout(timeout_s):
                 self._sent_s[prompt.request_id] = started
-                answer = await client.post(f"{self._server.url}/chat/completions", content=body)
+                answer = await ask(client, f"{self._server.url}/chat/completions", body, self._on_text)
         except (httpx.RequestError, TimeoutError) as exc:
             late = isinstance(exc, TimeoutError | httpx.TimeoutException)
             raise _Trouble("timeout" if late else "no_answer", no_answer(exc, timeout_s)) from exc

@@ -7,6 +7,7 @@ from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from aigc.engine.chat import Tokenizer
+from aigc.engine.listening import settled_text
 from aigc.hashing import digest_tokens
 from aigc.records import Completion, Fault, FinishReason, Prompt
 
@@ -86,6 +87,14 @@ class Row:
         if len(self.tokens) >= self.prompt.sampling.max_new_tokens:
             return self._complete(tokenizer, "length")
         return None
+
+    def said(self, tokenizer: Tokenizer) -> str:
+        """The text so far, as far as no later token can change it."""
+        return settled_text(_text(tokenizer, self.tokens), self.prompt.sampling.stop)
+
+    def break_off(self, tokenizer: Tokenizer) -> Completion:
+        """The completion of a text that is to go no further."""
+        return self._complete(tokenizer, "stop")
 
     def _complete(self, tokenizer: Tokenizer, reason: FinishReason) -> Completion:
         text = _text(tokenizer, self.tokens)
