@@ -33,7 +33,7 @@ from aigc.stamped import Provenance, Stamped
 from aigc.store import JOURNAL, LOCK, rewrite_journal
 
 REASON = "forgotten"
-TEXTS_BESIDE = ("review.html", "review.xlsx", "review.csv")
+TEXTS_BESIDE = ("review*.html", "review.xlsx", "review.csv")
 """Files with texts that are no results: they are removed, and can be written anew."""
 
 
@@ -89,7 +89,8 @@ def _forget_rows(past: Past, places: list[int], brief_id: str) -> Gone:
     exported = export((row.record for row in records), folder, lambda _: next(stamps), manifest.columns, label)
     attempts = _forget_in_journal(folder, brief_id)
     decisions = forget_decisions(folder, record_ids, at)
-    removed = [name for name in (*TEXTS_BESIDE, *KINDS) if _removed(folder / name)]
+    beside = [path for name in (*TEXTS_BESIDE, *KINDS) for path in sorted(folder.glob(name))]
+    removed = [path.name for path in beside if _removed(path)]
     known = {one.rows[0]: one for one in manifest.forgotten if one.rows}
     forgotten = [*manifest.forgotten] if places[0] in known else [*manifest.forgotten, Forgotten(rows=places, at=at)]
     run = seal(

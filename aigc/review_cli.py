@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from aigc.review.status import Status
     from aigc.review.words import Language
 
-    Write = Callable[[Path, str, Callable[[], Iterable[Reviewable]], Mapping[str, Standing], Language], Path]
+    Rows = Callable[[], Iterable[Reviewable]]
+    Write = Callable[[Path, str, Rows, Mapping[str, Standing], Language], Path]
 
 EXIT_SOME_REPORTED = 3
 SHOWN = 50
@@ -39,6 +40,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 class Format(StrEnum):
     XLSX = "xlsx"
     CSV = "csv"
+    HTML = "html"
 
 
 class Words(StrEnum):
@@ -64,12 +66,12 @@ def review_files(
     """Write the files in which editors read a run's texts and decide, into the run's folder."""
     import msgspec
 
-    from aigc.review.ledger import read_ledger
+    from aigc.decided import read_decided
     from aigc.review.reviewable import reviewables
     from aigc.review.words import language_of
 
     folder, run_id = _run(run_name, out, config)
-    standing = read_ledger(folder).standing()
+    standing = read_decided(folder).standing()
     decided = {record_id for record_id, stands in standing.items() if stands.state != "in_conflict"}
 
     def rows() -> Iterable[Reviewable]:
@@ -126,12 +128,12 @@ def review_status(
     """Say how far a run's review has come, who decided what, where editors differ, and how far they agree."""
     import msgspec
 
-    from aigc.review.ledger import read_ledger
+    from aigc.decided import read_decided
     from aigc.review.reviewable import reviewables
     from aigc.review.status import status_of
 
     folder, run_id = _run(run_name, out, config)
-    status = status_of(run_id, (row.original for row in reviewables(folder)), read_ledger(folder))
+    status = status_of(run_id, (row.original for row in reviewables(folder)), read_decided(folder))
     if as_json:
         typer.echo(msgspec.json.encode({**msgspec.to_builtins(status), "done": status.done}).decode())
         return
@@ -143,7 +145,15 @@ def _writers() -> dict[Format, Write]:
     from aigc.review_sheet.delimited import write_csv
     from aigc.review_sheet.workbook import write_workbook
 
-    return {Format.XLSX: write_workbook, Format.CSV: write_csv}
+    return {Format.XLSX: write_workbook, Format.CSV: write_csv, Format.HTML: _write_html}
+
+
+def _write_html(
+    folder: Path, run_id: str, rows: Rows, standing: Mapping[str, Standing], language: Language
+) -> Path:
+    from aigc.review_page import write_review_html
+
+    return write_review_html(folder, rows(), standing, language)[0]
 
 
 def _refuse_unsaved(folder: Path, run_id: str, formats: list[Format]) -> None:

@@ -42,6 +42,7 @@ from aigc.provenance import (
 )
 from aigc.records import Brief, EngineInfo, InvalidRow, Message
 from aigc.report import counted
+from aigc.review_page import Pages, Telling
 from aigc.store import Store, new_run_id
 from aigc.tally import Forecast, Tally
 
@@ -124,11 +125,13 @@ class Run:
         stamper = open_stamper(self._job, self._model, self.folder.name, self._engines)
         marked = self._panel.marked(self._pipeline.records())
         label = label_of(self._job.settings.labels, self.file.run_id)
-        exported = export(marked, self.folder, stamper.stamp, [*columns], label)
-        self._count(exported, time.monotonic() - started)
-        others = runs(Path(self._job.settings.run.out))
-        sealed = sealed_by(stamper, [*columns], self.folder, others)
-        self.file = seal(self.folder, self.file, sealed, self._signer)
+        types = {name: pack.type for name, pack in self._job.packs.items()}
+        with Pages(self.folder, telling=Telling(types=types)) as pages:
+            stamp = pages.passing(stamper.stamp) if self._job.settings.review.page else stamper.stamp
+            self._count(export(marked, self.folder, stamp, [*columns], label), time.monotonic() - started)
+            sealed = sealed_by(stamper, [*columns], self.folder, runs(Path(self._job.settings.run.out)))
+            self.file = seal(self.folder, self.file, sealed, self._signer)
+            pages.write(self.file)
         self._write("finished")
         self._lineage.emit(complete_event(self.file))
         return self.file

@@ -67,7 +67,8 @@ def test_a_run_leaves_results_of_every_row_in_the_order_of_the_sheet(aigc: Aigc)
     folder = newest_run()
     assert f"Results: outputs/{folder.name}" in shown.out
     whole = {*FILES, "run.json", "report.md", "journal.jsonl", "manifest.json", "SHA256SUMS", "croissant.json",
-             "README.md", ".lock"}
+             "README.md", "review.html",
+             ".lock"}
     assert {path.name for path in folder.iterdir()} == whole
     with (folder / "accepted.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))

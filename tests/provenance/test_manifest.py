@@ -34,7 +34,7 @@ def test_a_manifest_tells_every_file_and_the_root_of_all_rows(project: Project) 
     told = [*manifest.run.outputs, *manifest.files]
     assert {file.path: file.digest for file in told} == {file.path: digest_file(folder / file.path) for file in told}
     left = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {file.path for file in told}
-    assert left == {MANIFEST, SUMS, "run.json"}
+    assert left == {MANIFEST, SUMS, "run.json", "review.html"}
     assert run.manifest == read_run(folder).manifest == digest_bytes(data)
     assert manifest.run == msgspec.structs.replace(run, manifest="")
 
