@@ -14,9 +14,10 @@ from pathlib import Path
 
 from aigc.parquet_rows import taken_over
 from aigc.provenance import RunFacts, read_run, runs
+from aigc.records import Record, Value
 from aigc.review.ledger import LEDGER, Entry, Ledger, read_ledger
 from aigc.review.reviewable import PARQUET
-from aigc.review.standing import Standing
+from aigc.review.standing import Standing, State
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,43 @@ def read_decided(folder: Path) -> Decided:
     if own.head:
         heads[read_run(folder).run_id] = own.head
     return Decided((*entries, *own.entries), own.head, heads)
+
+
+class Judged(Value, frozen=True):
+    """A decision in the story of a row: it came when the row had `after` attempts."""
+
+    after: int
+    entry: Entry
+
+
+class History(Value, frozen=True):
+    """What editors decided on a row's texts, oldest first. `state` is how the text stands that it has now.
+
+    `not_here` are digests of decisions upon which it was made again, where their ledger is gone.
+    """
+
+    decisions: list[Judged] = []
+    state: State | None = None
+    not_here: list[str] = []
+
+
+def history_of(folder: Path, record: Record) -> History:
+    """The decisions on a record of the run in `folder`, and on what it was before it was refused and made again.
+
+    Raises:
+        StoreError: a ledger was changed, or a file cannot be read.
+    """
+    own = read_decided(folder)
+    judged, not_here = list[Judged](), list[str]()
+    for redone in record.redone or []:
+        before = folder.parent / redone.run_id
+        found = read_decided(before).of(redone.record_id) if (before / PARQUET).is_file() else []
+        judged += [Judged(after=redone.attempts, entry=entry) for entry in found]
+        known = {entry.digest for entry in found}
+        not_here += [digest for digest in redone.decisions if digest not in known]
+    judged += [Judged(after=len(record.attempts), entry=entry) for entry in own.of(record.record_id)]
+    stands = own.standing().get(record.record_id)
+    return History(decisions=judged, state=stands.state if stands else None, not_here=not_here)
 
 
 def _before(folder: Path) -> Iterator[RunFacts]:

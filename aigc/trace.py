@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from aigc.cells import cell_text
+from aigc.decided import History, history_of
 from aigc.errors import AigcError
 from aigc.past import Past, find_record
 from aigc.provenance.commitments import SECRET, read_commitments
 from aigc.provenance.merkle import inclusion_proof, is_included
 from aigc.provenance.stamps import leaf_bytes, leaf_of
 from aigc.records import PASSING, Attempt, EngineInfo, Message, Value, Verdict
+from aigc.review.ledger import Entry
 from aigc.stamped import Stamped
 
 Proof: TypeAlias = Literal["proved", "made again", "not to be had"]
@@ -54,6 +57,8 @@ class Trace(Value, frozen=True):
     membership: Membership
     manifest: str
     model_licence: str
+    history: History = History()
+    """What editors decided on its texts, also on those that were refused and made again."""
 
 
 def trace(
@@ -77,6 +82,7 @@ def trace(
         membership=_membership(past, place, row),
         manifest=past.run.manifest,
         model_licence=past.run.model.licence,
+        history=history_of(past.folder, row.record),
     )
 
 
@@ -129,6 +135,15 @@ def page(found: Trace) -> Iterator[str]:
     for step in found.steps:
         yield ""
         yield from _step(step, is_chosen=record.chosen == step.attempt.number)
+        for judged in found.history.decisions:
+            if judged.after == step.attempt.number + 1:
+                yield ""
+                yield from _decision(judged.entry)
+    for digest in found.history.not_here:
+        yield f"It was made again upon {digest}, a decision of a ledger that is not here."
+    if found.history.state:
+        yield ""
+        yield f"By what editors decided, it stands {found.history.state.replace('_', ' ')}."
     for error in record.errors:
         yield ""
         yield error.message
@@ -156,6 +171,19 @@ def _step(step: Step, *, is_chosen: bool) -> Iterator[str]:
     passed = [verdict.filter for verdict in attempt.verdicts if verdict.action == "pass"]
     if passed:
         yield f"  passed: {', '.join(passed)}"
+
+
+def _decision(entry: Entry) -> Iterator[str]:
+    decision = entry.decision
+    reason = f", {decision.reason}" if decision.reason else ""
+    yield f"Decision of {decision.editor}: {decision.verb}{reason}, {decision.at}"
+    yield f"  in run {decision.run_id}, from {entry.source}, {entry.digest}"
+    if decision.note:
+        yield f"  note: {_one_line(decision.note)}"
+    edited = {"text": decision.text} if decision.text else decision.fields
+    for name, value in edited.items():
+        yield f"  {name} as edited"
+        yield from (f"    {line}" for line in cell_text(value).splitlines())
 
 
 def _verdict(verdict: Verdict) -> str:
