@@ -76,7 +76,8 @@ def reproduce(
     made = dict[str, Completion]()
     settings = past.run.settings
     mark = open_mark(settings.watermark, settings.engine.name)
-    with closing(open_engine(settings.engine.here, model, mark)) as engine:
+    here = msgspec.structs.replace(settings.engine.here, devices="all", processes=0)  # another machine has other GPUs
+    with closing(open_engine(here, model, mark)) as engine:
         differences = stack_differences(past.manifest, engine.info())
         on_differences(differences)
         for completion in engine.generate(iter(prompts.values())):
