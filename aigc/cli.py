@@ -19,6 +19,9 @@ from aigc.keys_cli import keys_app
 from aigc.labels_cli import label_app
 from aigc.models_cli import models_app
 from aigc.review_cli import review_app
+from aigc.storage_cli import storage_app
+from aigc.schedule_cli import schedule
+from aigc.ui_cli import ui
 from aigc.watermark_cli import watermark_app
 
 if TYPE_CHECKING:
@@ -43,8 +46,11 @@ app.add_typer(label_app, name="label")
 app.add_typer(watermark_app, name="watermark")
 app.add_typer(keys_app, name="keys")
 app.add_typer(review_app, name="review")
+app.add_typer(storage_app, name="storage")
 app.command("chat")(chat_cli.chat)
 app.command("history")(history_cli.history)
+app.command("ui")(ui)
+app.command("schedule")(schedule)
 app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 from prefect.events import emit_event
 
+OURS = ("aigc-nightly", "aigc-generate")
+"""Names of the flows."""
 RunEvent: TypeAlias = Literal[
     "started", "finished", "unchanged", "published", "low_acceptance", "failed", "interrupted", "tried_again",
 ]

@@ -54,6 +54,8 @@ ASSEMBLY = {
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
     "proof": {"dataset", "filters", "job", "models", "provenance", "report", "signing", "store"},
     "night": set(),
+    "nights_plan": set(),
+    "prefect_server": set(),
     "published_files": {"export", "provenance"},
     "samples": {"export"},
     "history": {"provenance"},
@@ -76,14 +78,18 @@ ASSEMBLY = {
     "redo": {"decided", "earlier", "engine", "job", "models", "panel", "provenance", "rejudge", "review", "runs",
              "start"},
     "rejudge": {"earlier", "engine", "export", "job", "models", "panel", "provenance", "runs", "start"},
+    "storage": {"provenance", "store"},
     "start": {"briefs", "earlier", "engine", "job", "models", "outlook", "panel", "provenance", "report",
-              "runs"},
+              "runs", "storage"},
 }
 SURFACE = {
+    "ui_cli": {"prefect_server"},
+    "schedule_cli": {"console", "doctor", "flows", "nights_plan"},
     "chat_cli": {"chat", "console", "start"},
     "keys_cli": {"signing", "start"},
     "labels_cli": set(),
     "models_cli": {"console", "models"},
+    "storage_cli": {"console", "runs", "start", "storage"},
     "history_cli": {"console", "history", "report", "start", "trends"},
     "trust_cli": {"console", "forgetting", "past", "reproduction", "runs", "start", "trace", "verification"},
     "corpus_cli": {"corpus", "duplicates", "report", "start"},
@@ -101,8 +107,9 @@ SURFACE = {
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
     "cli": {"batch", "chat_cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
             "history_cli", "models_cli", "project", "provenance", "publishing_cli", "redo_cli", "review_cli", "runs",
-            "start", "tuning_cli", "watermark_cli"},
-    "flows": {"night", "progress", "provenance", "published_files", "report", "runs", "samples", "start"},
+            "schedule_cli", "start", "tuning_cli", "ui_cli", "watermark_cli"},
+    "flows": {"night", "nights_plan", "progress", "provenance", "published_files", "report", "runs", "samples",
+              "start"},
 }
 
 ROOMS = {
@@ -112,8 +119,8 @@ ROOMS = {
     "matplotlib": {"trends", "tuning"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"chat_cli", "cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
-              "history_cli", "models_cli", "progress", "publishing_cli", "redo_cli", "review_cli", "tuning_cli",
-              "watermark_cli"},
+              "history_cli", "models_cli", "progress", "publishing_cli", "redo_cli", "review_cli", "schedule_cli",
+              "tuning_cli", "ui_cli", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels", "publishing", "review_sheet"},
@@ -121,7 +128,7 @@ ROOMS = {
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
-    "c2pa": {"signing"}, "cryptography": {"signing"}, "ray": {"engine"},
+    "c2pa": {"signing"}, "cryptography": {"signing"}, "ray": {"engine"}, "fsspec": {"storage"},
     "pandas": set(), "requests": set(), "yaml": set(),
 }
 """Libraries, and the only modules of ours that may import them."""
