@@ -145,8 +145,8 @@ def page_row(row: Row, standing: Standing | None = None) -> tuple[Listed, Shown]
 
 def help_of(type_: ContentType) -> TypeHelp:
     """What a content type says of the fields of its briefs and of its texts."""
-    output = {name: part.help for field in type_.output.fields.values() for name, part in field.fields.items()}
-    output |= {name: field.help for name, field in type_.output.fields.items()}
+    output = {name: part.help for field in type_.output.whole.values() for name, part in field.fields.items()}
+    output |= {name: field.help for name, field in type_.output.whole.items()}
     return TypeHelp(
         title=type_.title,
         brief={name: field.help for name, field in type_.fields.items() if field.help},

@@ -18,6 +18,7 @@ LEFT_OUT = {
     "in_conflict": "its editors differ",
     "edited_as_text": "the text of a type with fields was edited as a whole, so that the fields are not known",
     "changed_since": "a decision on another text than the record has now, which does not count",
+    "dialogue": "a dialogue, whose lines were requests of their own",
     "other_prompt": "what the model was asked cannot be made again: the templates are gone or others",
     "duplicate": "like another answer that is in",
 }

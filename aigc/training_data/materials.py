@@ -7,6 +7,7 @@ Codes of rows that are left out, stable for ever:
     rejected        refused, so that it is only the worse of pairs
     in_conflict     its editors differ                      edited_as_text  fields were edited as one text
     changed_since   decided on another text than it is now  other_prompt    its prompt cannot be made again
+    dialogue        its lines were requests of their own: none of them asked for the whole
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ def materials(past: Past, ledger: Ledger, left_out: Counter[str], *, reviewed_on
         attempt = record.attempt or (record.attempts[-1] if record.attempts else None)
         if attempt is None or not answer_of(attempt):
             left_out["no_text"] += 1
+            continue
+        if attempt.turns:
+            left_out["dialogue"] += 1
             continue
         stands = standings.get(record.record_id)
         if stands and stands.decision is None:
