@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aigc import __version__, chat_cli, history_cli, publishing_cli, redo_cli, trust_cli, tuning_cli
+from aigc import __version__, chat_cli, history_cli, publishing_cli, redo_cli, report_cli, trust_cli, tuning_cli
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
@@ -56,6 +56,7 @@ app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)
 app.command("forget")(trust_cli.forget)
 app.command("redo")(redo_cli.redo)
+app.command("report")(report_cli.report)
 app.command("export")(publishing_cli.export)
 app.command("dataset")(tuning_cli.dataset)
 app.command("finetune")(tuning_cli.finetune)

@@ -29,8 +29,9 @@ from aigc.provenance.commitments import open_commitments
 from aigc.records import Record, Redone, Value
 from aigc.rejudge import refuse_changed
 from aigc.review.advice import advice_of
-from aigc.review.reviewable import PARQUET
+from aigc.review.reviewable import PARQUET, reviewables
 from aigc.review.standing import Standing
+from aigc.review_page import write_review_html
 from aigc.runs import find_finished, open_run
 from aigc.settings import Settings, TypeSettings
 from aigc.start import find_model
@@ -119,8 +120,10 @@ def redo(
         ):
             run.begin(survey)
             run.generate(job.rows())
-            file = run.finish()
-            return Remade(opened, run.folder, file, accepted_again(opened, run.folder))
+            file, folder = run.finish(), run.folder
+    if job.settings.review.page:  # once more: a run is finished before anybody can ask how its texts stand
+        write_review_html(folder, reviewables(folder), read_decided(folder).standing())
+    return Remade(opened, folder, file, accepted_again(opened, folder))
 
 
 def open_redo(name: str | None, settings: Settings, say: Callable[[str], None] = lambda _: None) -> Opened:

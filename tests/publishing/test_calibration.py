@@ -1,0 +1,196 @@
+"""Filters held against editors: counts and intervals by the literature, proposals only where they are no chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from editing import decide
+from msgspec.structs import replace
+from small_project import Project, small_project
+
+from aigc.calibration import MIN_DECISIONS, Agreement, calibrate, wilson
+from aigc.limits import Found, Reading, best_limit, roundest, sign_test
+from aigc.provenance import RunFile
+from aigc.records import Prompt
+from aigc.review.decisions import Verb
+
+SENTENCE = "It is made of steel and holds a litre of water for tea. "
+NAMES = [f"item{number}" for number in range(24)]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return small_project(tmp_path)
+
+
+@pytest.mark.parametrize(("part", "whole", "low", "high"), [
+    (0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662),
+])
+def test_intervals_are_wilsons(part: int, whole: int, low: float, high: float) -> None:
+    """The last is the example of Newcombe (Statistics in Medicine 17, 1998), table I, method 3."""
+    found = wilson(part, whole)
+    assert found
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+def test_of_nothing_there_is_no_share() -> None:
+    assert wilson(0, 0) is None
+
+
+@pytest.mark.parametrize(("better", "worse", "probability"), [(7, 0, 1 / 128), (5, 1, 7 / 64), (0, 0, 1.0)])
+def test_the_sign_test_is_exact(better: int, worse: int, probability: float) -> None:
+    assert sign_test(better, worse) == probability
+
+
+@pytest.mark.parametrize(("low", "high", "between"), [
+    (0.31, 0.38, 0.34), (0.1, 0.9, 0.5), (3.0, 17.0, 10.0), (1.234, 1.235, 1.2345), (-0.2, 0.1, 0.0),
+])
+def test_a_limit_between_two_measures_has_few_digits(low: float, high: float, between: float) -> None:
+    assert roundest(low, high) == between
+
+
+SHARE = Found("echo", "filters.echo.max_share", 0.2, is_whole=False)
+
+
+def a_reading(measured: float, *, flagged: bool, objected: bool) -> Reading:
+    return Reading(record_id=f"r{measured}", content_type="note", measured=measured, is_flagged=flagged,
+                   objected=objected)
+
+
+def test_a_limit_is_proposed_where_editors_let_more_pass() -> None:
+    """Up to 0.31 all was approved, from 0.38 on all refused; today's limit flags from 0.2 on."""
+    readings = [a_reading(at / 100, flagged=at > 20, objected=at >= 38) for at in range(1, 32)]
+    readings += [a_reading(at / 100, flagged=True, objected=True) for at in range(38, 48)]
+    found = best_limit(SHARE, readings)
+    assert found
+    assert (found.proposed, found.passes, found.now) == (0.34, "at_most", 0.2)
+    assert (found.decided, found.agreed_now, found.agreed_then) == (41, 30, 41)
+    assert found.improved == ["r0.21", "r0.22", "r0.23", "r0.24", "r0.25"]
+    assert found.worsened == []
+    assert found.p_value == 0.000488, "one in 2 to the 11th"
+
+
+def test_what_may_be_chance_is_not_proposed() -> None:
+    readings = [a_reading(at / 100, flagged=at > 20, objected=at > 24) for at in range(1, 48)]
+    assert best_limit(SHARE, readings) is None, "four texts of 47"
+
+
+def test_a_limit_from_below_is_known_by_its_verdicts() -> None:
+    least = Found("repetition", "filters.repetition.min_distinct", 0.5, is_whole=False)
+    readings = [a_reading(at / 100, flagged=at < 50, objected=at < 40) for at in range(20, 80)]
+    found = best_limit(least, readings)
+    assert found
+    assert (found.passes, found.agreed_then) == ("at_least", 60)
+    assert 0.39 < found.proposed < 0.4
+
+
+def test_verdicts_that_do_not_follow_from_the_limit_alone_propose_nothing() -> None:
+    readings = [a_reading(at / 100, flagged=at % 2 == 0, objected=at > 30) for at in range(1, 60)]
+    assert best_limit(SHARE, readings) is None
+
+
+def test_nothing_is_proposed_that_the_setting_cannot_be() -> None:
+    """All is objected to: only a share under 0 would flag it all."""
+    readings = [a_reading(0.0, flagged=False, objected=True) for _ in range(30)]
+    readings += [a_reading(0.3, flagged=True, objected=True)]
+    assert best_limit(SHARE, readings) is None
+
+
+def words(prompt: Prompt) -> str:
+    """A note of as many words as its item's number asks for: from 12 to 58."""
+    number = next(number for number, name in enumerate(NAMES) if f"about {name}." in prompt.messages[-1].content)
+    return " ".join((f"The {NAMES[number]} is here. " + SENTENCE * 9).split()[: 12 + 2 * number])
+
+
+def run_of_lengths(project: Project) -> RunFile:
+    """Texts of 12 to 58 words, where at most 30 are asked for; a longer one is flagged."""
+    project.set("filters", length={"action": "flag"}, repetition={"action": "off"}, near_duplicate={"action": "off"})
+    project.products(*NAMES)
+    return project.run(words)
+
+
+def judged(project: Project, file: RunFile, limit: int) -> None:
+    """An editor who finds a text too long from so many words on."""
+    for number, name in enumerate(NAMES):
+        verb: Verb = "reject" if 12 + 2 * number > limit else "approve"
+        decide(project, file, name, verb, reason="too_long" if verb == "reject" else "")
+
+
+def of(found: list[Agreement], name: str) -> Agreement:
+    return next(one for one in found if one.filter == name)
+
+
+def test_a_filter_is_held_against_editors_and_its_tolerance_proposed(project: Project) -> None:
+    file = run_of_lengths(project)
+    judged(project, file, 44)
+    found = calibrate([project.out / file.run_id])
+    assert (found.records, found.in_conflict, found.text_changed) == (24, 0, 0)
+    length = of(found.filters, "length")
+    assert (length.flagged_objected, length.flagged_approved, length.passed_objected, length.passed_approved) == (
+        7, 7, 0, 10)
+    assert length.precision
+    assert length.precision.share == 0.5
+    assert length.recall
+    assert length.recall.share == 1.0
+    assert not length.too_few
+    (limit,) = found.proposals
+    assert limit.key == "filters.length.tolerance"
+    assert (limit.now, limit.proposed, limit.agreed_now, limit.agreed_then) == (0.0, 0.5, 17, 24)
+
+
+def test_the_proposed_limit_is_one_that_filters_take_and_then_agree_by(project: Project) -> None:
+    file = run_of_lengths(project)
+    judged(project, file, 44)
+    (limit,) = calibrate([project.out / file.run_id]).proposals
+    project.set("filters", length={"action": "flag", "tolerance": limit.proposed})
+    again = project.run(words)
+    flagged = [record.brief_id for record in project.records(again) if "too_long" in record.reasons]
+    assert flagged == [name for number, name in enumerate(NAMES) if 12 + 2 * number > 44]
+
+
+def test_an_objection_for_what_a_filter_cannot_find_says_nothing_of_it(project: Project) -> None:
+    file = run_of_lengths(project)
+    for name in NAMES:
+        decide(project, file, name, "reject", reason="facts_wrong")
+    length = of(calibrate([project.out / file.run_id]).filters, "length")
+    assert (length.decided, length.aside, length.precision) == (0, 24, None)
+
+
+def test_too_few_decisions_are_said_to_be_and_propose_nothing(project: Project) -> None:
+    file = run_of_lengths(project)
+    for number, name in enumerate(NAMES[: MIN_DECISIONS - 1]):
+        verb: Verb = "reject" if number > 12 else "approve"
+        decide(project, file, name, verb, reason="too_long" if verb == "reject" else "")
+    found = calibrate([project.out / file.run_id])
+    assert of(found.filters, "length").too_few
+    assert found.proposals == []
+
+
+def test_conflicts_are_counted_and_left_out_and_a_record_counts_once(project: Project) -> None:
+    file = run_of_lengths(project)
+    judged(project, file, 44)
+    decide(project, file, NAMES[0], "reject", reason="other", editor="Bo")
+    project.products(*NAMES, "item99")
+    later = project.run(lambda prompt: SENTENCE if "item99" in prompt.messages[-1].content else words(prompt))
+    found = calibrate([project.out / later.run_id, project.out / file.run_id])
+    assert (found.records, found.in_conflict) == (23, 1)
+    assert found.runs == [later.run_id, file.run_id]
+
+
+def test_a_text_that_was_edited_counts_as_objected_to(project: Project) -> None:
+    file = run_of_lengths(project)
+    for name in NAMES:
+        decide(project, file, name, "edit", text=f"Another text of {name}.")
+    length = of(calibrate([project.out / file.run_id]).filters, "length")
+    assert (length.flagged_objected, length.passed_objected) == (14, 10)
+
+
+def test_nothing_is_changed_by_looking(project: Project) -> None:
+    file = run_of_lengths(project)
+    judged(project, file, 44)
+    folder = project.out / file.run_id
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    calibrate([folder])
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert replace(file) == file
