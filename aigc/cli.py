@@ -19,8 +19,8 @@ from aigc.keys_cli import keys_app
 from aigc.labels_cli import label_app
 from aigc.models_cli import models_app
 from aigc.review_cli import review_app
-from aigc.storage_cli import storage_app
 from aigc.schedule_cli import schedule
+from aigc.storage_cli import storage_app
 from aigc.ui_cli import ui
 from aigc.watermark_cli import watermark_app
 

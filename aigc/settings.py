@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from aigc.records import Sampling, Value
 from aigc.settings_ranges import LONGEST_STOP, MOST_STOPS, check_ranges, check_sampling
 from aigc.settings_reading import Table, check_table, merged, read_environment, read_toml
+from aigc.urls import is_storage, working_folder
 
 __all__ = [
     "DEFAULT_MODEL", "LONGEST_STOP", "MOST_STOPS", "NOT_SETTINGS", "DatasetSettings", "EngineSettings", "FilterTables",
@@ -34,6 +35,9 @@ class RunSettings(Value, frozen=True, forbid_unknown_fields=True):
     """What a run is. Paths are relative to the working folder."""
 
     out: str = "outputs"
+    publish_to: str = ""
+    """Shared storage, `s3://bucket/folder`, that runs are copied to while they are made. An `out` of this form sets it,
+    and the runs are made in a folder under .aigc/shared."""
     model: str = DEFAULT_MODEL
     templates: str = ""
     corpus: str = ".aigc/corpus"
@@ -316,7 +320,11 @@ def load_settings(
     _convert(table, place)
     environment = read_environment(environ, _IN_ENVIRONMENT, NOT_SETTINGS)
     layers: list[Table] = [table, environment, {name: dict(part) for name, part in overrides.items()}]
-    return _convert(merged(layers), f"{place} with the environment and the command line" if config else "settings")
+    settings = _convert(merged(layers), f"{place} with the environment and the command line" if config else "settings")
+    if not is_storage(out := settings.run.out):
+        return settings
+    run = msgspec.structs.replace(settings.run, out=str(working_folder(out)), publish_to=out)
+    return msgspec.structs.replace(settings, run=run)
 
 
 def _convert(table: Table, place: str) -> Settings:

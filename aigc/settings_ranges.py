@@ -9,10 +9,10 @@ from aigc.errors import SettingsError, shown
 from aigc.labels.hidden import is_allowed
 from aigc.labels.provider_code import code_problem, looks_like_a_code
 from aigc.records import Sampling
-from aigc.urls import url_problem
+from aigc.urls import is_storage, storage_problem, url_problem
 
 if TYPE_CHECKING:
-    from aigc.settings import EngineSettings, LabelSettings, LineageSettings, Settings, SigningSettings
+    from aigc.settings import EngineSettings, LabelSettings, LineageSettings, RunSettings, Settings, SigningSettings
 
 MOST_STOPS, LONGEST_STOP = 16, 200
 MOST_BEST_OF = 64
@@ -55,6 +55,7 @@ def check_ranges(settings: Settings, place: str) -> None:
     if not 0.0 <= settings.safety.threshold <= 1.0:
         found, key = shown(settings.safety.threshold), f"{place}, key safety.threshold"
         raise SettingsError(key, found, "a number from 0 to 1", "Correct it.")
+    _check_storage(settings.run, place)
     _check_server(settings.engine, place)
     _check_devices(settings.engine.devices, place)
     _check_labels(settings.labels, place)
@@ -65,6 +66,14 @@ def check_ranges(settings: Settings, place: str) -> None:
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")
     for name, part in settings.types.items():
         check_sampling(part.sampling.over(Sampling()), f"{place}, table types.{name}.sampling")
+
+
+def _check_storage(run: RunSettings, place: str) -> None:
+    """Refuse what would keep a secret in run.json. The values are not shown: they may be one."""
+    for key, url in (("run.publish_to", run.publish_to), ("run.out", run.out if is_storage(run.out) else "")):
+        if problem := storage_problem(url) if url else "":
+            expected, remedy = "s3://BUCKET/FOLDER, gs://BUCKET/FOLDER", "Keys go into the environment; a path has no ://."
+            raise SettingsError(f"{place}, key {key}", problem, expected, remedy)
 
 
 def _check_server(engine: EngineSettings, place: str) -> None:

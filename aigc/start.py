@@ -26,6 +26,7 @@ from aigc.records import Brief, InvalidRow, Value
 from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
+from aigc.storage import copied
 from aigc.tally import Tally
 
 SHARD_WAVES = 16
@@ -92,11 +93,12 @@ def start(
         say(f"The policy is set aside by {job.override.who}: {job.override.why}")
     tokens = budget(job.settings.policy, job.override)
     model = find_model(job.settings, survey.languages, say)
-    earlier = find_earlier(job, request.mode, say)
     readers = find_models(job, survey.types, say)
-    with open_published(job, own_runs(job), say) as published:
+    with copied(job.settings.run, job.briefs, say) as copy, open_published(job, own_runs(job), say) as published:
+        earlier = find_earlier(job, request.mode, say)
         if there := same_results(job, model, earlier):
             folder, file = there
+            copy.follow(folder)
             say(f"Nothing to do: {folder.name} already holds these results. --new makes them again.")
             yield Started(job, survey, None, folder, file)
             return
@@ -106,6 +108,7 @@ def start(
             open_run(job, model, engine, earlier, on_row, say, panel, open_commitments().of) as run,
         ):
             run.begin(survey, survey_s, outlook(job, survey.types, model, earlier))
+            copy.follow(run.folder)
             yield Started(job, survey, run, run.folder, run.file, slots_of(engine))
 
 

@@ -110,7 +110,7 @@ SURFACE = {
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
     "cli": {"batch", "chat_cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
             "history_cli", "models_cli", "project", "provenance", "publishing_cli", "redo_cli", "report_cli", "review_cli",
-            "runs", "schedule_cli", "start", "tuning_cli", "ui_cli", "watermark_cli"},
+            "runs", "schedule_cli", "start", "storage_cli", "tuning_cli", "ui_cli", "watermark_cli"},
     "flows": {"night", "nights_plan", "progress", "provenance", "published_files", "report", "runs", "samples",
               "start"},
 }
@@ -123,8 +123,7 @@ ROOMS = {
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"chat_cli", "cli", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli", "labels_cli", "trust_cli",
               "history_cli", "models_cli", "progress", "publishing_cli", "redo_cli", "report_cli", "review_cli",
-              "schedule_cli",
-              "tuning_cli", "ui_cli", "watermark_cli"},
+              "schedule_cli", "storage_cli", "tuning_cli", "ui_cli", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels", "publishing", "review_sheet"},

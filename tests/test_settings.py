@@ -109,7 +109,8 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
         (
             "[run]\nsed = 1",
             "{file}, key run.sed: found an unknown key; expected one of best_of, corpus, describe_form, "
-            "feedback, max_attempts, max_tokens_per_text, model, out, score, seed, shard_rows, strict, templates, "
+            "feedback, max_attempts, max_tokens_per_text, model, out, publish_to, score, seed, shard_rows, strict, "
+            "templates, "
             "variants. "
             "Remove it or correct its name. Did you mean 'seed'?",
         ),

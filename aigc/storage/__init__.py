@@ -1,0 +1,16 @@
+"""Runs in shared storage (`s3://…`, `gs://…`, what else fsspec knows): a copy that other machines read and go on from.
+
+    place    a folder there, and its errors
+    incoming what others have made, brought into the working folder before a run
+    outgoing what a run makes, taken there while it is made, run.json last
+
+A run is always written on a disk of this machine first: a journal is appended to and synced, which such storage cannot.
+"""
+
+from __future__ import annotations
+
+from aigc.storage.incoming import bring_run, facts_of
+from aigc.storage.outgoing import copied, publish
+from aigc.storage.place import Place
+
+__all__ = ["Place", "bring_run", "copied", "facts_of", "publish"]

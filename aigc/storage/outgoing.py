@@ -1,0 +1,189 @@
+"""What a run makes, taken to shared storage while it is made.
+
+A part of the journal is written once and never changed, under the next number. The storage lets only one machine write
+a number, so of two that go on with one run the second is told. At the end all files go there, run.json last: who sees
+it `finished` sees all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from aigc.disk import disk_errors
+from aigc.errors import AigcError, RunLocked, StoreError
+from aigc.provenance import RUN_FILE, read_run
+from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS
+from aigc.settings import RunSettings
+from aigc.storage.incoming import begins_with, bring_sheet, facts_of
+from aigc.storage.place import JOURNAL_PARTS, Place
+from aigc.store import JOURNAL
+
+EVERY_S = 30.0
+"""Seconds of work that the loss of a whole machine may cost."""
+MOST_PART_BYTES = 64 << 20
+_LAST = (MANIFEST, SIGNATURE, SUMS, RUN_FILE)
+
+_log = logging.getLogger(__name__)
+
+
+class Copy:
+    """The copy of one run in shared storage. Without a place nothing is copied.
+
+    `brought` has the parts of each run's journal, as they were when it was brought.
+    """
+
+    def __init__(
+        self, place: Place | None, brought: Mapping[str, dict[str, int]], say: Callable[[str], None]
+    ) -> None:
+        self._place, self._brought, self._say = place, brought, say
+        self._parts: _Parts | None = None
+        self._folder: Path | None = None
+        self._over = Event()
+        self._thread = Thread(target=self._keep_up, name="shared storage", daemon=True)
+
+    def follow(self, folder: Path) -> None:
+        """Take there what a run writes into `folder`, from now on.
+
+        Raises:
+            RunLocked: another machine goes on with it.
+            StoreError: the storage refuses.
+        """
+        if self._place is None:
+            return
+        self._folder = folder
+        if read_run(folder).status != "finished":
+            self._parts = _Parts(self._place, folder, self._there(self._place, folder))
+            self._parts.write()  # now: a run must not find at its end that it cannot
+            self._thread.start()
+
+    def _there(self, place: Place, folder: Path) -> dict[str, int]:
+        """The parts of a run's journal that the one here begins with."""
+        if folder.name in self._brought:
+            return self._brought[folder.name]
+        there = place.parts(folder.name)
+        if not begins_with(folder / JOURNAL, place, there):
+            raise StoreError(f"{place.url}/{folder.name}", "other rows than in the journal here",
+                             "the beginning of that", f"Bring them first: aigc storage pull {folder.name}")
+        return there
+
+    def end(self) -> None:
+        """Take there what is left. Raises as `follow` does."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._place is None or self._folder is None:
+            return
+        if self._parts:
+            self._parts.write()
+        if read_run(self._folder).status != "finished":
+            self._place.upload(self._folder / RUN_FILE, f"{self._folder.name}/{RUN_FILE}")
+        elif not _is_there(self._place, self._folder):
+            publish(self._place, self._folder)
+            self._say(f"Copied to {self._place.url}/{self._folder.name}")
+
+    def _keep_up(self) -> None:
+        said = ""
+        while self._parts and not self._over.wait(EVERY_S):
+            try:
+                self._parts.write()
+            except AigcError as exc:  # the end tries again, and raises it
+                if str(exc) != said:
+                    _log.warning("%s The rows made here are kept here.", exc)
+                said = str(exc)
+
+
+@contextmanager
+def copied(settings: RunSettings, briefs: Path, say: Callable[[str], None]) -> Iterator[Copy]:
+    """The copy in shared storage of the run of `briefs` that is made inside the block, where settings ask for one.
+
+    What other machines have made of that sheet is brought first, so that it is gone on with.
+
+    Raises:
+        StoreError: the storage refuses. After another error that is only told.
+    """
+    place, brought = Place(settings.publish_to) if settings.publish_to else None, dict[str, dict[str, int]]()
+    if place:
+        brought = bring_sheet(place, Path(settings.out), briefs, say)
+    copy = Copy(place, brought, say)
+    try:
+        yield copy
+    except BaseException:
+        try:
+            copy.end()
+        except AigcError as exc:
+            say(f"{exc} The rows made here are kept here.")
+        raise
+    copy.end()
+
+
+def publish(place: Place, folder: Path) -> None:
+    """Take all files of a finished run there, run.json last. One that was finished there is none, meanwhile.
+
+    Raises:
+        StoreError: the storage or the disk refuses.
+    """
+    run_id = folder.name
+    with disk_errors(folder, "the run is whole here"):
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_result(path, folder)]
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    if (facts := facts_of(place, run_id)) and facts.status == "finished":
+        place.remove([f"{run_id}/{RUN_FILE}"])
+    place.remove(name for name in place.files(run_id) if name.partition("/")[2] not in names)
+    for name in sorted(names, key=lambda name: _LAST.index(name) if name in _LAST else -1):
+        place.upload(names[name], f"{run_id}/{name}")
+    for name, size in place.parts(run_id).items():
+        if size:  # the journal is there as a whole; the numbers stay taken, for a machine that was long away
+            place.write(name, b"")
+
+
+class _Parts:
+    """The parts of a journal there, as far as this machine knows: those that were there when it began, and its own."""
+
+    def __init__(self, place: Place, folder: Path, there: dict[str, int]) -> None:
+        self._place, self._folder = place, folder
+        self._count, self._bytes = len(there), sum(there.values())
+        self._run_file = b""
+        if there:  # an empty part, so that another machine that still writes the run is stopped now
+            self._create(b"")
+
+    def write(self) -> None:
+        """Write the lines that have come since as the next parts; run.json first, since it tells what they name."""
+        with disk_errors(self._folder, "nothing was changed"):
+            run_file = (self._folder / RUN_FILE).read_bytes()
+        if run_file != self._run_file and read_run(self._folder).status != "finished":
+            self._place.write(f"{self._folder.name}/{RUN_FILE}", run_file)
+            self._run_file = run_file
+        while lines := self._lines():
+            self._create(lines)
+
+    def _lines(self) -> bytes:
+        """Whole lines that are not there yet, about as many as a part may hold."""
+        with disk_errors(self._folder / JOURNAL, "nothing was changed"), (self._folder / JOURNAL).open("rb") as file:
+            file.seek(self._bytes)
+            lines = file.readlines(MOST_PART_BYTES)
+        return b"".join(line for line in lines if line.endswith(b"\n"))
+
+    def _create(self, data: bytes) -> None:
+        name = f"{self._folder.name}/{JOURNAL_PARTS}/{self._count + 1:06}.jsonl"
+        if not self._place.create(name, data):
+            raise RunLocked(
+                f"{self._place.url}/{self._folder.name}", "a part of its journal that another machine has written",
+                "a run that one machine makes at a time",
+                "Leave it to that machine, or stop it there and run the same command again here.",
+            )
+        self._count, self._bytes = self._count + 1, self._bytes + len(data)
+
+
+def _is_there(place: Place, folder: Path) -> bool:
+    """Whether the finished run there is the one here."""
+    return place.read(f"{folder.name}/{RUN_FILE}") == (folder / RUN_FILE).read_bytes()
+
+
+def _is_result(path: Path, folder: Path) -> bool:
+    """Whether a file is a run's, and no lock or half-written one."""
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
