@@ -1,0 +1,437 @@
+"""Approved texts leave in every form with the words that editors want, their labels, and what proves them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from editing import decide, redone, today
+from small_project import GOOD, Project, small_project
+
+from aigc.errors import StoreError, UsageError
+from aigc.forgetting import forget
+from aigc.hashing import digest_file, digest_text
+from aigc.labels.carriers import read_label
+from aigc.labels.office import paragraphs_of_word
+from aigc.provenance import RunFile
+from aigc.publishing import exporting
+from aigc.publishing.exporting import FORMATS, Format, Issued, Order, export_texts
+from aigc.publishing.markdown import file_name, slug
+from aigc.publishing.values import HUMAN_EDITS, Kind
+from aigc.records import Prompt
+from aigc.review.ledger import LEDGER, read_ledger
+from aigc.verification import verify
+
+EDITED = "A kettle, in an editor's words:\nwith <w:p> & \"quotes\" in it."
+CARD = {
+    "toml": """
+        title = "Card"
+        languages = ["en", "zh"]
+        [fields.product]
+        required = true
+        [output]
+        format = "json"
+        [output.fields.headline]
+        type = "text"
+        [output.fields.points]
+        type = "list"
+        max_items = 3
+    """,
+    "system_j2": "You write cards.\n",
+    "user_j2": "A card about {{ product }}.\n",
+    "layout_j2": "{{ headline | upper }}\n\n{% for point in points %}* {{ point }}\n{% endfor %}",
+}
+SOFFICE = shutil.which("soffice")
+HAS_WRITER = SOFFICE is not None and any(Path(SOFFICE).resolve().parent.glob("libswlo.*"))
+"""Calc alone opens no documents."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Notes in two languages, and a card, whose filters let all pass."""
+    project = small_project(tmp_path)
+    project.pack("card", **CARD)
+    project.set("filters", language={"action": "off"}, length={"action": "off"}, near_duplicate={"action": "off"})
+    project.sheet([
+        {"id": "kettle", "content_type": "note", "product": "kettle", "language": "en"},
+        {"id": "灯/../../x", "content_type": "note", "product": "灯", "language": "zh"},
+        {"id": "=cmd", "content_type": "note", "product": "stool", "language": "en"},
+        {"id": "card", "content_type": "card", "product": "kettle", "language": "en"},
+    ])
+    return project
+
+
+def answer(prompt: Prompt) -> str:
+    asked = prompt.messages[-1].content
+    if "A card about" in asked:
+        return json.dumps({"headline": "Slow water", "points": ["a litre", "a thin stream"]})
+    return "这盏灯很亮，照着书桌，也照着窗外的雪。" if "灯" in asked else f"={GOOD}" if "stool" in asked else GOOD
+
+
+def reviewed(project: Project) -> RunFile:
+    """Kettle is edited, the lamp and the card approved, of the stool nobody said anything."""
+    file = project.run(answer)
+    decide(project, file, "kettle", "edit", text=EDITED)
+    decide(project, file, "灯/../../x", "approve")
+    decide(project, file, "card", "approve")
+    return file
+
+
+def exported(project: Project, file: RunFile, *formats: Format, kind: Kind = "approved", to: Path | None = None
+             ) -> Issued:
+    order = Order(folder=project.out / file.run_id, kind=kind, formats=[*formats] or ["jsonl"], to=to)
+    return export_texts(order, today(project))
+
+
+def lines(issued: Issued, name: str = "approved.jsonl") -> dict[str, Any]:
+    rows = map(json.loads, (Path(issued.folder) / name).read_text("utf-8").splitlines())
+    return {row["id"]: row for row in rows}
+
+
+def test_what_editors_approve_is_exported_with_their_words_and_nothing_else(project: Project) -> None:
+    file = reviewed(project)
+    issued = exported(project, file)
+    rows = lines(issued)
+    assert [*rows] == ["kettle", "灯/../../x", "card"], "in the order of the sheet"
+    assert rows["kettle"]["text"] == EDITED
+    assert rows["card"]["fields"] == {"headline": "Slow water", "points": ["a litre", "a thin stream"]}
+    assert (issued.statement.texts, issued.statement.edited, issued.left_out) == (3, 1, [])
+    assert not issued.lacks_approved
+
+
+def test_an_edited_text_is_said_to_be_and_its_decision_is_named(project: Project) -> None:
+    file = reviewed(project)
+    rows = lines(exported(project, file))
+    by = {entry.decision.record_id: entry.digest for entry in read_ledger(project.out / file.run_id).entries}
+    edited, approved = rows["kettle"]["provenance"], rows["card"]["provenance"]
+    assert edited["human_oversight"] == "edited"
+    assert edited["edit_source_type"] == HUMAN_EDITS
+    assert edited["digital_source_type"].endswith("/trainedAlgorithmicMedia"), "a model made it all the same"
+    assert edited["decisions"] == [by[rows["kettle"]["record_id"]]]
+    assert edited["generated"] == digest_text(GOOD)
+    assert edited["output"] == digest_text(EDITED)
+    assert (approved["human_oversight"], approved["edit_source_type"]) == ("approved", "")
+    assert approved["generated"] == approved["output"]
+    assert "Ana" not in json.dumps([*rows.values()]), "who decided is not for readers"
+
+
+def test_a_visible_label_stands_in_what_readers_are_given_edited_or_not(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "灯/../../x", "edit", text="灯。")
+    row = lines(exported(project, file))["灯/../../x"]
+    assert row["text"] == "灯。\n\n本内容由人工智能生成"
+    assert row["disclosure"] == "本内容由人工智能生成"
+    assert row["provenance"]["output"] == digest_text("灯。"), "the digest is of the text without it"
+
+
+def test_edited_fields_are_laid_out_as_their_type_has_it(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "card", "edit", fields={"headline": "Fast water", "points": ["two litres"]})
+    row = lines(exported(project, file))["card"]
+    assert row["text"] == "FAST WATER\n\n* two litres"
+    assert row["fields"] == {"headline": "Fast water", "points": ["two litres"]}
+
+
+def test_edited_fields_are_left_out_where_the_templates_are_others_now(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "card", "edit", fields={"headline": "Fast water", "points": ["two litres"]})
+    decide(project, file, "kettle", "approve")
+    project.pack("card", layout_j2="{{ headline }}!")
+    issued = exported(project, file)
+    assert [*lines(issued)] == ["kettle"]
+    assert [(one.brief_id, one.code) for one in issued.left_out] == [("card", "templates_changed")]
+    assert issued.statement.left_out == {"templates_changed": 1}
+    assert issued.lacks_approved
+
+
+def test_conflicts_are_told_and_left_out_and_refusals_are_no_approval(project: Project) -> None:
+    file = reviewed(project)
+    decide(project, file, "card", "reject", reason="legal", editor="Bo")
+    decide(project, file, "=cmd", "reject", reason="legal")
+    issued = exported(project, file)
+    assert [(one.brief_id, one.code) for one in issued.left_out] == [("card", "in_conflict")]
+    assert issued.left_out[0].message.startswith(f"card/0 ({issued.left_out[0].record_id}) is left out: in_conflict.")
+    assert issued.lacks_approved
+
+
+def test_accepted_texts_are_those_that_nobody_refuses_with_edits_where_there_are_some(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "kettle", "edit", text=EDITED)
+    decide(project, file, "card", "reject", reason="legal")
+    issued = exported(project, file, kind="accepted")
+    rows = lines(issued, "accepted.jsonl")
+    oversight = {name: row["provenance"]["human_oversight"] for name, row in rows.items()}
+    assert oversight == {"kettle": "edited", "灯/../../x": "none", "=cmd": "none"}
+    assert [one.code for one in issued.left_out] == ["rejected"]
+    assert not issued.lacks_approved
+    assert issued.folder == str(project.out / file.run_id / "accepted")
+
+
+def test_what_a_filter_held_is_exported_once_an_editor_approves_it(project: Project) -> None:
+    project.set("filters", forbidden_terms={"action": "hold", "terms": ["litre"]})
+    file = project.run(answer)
+    assert file.outcomes["held"] >= 1
+    decide(project, file, "kettle", "approve")
+    assert [*lines(exported(project, file))] == ["kettle"]
+
+
+def test_what_was_approved_before_a_later_run_took_it_over_is_approved_there(project: Project) -> None:
+    first = project.run(answer)
+    decide(project, first, "kettle", "approve")
+    decide(project, first, "card", "reject", reason="other")
+    second = redone(project, first, lambda _: json.dumps({"headline": "New", "points": ["one"]}))
+    decide(project, second, "card", "approve")
+    issued = exported(project, second)
+    rows = lines(issued)
+    assert [*rows] == ["kettle", "card"]
+    assert [*issued.statement.ledgers] == [first.run_id, second.run_id]
+    assert len(rows["card"]["provenance"]["decisions"]) == 2, "the refusal that led to it, and the approval"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_carries_the_hidden_label_that_the_standard_asks_for(project: Project, kind: Format) -> None:
+    project.set("labels", producer="Harbour-Bakery")
+    issued = exported(project, reviewed(project), kind)
+    for path in (path for path in Path(issued.folder).rglob("*") if path.is_file() and path.name != "export.json"):
+        found = read_label(path)
+        assert found.faults == []
+        assert found.labelled == (0 if kind == "csv" else found.contents), "CSV has no place for one"
+        if found.label:
+            assert found.label.producer == "Harbour-Bakery"
+
+
+def test_a_text_of_markdown_is_a_file_of_its_own_with_front_matter(project: Project) -> None:
+    issued = exported(project, reviewed(project), "markdown")
+    folder = Path(issued.folder)
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.md"))
+    assert [path.rpartition("-")[0] for path in paths] == ["markdown/card/card", "markdown/note/kettle",
+                                                           "markdown/note/x"]
+    _, matter, text = next(folder.glob("markdown/note/x-*.md")).read_text("utf-8").split("---\n")
+    found = yaml.safe_load(matter)
+    assert (found["id"], found["language"], found["human_oversight"]) == ("灯/../../x", "zh", "approved")
+    assert found["AIGC"]["ProduceID"] == found["record_id"]
+    assert text.strip().endswith("本内容由人工智能生成")
+
+
+@pytest.mark.parametrize("name", [
+    "../../etc/passwd", "CON", "a" * 300, "日本語", "x\ny", "x\u2028y\x85z", "..", ".hidden", "a/b\\c:d*?", "'q\" - #"])
+def test_no_id_leads_out_of_the_folder_or_breaks_the_front_matter(project: Project, name: str) -> None:
+    from aigc.publishing.markdown import _quoted
+
+    assert set(slug(name)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert 0 < len(slug(name)) <= 40
+    assert yaml.safe_load(f"id: {_quoted(name)}") == {"id": name}
+
+
+def test_file_names_of_variants_and_of_ids_that_look_alike_differ(project: Project) -> None:
+    row = exporting.msgspec.json.decode(
+        json.dumps(lines(exported(project, reviewed(project)))["kettle"]).encode(), type=exporting.Published)
+    names = {file_name(exporting.msgspec.structs.replace(row, **change)) for change in (
+        {}, {"variant": 1}, {"id": "Kettle"}, {"id": "kettle!"}, {"record_id": "other"})}
+    assert len(names) == 5
+
+
+def test_no_cell_is_a_formula(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "=cmd", "approve")
+    folder = Path(exported(project, file, "csv", "xlsx").folder)
+    with (folder / "approved.csv").open(encoding="utf-8-sig", newline="") as table:
+        (row,) = csv.DictReader(table)
+    assert (row["id"], row["text"][:3]) == ("'=cmd", "'=T")
+    sheet = openpyxl.load_workbook(folder / "approved.xlsx")["note"]
+    cells = {str(sheet.cell(1, at).value): sheet.cell(2, at) for at in range(1, sheet.max_column + 1)}
+    assert (cells["id"].value, cells["id"].data_type) == ("=cmd", "s")
+    assert (cells["text"].value, cells["text"].data_type) == (f"={GOOD}", "s")
+
+
+def test_a_workbook_has_a_sheet_for_each_type_with_its_fields(project: Project) -> None:
+    folder = Path(exported(project, reviewed(project), "xlsx").folder)
+    book = openpyxl.load_workbook(folder / "approved.xlsx")
+    assert book.sheetnames == ["note", "card"]
+    headings, values = book["card"].iter_rows(values_only=True)
+    row = dict(zip(headings, values, strict=True))
+    assert (row["headline"], row["points"]) == ("Slow water", "a litre\na thin stream")
+
+
+def test_parquet_holds_all_values_and_where_each_text_came_from(project: Project) -> None:
+    folder = Path(exported(project, reviewed(project), "parquet").folder)
+    rows = {row["id"]: row for row in pq.read_table(folder / "approved.parquet").to_pylist()}
+    assert rows["kettle"]["text"] == EDITED
+    assert rows["kettle"]["provenance"]["edit_source_type"] == HUMAN_EDITS
+    assert json.loads(rows["card"]["fields"])["headline"] == "Slow water"
+    assert [type(row["variant"]) for row in rows.values()] == [int, int, int]
+
+
+def test_a_word_document_has_headings_for_texts_and_fields(project: Project) -> None:
+    folder = Path(exported(project, reviewed(project), "docx").folder) / "docx"
+    assert sorted(path.name for path in folder.iterdir()) == ["card.docx", "note.docx"]
+    card = [*paragraphs_of_word((folder / "card.docx").read_bytes(), "card.docx")]
+    assert card[:6] == ["card", "card", "headline", "Slow water", "points", "a litrea thin stream"]
+    note = [*paragraphs_of_word((folder / "note.docx").read_bytes(), "note.docx")]
+    assert "本内容由人工智能生成" in note
+    assert any("with <w:p> & \"quotes\" in it." in paragraph for paragraph in note)
+
+
+@pytest.mark.skipif(not HAS_WRITER, reason="LibreOffice Writer is not installed")
+def test_libreoffice_opens_the_documents_and_reads_every_text(project: Project, tmp_path: Path) -> None:
+    file = project.run(answer)
+    decide(project, file, "kettle", "edit", text="One\ttab.\n\nTwo \x07 lines\nof “text” <b>&amp;</b> 🫖.")
+    decide(project, file, "灯/../../x", "approve")
+    decide(project, file, "card", "approve")
+    folder = Path(exported(project, file, "docx").folder)
+    for path in (folder / "docx" / "note.docx", folder / "docx" / "card.docx"):
+        subprocess.run([str(SOFFICE), f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless",
+                        "--convert-to", "txt:Text (encoded):UTF8", "--outdir", str(tmp_path), str(path)],
+                       check=True, capture_output=True, timeout=120)
+    note = (tmp_path / "note.txt").read_text("utf-8-sig")
+    assert "One\ttab." in note
+    assert "of “text” <b>&amp;</b> 🫖." in note
+    assert "这盏灯很亮，照着书桌，也照着窗外的雪。" in note
+    assert "Slow water" in (tmp_path / "card.txt").read_text("utf-8-sig")
+
+
+def test_a_word_document_has_the_same_bytes_each_time(project: Project) -> None:
+    file = reviewed(project)
+    project.set("labels", hidden=False)
+    one, two = (Path(exported(project, file, "docx", to=project.folder / name).folder) for name in ("one", "two"))
+    assert (one / "docx" / "note.docx").read_bytes() == (two / "docx" / "note.docx").read_bytes()
+
+
+def test_the_statement_proves_the_files_and_names_run_and_ledger(project: Project) -> None:
+    file = reviewed(project)
+    issued = exported(project, file, *FORMATS)
+    folder = Path(issued.folder)
+    told = json.loads((folder / "export.json").read_text("utf-8"))
+    assert told["schema"] == "aigc.export/1"
+    assert {one["path"]: one["digest"] for one in told["files"]} == {
+        path.relative_to(folder).as_posix(): digest_file(path) for path in folder.rglob("*")
+        if path.is_file() and path.name != "export.json"}
+    assert told["manifest"] == file.manifest == digest_file(project.out / file.run_id / "manifest.json")
+    assert told["ledgers"] == {file.run_id: read_ledger(project.out / file.run_id).head}
+    assert not list(folder.rglob(".*")), "nothing of the work is left"
+    assert verify(project.out / file.run_id).holds, "the run is as it was"
+
+
+def test_an_export_replaces_the_one_before_as_a_whole(project: Project) -> None:
+    file = reviewed(project)
+    to = project.folder / "site"
+    exported(project, file, "markdown", "csv", to=to)
+    exported(project, file, "jsonl", to=to)
+    assert sorted(path.name for path in to.rglob("*")) == ["approved.jsonl", "export.json"]
+    assert [path.name for path in project.folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_writer_that_fails_leaves_the_export_before_as_it_was(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = reviewed(project)
+    to = project.folder / "site"
+    exported(project, file, "jsonl", to=to)
+    before = (to / "approved.jsonl").read_bytes()
+
+    def fails(issue: object) -> list[Path]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(exporting.WRITERS, "csv", fails)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="Free space on this disk"):
+        exported(project, file, "jsonl", "csv", to=to)
+    assert sorted(path.name for path in to.iterdir()) == ["approved.jsonl", "export.json"]
+    assert (to / "approved.jsonl").read_bytes() == before
+
+
+def test_an_export_that_was_killed_between_two_renames_is_put_back(project: Project) -> None:
+    file = reviewed(project)
+    to = project.folder / "site"
+    exported(project, file, "jsonl", to=to)
+    work = project.folder / ".site.export"
+    work.mkdir()
+    to.rename(work / "old")
+    (work / "new").mkdir()
+    (work / "new" / "half.csv").write_text("half", "utf-8")
+    exported(project, file, "csv", to=to)
+    assert sorted(path.name for path in to.iterdir()) == ["approved.csv", "export.json"]
+    assert not work.exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "deep/notes.txt"])
+def test_a_folder_with_anything_else_in_it_is_never_replaced(project: Project, name: str) -> None:
+    file = reviewed(project)
+    to = project.folder / "site"
+    exported(project, file, to=to)
+    (to / name).parent.mkdir(exist_ok=True)
+    (to / name).write_text("mine", "utf-8")
+    with pytest.raises(UsageError, match="which no export wrote"):
+        exported(project, file, to=to)
+    assert (to / name).read_text("utf-8") == "mine"
+    with pytest.raises(UsageError, match="an earlier export"):
+        exported(project, file, to=project.folder / "templates")
+    with pytest.raises(UsageError, match="a file at"):
+        exported(project, file, to=project.folder / project.sheet_name)
+
+
+def test_nothing_approved_is_no_export(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "kettle", "approve")
+    decide(project, file, "kettle", "reject", reason="other", editor="Bo")
+    with pytest.raises(UsageError, match=r"no text that stands approved \(in_conflict 1\)"):
+        exported(project, file)
+    assert not (project.out / file.run_id / "approved").exists()
+
+
+def test_records_that_were_changed_since_are_not_published(project: Project) -> None:
+    file = reviewed(project)
+    path = project.out / file.run_id / "records.parquet"
+    path.write_bytes(path.read_bytes()[:-8] + b"\0" * 8)
+    with pytest.raises(StoreError, match="other bytes than the run's manifest tells"):
+        exported(project, file)
+
+
+def test_a_text_too_long_for_a_cell_is_told_where_only_cells_hold_it(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "kettle", "edit", text="word " * 8_000 + "end")
+    assert exported(project, file, "csv").too_long == 1
+    assert exported(project, file, "csv", "jsonl").too_long == 0
+
+
+def test_forgetting_takes_decisions_and_exports_with_it(project: Project) -> None:
+    file = reviewed(project)
+    folder = project.out / file.run_id
+    exported(project, file, "jsonl")
+    assert EDITED.encode()[:20] in (folder / LEDGER).read_bytes()
+    (gone,) = forget(project.out, "kettle")
+    assert (gone.decisions, [name for name in gone.removed if name == "approved"]) == (1, ["approved"])
+    left = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert EDITED.encode()[:20] not in left
+    found = verify(folder)
+    assert found.findings == []
+    (check,) = [check for check in found.checks if check.name == "decisions"]
+    assert check.detail.startswith("2 in one chain, 1 more forgotten, up to sha256:")
+    assert [*lines(exported(project, file))] == ["灯/../../x", "card"]
+
+
+def test_a_decision_that_was_changed_or_left_out_is_named_by_verify(project: Project) -> None:
+    file = reviewed(project)
+    folder = project.out / file.run_id
+    whole = (folder / LEDGER).read_bytes()
+    for broken, place in ((whole.replace(b'"action":"approve"', b'"action":"reject"', 1), "line 2"),
+                          (b"".join(whole.splitlines(keepends=True)[::2]), "line 2"), (b"{}\n" + whole, "line 1")):
+        (folder / LEDGER).write_bytes(broken)
+        found = verify(folder)
+        assert not found.holds
+        assert found.findings[0].place == f"{LEDGER} {place}"
+
+
+def test_a_ledger_of_another_run_is_none_of_this_one(project: Project) -> None:
+    first = reviewed(project)
+    second = project.run(answer, mode="new")
+    shutil.copy(project.out / first.run_id / LEDGER, project.out / second.run_id / LEDGER)
+    assert [one.found for one in verify(project.out / second.run_id).findings] == [
+        f"decisions on run {first.run_id}"]
