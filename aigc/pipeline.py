@@ -14,7 +14,7 @@ import msgspec
 
 from aigc.earlier import Earlier
 from aigc.engine import Engine
-from aigc.errors import TemplateError
+from aigc.errors import StoreError, TemplateError
 from aigc.filters import feedback
 from aigc.hashing import digest
 from aigc.job import Job
@@ -148,6 +148,9 @@ class Pipeline:
         record = self._store.record_at(place) if place is not None else None
         if record is None or (record.is_unfinished and not keeps):
             place, record = None, self._earlier.find(*wanted, unfinished_too=keeps)
+        if record is None and keeps:
+            found, expected = f"no record of brief {row.brief.id}, variant {row.variant}", "all that the run has made"
+            raise StoreError("journals of earlier runs", found, expected, "Restore the run's journal from a copy.")
         if record is None:
             return False
         moved = msgspec.structs.replace(record, row=row.brief.row, source=row.brief.source,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -58,7 +59,7 @@ class Opened:
     """Refused texts by content type."""
     stale: list[Stale]
 
-    @property
+    @cached_property
     def earlier(self) -> list[RunFacts]:
         """A redo of the run that was stopped; the run itself; and all others of the sheet, the newest first.
 
@@ -98,6 +99,7 @@ def redo(
     Raises:
         UsageError: there is no such run, or it has not finished, or its templates or its model are others now.
         BriefsError: the run's sheet is gone or changed.
+        StoreError: a record that is to stay is in no journal any more.
         AigcError: of the stage that refuses.
     """
     opened = open_redo(name, settings, say)

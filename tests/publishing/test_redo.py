@@ -8,10 +8,11 @@ import pytest
 from editing import decide, note_of, opened, redone, today
 from msgspec.structs import replace
 from small_project import GOOD, SHORT, Power, Project, small_project, stopping_after
+from test_dialogue import TALK, briefs, good
 
-from aigc.errors import BriefsError, UsageError
+from aigc.errors import BriefsError, StoreError, UsageError
 from aigc.provenance import RunFile
-from aigc.records import Record
+from aigc.records import Prompt, Record
 from aigc.redo import redo
 from aigc.rejudge import rejudge
 from aigc.review.advice import NOTE_CHARS, advice_of
@@ -252,6 +253,38 @@ def test_a_policy_that_was_set_since_stands_in_the_way(project: Project) -> None
     project.set("policy", max_tokens_per_run=10)
     with pytest.raises(SettingsError, match="policy"):
         redo(first.run_id, today(project))
+
+
+def test_a_dialogue_is_told_what_an_editor_said_and_a_killed_redo_keeps_its_lines(project: Project) -> None:
+    project.pack("talk", **TALK)
+    briefs(project, "a", "b")
+    first = project.run(good)
+    decide(project, first, "a", "reject", reason="too_long", note="no coffee")
+    made = iter(range(2))
+
+    def stopping(prompt: Prompt) -> str:
+        if next(made, None) is None:
+            raise Power
+        return good(prompt)
+
+    with pytest.raises(Power):
+        redone(project, first, stopping)
+    second = redone(project, first, good)
+    assert len(project.prompts) == 2, "two of its four lines were there"
+    assert all("no coffee" in prompt.messages[0].content for prompt in project.prompts)
+    record = by_name(project, second)["a"]
+    assert [attempt.number for attempt in record.attempts] == [0, 1]
+    assert len(record.attempts[1].turns or []) == 4
+    assert verify(project.out / second.run_id).findings == []
+
+
+def test_where_the_journal_of_the_run_is_gone_nothing_is_made_in_its_place(project: Project) -> None:
+    first = project.run()
+    decide(project, first, "lamp", "reject", reason="other")
+    (project.out / first.run_id / "journal.jsonl").unlink()
+    with pytest.raises(StoreError, match="no record of brief kettle, variant 0"):
+        redone(project, first)
+    assert project.prompts == []
 
 
 @pytest.mark.parametrize("reason", REASONS)
