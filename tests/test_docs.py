@@ -143,7 +143,8 @@ def shell_lines() -> Iterator[tuple[str, str]]:
         for kind, body in _FENCE.findall(source.read_text("utf-8")):
             if kind in ("sh", "bash", "shell", "console"):
                 for line in body.replace("\\\n", " ").splitlines():
-                    yield source.relative_to(ROOT).as_posix(), line
+                    if kind != "console" or line.startswith("$ "):  # the rest of such a block is what came of it
+                        yield source.relative_to(ROOT).as_posix(), line.removeprefix("$ ")
 
 
 def aigc_commands() -> list[tuple[str, list[str]]]:
