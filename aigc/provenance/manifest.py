@@ -77,9 +77,14 @@ class Manifest(Value, frozen=True):
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest's bytes by RFC 8785. Integers that a reader would round are texts."""
+    return encode_plain(msgspec.to_builtins(manifest))
+
+
+def encode_plain(value: object) -> bytes:
+    """As `encode_manifest`, of a manifest as plain values."""
     import rfc8785
 
-    return rfc8785.dumps(_portable(msgspec.to_builtins(manifest)))
+    return rfc8785.dumps(_portable(value))
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, bytes]:
@@ -107,7 +112,7 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
             older = "Read it with the version of aigc that wrote it."
             raise StoreError(place, f"one of {shown(schema)}", expected, older)
         return msgspec.convert(msgspec.json.decode(data), Manifest, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise StoreError(place, f"a damaged manifest ({shown(exc, 160)})", expected, remedy) from exc
 
 

@@ -169,8 +169,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def encode(run: RunFile) -> bytes:
-    """run.json as people and programs read it: indented, keys in declared order."""
+def encode(run: object) -> bytes:
+    """run.json, a RunFile or its plain values, as people and programs read it: indented, keys in declared order."""
     return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
 
 
@@ -213,7 +213,7 @@ def _read(path: Path, kind: type[Read]) -> Read:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version == SCHEMA_VERSION:
             return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         remedy = "Restore it from a copy, or move its folder away."
         raise StoreError(str(path), f"a damaged run.json ({exc})", expected, remedy) from exc
     remedy = "Read it with the version of aigc that wrote it."

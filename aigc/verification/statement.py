@@ -10,14 +10,14 @@ from aigc.disk import disk_errors
 from aigc.errors import StoreError
 from aigc.hashing import digest_file
 from aigc.provenance import RUN_FILE, RunFile, encode, read_run
-from aigc.provenance.manifest import MANIFEST, SUMS, Manifest, encode_manifest, manifest_digest, sums
+from aigc.provenance.manifest import MANIFEST, SUMS, Manifest, encode_plain, manifest_digest, sums
 from aigc.verification.findings import Check, Finding, concluded, differing
 
 
 def check_statement(folder: Path, manifest: Manifest, data: bytes) -> list[Check]:
     """Checks of manifest.json, run.json and SHA256SUMS against each other. Two that agree outvote the third."""
     own = manifest_digest(data)
-    run, run_findings = _run_file(folder)
+    run, run_findings = _run_file(folder, msgspec.json.decode(data)["run"])
     told, sums_findings = _sums(folder, manifest)
     witnesses = [run.manifest if run else "", told.get(MANIFEST, "")]
     findings = _form(manifest, data)
@@ -56,7 +56,7 @@ def _known_digests(path: Path) -> list[str]:
         data = path.read_bytes()
     try:
         before = msgspec.json.decode(data, type=_Superseding).supersedes
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         before = []
     return [manifest_digest(data), *before]
 
@@ -66,20 +66,31 @@ class _Superseding(msgspec.Struct):
 
 
 def _form(manifest: Manifest, data: bytes) -> list[Finding]:
-    if encode_manifest(manifest) == data:
+    if encode_plain(_as_told(msgspec.to_builtins(manifest), msgspec.json.decode(data))) == data:
         return []
     return [Finding(place=MANIFEST, found="what aigc does not write so", expected="canonical JSON of known fields")]
 
 
-def _run_file(folder: Path) -> tuple[RunFile | None, list[Finding]]:
+def _run_file(folder: Path, in_manifest: dict[str, object]) -> tuple[RunFile | None, list[Finding]]:
+    """run.json, and what is not as aigc writes it. It has the fields that the manifest's own copy of it has."""
     expected = "run.json as it was written"
     try:
         run = read_run(folder)
     except StoreError as exc:
         return None, [Finding(place=RUN_FILE, found=exc.found, expected=expected)]
-    if (folder / RUN_FILE).read_bytes() != encode(run):
+    written = _as_told(msgspec.to_builtins(run), in_manifest)
+    if (folder / RUN_FILE).read_bytes() != encode(written):
         return run, [Finding(place=RUN_FILE, found="what aigc does not write so", expected=expected)]
     return run, []
+
+
+def _as_told(known: object, told: object) -> object:
+    """What is `known`, without the fields that `told` does not have: it was written before aigc knew of them."""
+    if isinstance(known, dict) and isinstance(told, dict):
+        return {name: _as_told(value, told[name]) for name, value in known.items() if name in told}
+    if isinstance(known, list) and isinstance(told, list) and len(known) == len(told):
+        return [_as_told(one, other) for one, other in zip(known, told, strict=True)]
+    return known
 
 
 def _run_differences(run: RunFile, expected: RunFile, *, is_outvoted: bool) -> list[Finding]:

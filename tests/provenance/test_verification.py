@@ -14,7 +14,8 @@ import pytest
 from small_project import GOOD, small_project
 
 from aigc.errors import StoreError
-from aigc.provenance.manifest import MANIFEST, SUMS
+from aigc.provenance import encode
+from aigc.provenance.manifest import MANIFEST, SUMS, encode_plain, manifest_digest
 from aigc.records import Prompt
 from aigc.verification import verify
 
@@ -188,6 +189,39 @@ def test_a_run_without_a_manifest_is_no_run_that_holds(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     with pytest.raises(StoreError, match="no manifest"):
         verify(folder)
+
+
+def written_before(folder: Path, *fields: str) -> None:
+    """Make a run's statement what a version of aigc wrote that did not know some fields of run.json yet."""
+    manifest, run = (json.loads((folder / name).read_bytes()) for name in (MANIFEST, "run.json"))
+    for value in (manifest["run"], run):
+        for field in fields:
+            *way, name = field.split(".")
+            owner = value
+            for part in way:
+                owner = owner[part]
+            del owner[name]
+    data = encode_plain(manifest)
+    told = {file["path"]: file["digest"] for file in [*manifest["run"]["outputs"], *manifest["files"]]}
+    lines = [f"{found.removeprefix('sha256:')}  {name}\n" for name, found in
+             sorted({**told, MANIFEST: manifest_digest(data)}.items())]
+    (folder / MANIFEST).write_bytes(data)
+    (folder / SUMS).write_text("".join(lines))
+    (folder / "run.json").write_bytes(encode(run | {"manifest": manifest_digest(data)}))
+
+
+def test_a_run_of_a_version_that_knew_fewer_fields_holds(folder: Path) -> None:
+    written_before(folder, "devices", "settings.engine.processes", "settings.review")
+    assert verify(folder).findings == []
+    path = folder / "run.json"
+    path.write_bytes(path.read_bytes().replace(b'  "redo_of": "",\n', b""))
+    assert places(folder) == ["run.json"], "a field that the manifest has was left out"
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "run.json"])
+def test_json_that_is_nested_without_end_is_damaged(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b'{"run":' + b"[" * 20_000 + b"]" * 20_000 + b"}")
+    assert name in places(folder)
 
 
 def test_every_flipped_byte_is_found_in_its_file(folder: Path) -> None:
