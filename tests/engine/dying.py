@@ -126,6 +126,7 @@ WAYS: dict[str, worker.Opener] = {
     "shrink": lambda _settings, _model, slots, _mark: Shrinking(be_killed, slots or SLOTS),
     "take_2_ms": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=0.002),
     "load_late": lambda _settings, _model, slots, _mark: Tardy(be_killed, slots or SLOTS),
+    "slowly": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=0.3),
     "take_long": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=30.0),
     "end_at_once": lambda _settings, _model, slots, _mark: os._exit(3),
     "refuse": refuse,
