@@ -62,7 +62,7 @@ ASSEMBLY = {
     "trends": {"history"},
     "outlook": {"earlier", "history", "job", "models", "provenance"},
     "past": {"asking", "export", "provenance"},
-    "training_data": {"asking", "dataset", "duplicates", "past", "provenance", "review"},
+    "training_data": {"asking", "dataset", "duplicates", "export", "past", "provenance", "review"},
     "tuning": {"dataset", "engine", "filters", "models", "outputs", "provenance", "training_data"},
     "trace": {"decided", "past", "provenance", "review"},
     "reproduction": {"engine", "models", "past", "provenance"},

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aigc.dataset.croissant import is_rehearsal
-from aigc.errors import BriefsError, UsageError
+from aigc.disk import disk_errors
+from aigc.errors import BriefsError, StoreError, UsageError
+from aigc.export import PARQUET
+from aigc.hashing import digest_file
 from aigc.past import Past, open_past
 from aigc.provenance.manifest import manifest_digest
 from aigc.review.ledger import Ledger, read_ledger
@@ -49,6 +52,7 @@ def make(order: Order, say: Callable[[str], None] = lambda _: None) -> Made:
     judging: dict[str, Judging] = {}
     for folder in order.runs:
         past, ledger = open_past(folder), read_ledger(folder)
+        _refuse_changed(past)
         say(f"Reading {past.run.run_id}.")
         own = [*materials(past, ledger, left_out, reviewed_only=order.reviewed_only)]
         found += own
@@ -72,6 +76,16 @@ def _check(order: Order) -> None:
     names = [path.resolve() for path in [*order.runs, *order.dialogues]]
     if double := next((name for name in names if names.count(name) > 1), None):
         raise UsageError("RUN", f"{double.name} twice", "each once", "Name it once.")
+
+
+def _refuse_changed(past: Past) -> None:
+    """Raise StoreError where the records are not those that the run's manifest states: the data would tell untruths."""
+    stated = {file.path: file.digest for file in past.run.outputs}.get(PARQUET, "")
+    with disk_errors(past.folder / PARQUET, "nothing was changed"):
+        found = digest_file(past.folder / PARQUET)
+    if found != stated:
+        raise StoreError(str(past.folder / PARQUET), "other bytes than the run's manifest states", stated,
+                         f"See what was changed: aigc verify {past.run.run_id}. Restore the file from a copy.")
 
 
 def _source(past: Past, ledger: Ledger, records: int) -> RunSource:

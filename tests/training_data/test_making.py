@@ -297,3 +297,11 @@ def test_a_text_refused_in_one_run_and_let_pass_in_another_loses_to_none(project
     _, data = made_of(project, strict, lenient)
     assert pairs_of(data) == []
     assert replace(examples_of(data)["lamp"], group="").run_id == lenient.run_id
+
+
+def test_records_that_were_changed_since_the_run_are_not_learned_from(project: Project) -> None:
+    file = project.run(answer)
+    path = project.out / file.run_id / "records.parquet"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(StoreError, match=r"records.parquet: found other bytes than the run's manifest states"):
+        made_of(project, file)
