@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from aigc.engine import open_engine, slots_of, uses_of
 from aigc.engine.child import ChildEngine, Place
+from aigc.engine.loader import sizes_for
 from aigc.engine.pool import EnginePool
 from aigc.engine.restart import MOST_DEATHS, RestartingEngine
 from aigc.engine.scripted import answer
@@ -134,6 +136,14 @@ def test_processes_on_a_cpu_share_its_cores_unless_the_environment_says_how_many
         environment = Path(f"/proc/{pid_of(engine, member)}/environ").read_bytes().split(b"\0")
         assert f"OMP_NUM_THREADS={threads}".encode() in environment
     engine.close()
+
+
+def test_processes_on_a_cpu_share_its_memory(llama: ModelRef) -> None:
+    alone, one_of_two = (
+        sizes_for(llama.folder(), EngineSettings(device="cpu", processes=processes), torch.device("cpu"))
+        for processes in (1, 2)
+    )
+    assert one_of_two.memory_bytes == alone.memory_bytes // 2
 
 
 # With a played one ---------------------------------------------------------------------------------------------------
