@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from aigc.reproduction import Reproduction
+    from aigc.settings import Settings
     from aigc.verification import Verification
 
 EXIT_WRONG = 1
@@ -19,7 +20,7 @@ Config = Annotated[
 ]
 Anchors = Annotated[
     list[Path] | None,
-    typer.Option("--anchor", metavar="FILE", help="Root certificates that may have signed. Default: the settings'."),
+    typer.Option("--anchor", metavar="FILE", help="Root certificates that may sign. Default: the project's own."),
 ]
 OfRun = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Default: the newest run that has it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -32,9 +33,12 @@ def verify(
     """Check a finished run against its manifest: every file, row and field. Ends with 1 where something was changed."""
     import msgspec
 
+    from aigc.signing import trusted_anchors
     from aigc.verification import verify as look
 
-    found = look(_folder(run_name, out, config), anchor)
+    signing = _settings(out, config).signing
+    anchors = anchor or trusted_anchors(signing)
+    found = look(_folder(run_name, out, config), anchors, is_signature_due=bool(anchor) or signing.enabled)
     if as_json:
         typer.echo(msgspec.json.encode({"holds": found.holds, **msgspec.to_builtins(found)}).decode())
     else:
@@ -174,11 +178,15 @@ def _folder(name: str | None, out: str | None, config: Path | None) -> Path:
 
 
 def _runs_folder(out: str | None, config: Path | None) -> Path:
+    return Path(_settings(out, config).run.out)
+
+
+def _settings(out: str | None, config: Path | None) -> Settings:
     from aigc.console import overrides
     from aigc.settings import load_settings
     from aigc.start import default_config
 
-    return Path(load_settings(config or default_config(), overrides(run={"out": out})).run.out)
+    return load_settings(config or default_config(), overrides(run={"out": out}))
 
 
 def _say(line: str) -> None:

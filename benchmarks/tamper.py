@@ -153,10 +153,10 @@ def _other(value: Any) -> Any:
     return f"{value}x" if not value.startswith(("{", "[")) else value.replace("}", ',"x":1}', 1).replace("{,", "{")
 
 
-def look(folder: Path) -> list[str]:
+def look(folder: Path, anchor: Path) -> list[str]:
     """Places that are told, of a manifest that is refused its name."""
     try:
-        return [finding.place for finding in verify(folder).findings]
+        return [finding.place for finding in verify(folder, [anchor]).findings]
     except AigcError as exc:
         return [Path(exc.place).name]
 
@@ -169,15 +169,15 @@ def main() -> None:
     options = parser.parse_args()
     made, found, placed, missed = Counter[str](), Counter[str](), Counter[str](), list[str]()
     with tempfile.TemporaryDirectory(prefix="aigc-tamper-") as place:
-        folder = make(Path(place))
+        folder, anchor = make(Path(place)), Path(place) / "keys" / "anchor.pem"
         shutil.copytree(folder, copy := Path(place) / "copy" / folder.name)
-        if before := look(copy):
+        if before := look(copy, anchor):
             raise SystemExit(f"the run does not hold before anything is changed: {before}")
         vandal = Vandal(copy, options.seed)
         for turn in range(options.changes):
             kind = [*vandal.kinds][turn % len(vandal.kinds)]
             name, beside = vandal.kinds[kind]()
-            places = look(copy)
+            places = look(copy, anchor)
             made[kind] += 1
             found[kind] += bool(places)
             is_placed = any(one.startswith(name) and (beside in one or one == name) for one in places)

@@ -19,9 +19,10 @@ from aigc.signing.assets import AssetFacts, Oversight
 from aigc.signing.checks import SignatureCheck, check_sidecar, check_signature
 from aigc.signing.identity import Identity, new_identity, show_identity
 from aigc.signing.sidecar import sidecar_of
-from aigc.signing.signer import Signer, anchors_of, open_signer
+from aigc.signing.signer import Signer, anchors_of, open_signer, trusted_anchors
 
 __all__ = [
     "AssetFacts", "Identity", "Oversight", "SignatureCheck", "Signer", "SigningSettings", "anchors_of",
     "check_sidecar", "check_signature", "new_identity", "open_signer", "show_identity", "sidecar_of",
+    "trusted_anchors",
 ]

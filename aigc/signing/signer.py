@@ -23,6 +23,8 @@ from aigc.signing.cms import write_signed
 from aigc.signing.identity import ANCHOR, CERTIFICATE, KEY, read_key
 from aigc.signing.schemes import Key, PrivateKey, sign
 
+KEYS = Path(".aigc/keys")
+"""Where a project's identities are, unless settings say another place."""
 Callback: TypeAlias = Callable[[bytes], bytes]
 """Signs bytes where the key is: a device, a service. It hashes them itself, by the certificate's scheme."""
 _TRIAL = AssetFacts(
@@ -164,6 +166,11 @@ def anchors_of(settings: SigningSettings) -> list[Path]:
     """Where signatures are checked against, by the settings: none where they name no file that is there."""
     named = Path(settings.anchor) if settings.anchor else Path(settings.identity) / ANCHOR
     return [named] if settings.anchor or named.is_file() else []
+
+
+def trusted_anchors(settings: SigningSettings) -> list[Path]:
+    """The anchors of a project: that of its settings, and those of its earlier keys, which signed earlier runs."""
+    return list(dict.fromkeys([*anchors_of(settings), *sorted(KEYS.glob(f"*/{ANCHOR}"))]))
 
 
 def _files(settings: SigningSettings) -> tuple[Path, Path]:

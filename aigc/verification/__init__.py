@@ -24,8 +24,10 @@ from aigc.verification.statement import check_previous, check_statement
 __all__ = ["Check", "Finding", "Verification", "verify"]
 
 
-def verify(folder: Path, anchors: Sequence[Path] | None = None) -> Verification:
-    """Look at a finished run as a whole. `anchors` are root certificates that may sign; by default the settings'.
+def verify(folder: Path, anchors: Sequence[Path] = (), *, is_signature_due: bool = False) -> Verification:
+    """Look at a finished run as a whole. `anchors` are root certificates that may sign: never those the run names.
+
+    A run whose own settings ask for a signature has to have one, and any where `is_signature_due`.
 
     Raises:
         StoreError: the folder holds no manifest, or one of another version.
@@ -43,7 +45,7 @@ def verify(folder: Path, anchors: Sequence[Path] | None = None) -> Verification:
         rows,
         *check_files(folder, manifest, rows_hold=rows.status == "holds"),
         check_previous(folder, manifest),
-        *check_signatures(folder, manifest, data, anchors),
+        *check_signatures(folder, manifest, data, anchors, is_due=is_signature_due),
         check_decisions(folder, manifest),
     ]
     return Verification(run_id=manifest.run.run_id, checks=checks)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigc.errors import UsageError
 from aigc.provenance.manifest import MANIFEST, SIGNATURE, Manifest
 from aigc.verification.findings import Check, Finding, Status, concluded
 
@@ -17,28 +16,23 @@ SIDECAR = ".c2pa"
 NO_ANCHOR = "whose certificate leads to none that is trusted here: name its anchor with --anchor"
 
 
-def check_signatures(folder: Path, manifest: Manifest, data: bytes, anchors: Sequence[Path] | None) -> list[Check]:
-    """Checks of the signature and of all sidecars. `anchors` are files of root certificates; by default the settings'.
+def check_signatures(
+    folder: Path, manifest: Manifest, data: bytes, anchors: Sequence[Path], *, is_due: bool
+) -> list[Check]:
+    """Checks of the signature and of all sidecars. `anchors` are files of root certificates.
 
-    A run that was to be signed and has no signature is wrong; one that was not is told as not checked.
+    Who is trusted is never taken from the manifest: whoever writes another one writes another anchor into it. Nor is
+    it the manifest alone that says whether there is to be a signature, for it can be taken away: a run without one is
+    wrong where it `is_due` or the run's settings ask for it, and else told as not checked.
 
     Raises:
         UsageError: an anchor's file cannot be used.
     """
-    is_asked = manifest.run.settings.signing.enabled
+    is_asked = is_due or manifest.run.settings.signing.enabled
     sidecars = [file.path for file in manifest.files if file.path.endswith(SIDECAR)]
     if not is_asked and not (folder / SIGNATURE).is_file():
         return [Check(name="signature", status="not checked", detail="the run was not signed")]
-    from aigc.signing import anchors_of
-
-    trusted = anchors_of(manifest.run.settings.signing) if anchors is None else anchors
-    try:
-        return [_signature(folder, data, trusted), *_sidecars(folder, sidecars, trusted, manifest)]
-    except UsageError as exc:
-        if anchors is not None:
-            raise
-        # The settings' own, which may be gone, or may have been changed with the manifest: that is told elsewhere.
-        return [Check(name="signature", status="not checked", detail=str(exc))]
+    return [_signature(folder, data, anchors), *_sidecars(folder, sidecars, anchors, manifest)]
 
 
 def _signature(folder: Path, data: bytes, anchors: Sequence[Path]) -> Check:

@@ -35,7 +35,7 @@ def folder(signed: tuple[Project, Path, Path], tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def status(folder: Path, anchors: list[Path] | None) -> dict[str, str]:
+def status(folder: Path, anchors: list[Path]) -> dict[str, str]:
     return {check.name: check.status for check in verify(folder, anchors).checks}
 
 
@@ -49,8 +49,55 @@ def test_a_signed_run_holds_with_every_file_and_its_sidecar(
     assert "Night desk" in next(check.detail for check in found.checks if check.name == "signature")
 
 
-def test_by_default_the_anchor_is_that_of_the_runs_settings(signed: tuple[Project, Path, Path], folder: Path) -> None:
-    assert status(folder, None)["signature"] == "holds"
+def test_an_anchor_that_the_run_itself_names_is_not_trusted(folder: Path) -> None:
+    assert status(folder, [])["signature"] == "not checked"
+
+
+def test_a_project_trusts_the_anchors_of_its_settings_and_of_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aigc.settings import SigningSettings
+    from aigc.signing import new_identity, trusted_anchors
+
+    monkeypatch.chdir(tmp_path)
+    assert trusted_anchors(SigningSettings()) == []
+    for name in ("2027", "default"):
+        new_identity(Path(".aigc/keys") / name, name="Night desk", days=30)
+    old, new = Path(".aigc/keys/2027/anchor.pem"), Path(".aigc/keys/default/anchor.pem")
+    assert trusted_anchors(SigningSettings()) == [new, old]
+    assert trusted_anchors(SigningSettings(anchor="roots.pem")) == [Path("roots.pem"), old, new]
+
+
+def unsigned(folder: Path) -> None:
+    """Take a run's signatures away and write its statement as that of a run that asked for none."""
+    import msgspec
+
+    from aigc.hashing import digest_bytes
+    from aigc.provenance import RUN_FILE, encode, read_run
+    from aigc.provenance.manifest import SUMS, encode_manifest, read_manifest, sums
+
+    manifest, _ = read_manifest(folder)
+    settings = msgspec.structs.replace(manifest.run.settings, signing=msgspec.convert({}, type(
+        manifest.run.settings.signing)))
+    files = [file for file in manifest.files if not file.path.endswith(".c2pa")]
+    manifest = msgspec.structs.replace(manifest, files=files,
+                                       run=msgspec.structs.replace(manifest.run, settings=settings))
+    data = encode_manifest(manifest)
+    (folder / MANIFEST).write_bytes(data)
+    (folder / SUMS).write_bytes(sums(manifest, digest_bytes(data)))
+    run = msgspec.structs.replace(read_run(folder), settings=settings, manifest=digest_bytes(data))
+    (folder / RUN_FILE).write_bytes(encode(run))
+    for path in [folder / SIGNATURE, *folder.glob("*.c2pa")]:
+        path.unlink()
+
+
+def test_a_signature_that_was_taken_away_with_all_that_tells_of_it_is_missed_where_one_is_due(
+    signed: tuple[Project, Path, Path], folder: Path
+) -> None:
+    unsigned(folder)
+    assert status(folder, [signed[2]])["signature"] == "not checked"
+    due = verify(folder, [signed[2]], is_signature_due=True)
+    assert [finding.place for finding in due.findings if finding.place == SIGNATURE] == [SIGNATURE]
 
 
 def test_without_an_anchor_nobody_is_trusted_and_that_is_said(folder: Path) -> None:
