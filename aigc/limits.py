@@ -6,9 +6,10 @@ was made with; a limit that is none of them (what a brief asks for, a count of n
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias, get_type_hints
@@ -18,6 +19,7 @@ import msgspec
 from aigc.duplicates import Thresholds
 from aigc.errors import AigcError
 from aigc.filters import FILTERS
+from aigc.packs import Pack
 from aigc.past import Past
 from aigc.records import Limits as BriefLimits
 from aigc.records import Record, Value, Verdict
@@ -74,10 +76,9 @@ class Limits:
 
     def __init__(self, past: Past) -> None:
         self._settings, self._tables = past.run.settings, dict[str, FilterTables]()
-        try:
+        self._packs: Mapping[str, Pack] = {}
+        with contextlib.suppress(AigcError):  # templates that are gone: their own thresholds are not known then
             self._packs = past.packs
-        except AigcError:
-            self._packs = {}
 
     def of(self, record: Record, verdicts: Sequence[Verdict]) -> Iterator[tuple[Found, float]]:
         """The limits that verdicts of one filter on a text were given by, each with what was measured."""
@@ -148,7 +149,7 @@ def best_limit(found: Found, readings: Sequence[Reading]) -> Limit | None:
 def sign_test(better: int, worse: int) -> float:
     """How probable so many better ones are, or more, where each is better or worse by chance."""
     total = better + worse
-    return sum(math.comb(total, count) for count in range(better, total + 1)) / 2**total
+    return sum(math.comb(total, count) for count in range(better, total + 1)) / (1 << total)
 
 
 def roundest(low: float, high: float) -> float:
