@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ def read_rows(path: Path) -> Iterator[Stamped]:
         try:
             with pq.ParquetFile(path) as file:
                 _check_version(path, file.schema_arrow)
-                for batch in file.iter_batches(BATCH_ROWS):
-                    yield from map(_stamped, batch.to_pylist())
-        except (pa.ArrowException, msgspec.MsgspecError, KeyError, TypeError, ValueError) as exc:
+                rows = chain.from_iterable(batch.to_pylist() for batch in file.iter_batches(BATCH_ROWS))
+                for number, row in enumerate(rows, 1):
+                    yield _row(path, number, row)
+        except (pa.ArrowException, LookupError, TypeError, ValueError, ArithmeticError) as exc:
             raise _unreadable(path, exc) from exc
 
 
@@ -58,7 +60,33 @@ def rows_named(path: Path, name: str) -> list[int]:
     whole = [at for at, (one, brief, variant) in enumerate(names) if name in (one, brief, f"{brief}/{variant}")]
     if whole or len(name) < SHORTEST_NAME:
         return whole
-    return [at for at, (one, _, _) in enumerate(names) if one.startswith(name)]
+    return [at for at, (one, _, _) in enumerate(names) if one and one.startswith(name)]
+
+
+def leaves(path: Path) -> list[str | None]:
+    """The leaf that each row tells, in order; raises as `read_rows` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            return [value if isinstance(value, str) else None
+                    for value in pq.read_table(path, columns=["leaf"])["leaf"].to_pylist()]
+        except (pa.ArrowException, KeyError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+
+
+def places_of_brief(path: Path, brief_id: str) -> list[int]:
+    """Places of the rows of a brief; raises as `read_rows` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            found = pq.read_table(path, columns=["brief_id"])["brief_id"].to_pylist()
+        except (pa.ArrowException, KeyError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+    return [at for at, value in enumerate(found) if value == brief_id]
 
 
 def taken_over(path: Path) -> frozenset[str]:
@@ -98,7 +126,15 @@ def _check_version(path: Path, schema: Any) -> None:
         raise StoreError(str(path), what, f"records of version {SCHEMA_VERSION} with provenance", remedy)
 
 
-def _unreadable(path: Path, exc: Exception) -> StoreError:
+def _row(path: Path, number: int, row: dict[str, Any]) -> Stamped:
+    """A row as it was written. What is not of a record's form may be anything: somebody may have edited the file."""
+    try:
+        return _stamped(row)
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as exc:
+        raise _unreadable(f"{path} row {number}", exc) from exc
+
+
+def _unreadable(path: Path | str, exc: Exception) -> StoreError:
     return StoreError(str(path), f"what cannot be read ({shown(exc, 160)})", "records of a run", _REMEDY)
 
 

@@ -11,7 +11,7 @@ from aigc.asking import Asking
 from aigc.errors import StoreError, UsageError, nearest, shown
 from aigc.export import PARQUET
 from aigc.packs import Packs, load_packs
-from aigc.parquet_rows import read_rows, rows_named
+from aigc.parquet_rows import leaves, read_rows, rows_named
 from aigc.provenance import RunFile, runs
 from aigc.provenance.manifest import Manifest, read_manifest
 from aigc.records import Attempt, Prompt
@@ -35,6 +35,10 @@ class Past:
         for place, row in enumerate(read_rows(self.folder / PARQUET)):
             if wanted is None or place in wanted:
                 yield place, row
+
+    def leaves(self) -> list[str | None]:
+        """What each row tells as its leaf."""
+        return leaves(self.folder / PARQUET)
 
     @cached_property
     def packs(self) -> Packs:

@@ -218,7 +218,7 @@ class Store:
     def _read_header(self, line: bytes) -> int:
         try:
             header = msgspec.json.decode(line, type=Header)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.damaged.append(1)  # the lines after it carry their own proof, so it is not needed to read them
             return len(line)
         if header.journal != VERSION:
@@ -279,7 +279,7 @@ class Store:
                              "an untouched journal", "Check the disk, then run the same command again.")
         try:
             return msgspec.json.decode(data[BODY], type=kind)
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise StoreError(f"{self._path} at byte {offset}", f"a row in another form ({shown(exc)})",
                              "a row as this version writes it", _OTHER_VERSION) from exc
 
@@ -320,7 +320,7 @@ def rewrite_journal(folder: Path, brief_id: str, blank: Callable[[Record], Recor
     with disk_errors(path, "the journal is as it was"):
         try:
             write_atomically(path, write)
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise StoreError(str(path), f"a line in another form ({shown(exc)})", "lines of this version",
                              _OTHER_VERSION) from exc
     return gone

@@ -11,8 +11,9 @@ from aigc.decided import History, history_of
 from aigc.errors import AigcError
 from aigc.past import Past, find_record
 from aigc.provenance.commitments import SECRET, read_commitments
+from aigc.provenance.manifest import manifest_digest
 from aigc.provenance.merkle import inclusion_proof, is_included
-from aigc.provenance.stamps import leaf_bytes, leaf_of
+from aigc.provenance.stamps import leaf_bytes, leaf_of, told_leaf
 from aigc.records import PASSING, Attempt, EngineInfo, Message, Value, Verdict
 from aigc.review.ledger import Entry
 from aigc.stamped import Stamped
@@ -80,7 +81,7 @@ def trace(
             for one in row.record.attempts
         ],
         membership=_membership(past, place, row),
-        manifest=past.run.manifest,
+        manifest=manifest_digest(past.manifest_bytes),
         model_licence=past.run.model.licence,
         history=history_of(past.folder, row.record),
     )
@@ -102,16 +103,16 @@ def _asked(past: Past, row: Stamped, attempt: Attempt, secret: Path) -> Asked:
 
 
 def _membership(past: Past, place: int, row: Stamped) -> Membership:
-    leaves = [leaf_bytes(one.leaf) for _, one in past.rows()]
-    path, root = inclusion_proof(leaves, place), past.manifest.rows.merkle_root
+    beside = [told_leaf(leaf) for leaf in past.leaves()]
+    path, root = inclusion_proof(beside, place), past.manifest.rows.merkle_root
     own = leaf_bytes(leaf_of(row.record, row.provenance))
     return Membership(
         row=place + 1,
-        rows=len(leaves),
-        leaf=row.leaf,
+        rows=len(beside),
+        leaf=row.leaf or "",
         path=[step.hex() for step in path],
         root=root,
-        holds=own == leaves[place] and is_included(own, place, len(leaves), path, bytes.fromhex(root)),
+        holds=own == beside[place] and is_included(own, place, len(beside), path, told_leaf(root)),
     )
 
 

@@ -39,7 +39,9 @@ class Commitments:
     def holds(self, commitment: str, messages: Sequence[Message]) -> bool:
         """Whether `commitment` was made of these messages by this project."""
         algorithm, _, rest = commitment.partition(":")
-        return algorithm == _ALGORITHM and hmac.compare_digest(self.of(rest.rpartition(":")[0], messages), commitment)
+        made = self.of(rest.rpartition(":")[0], messages)
+        # As bytes: a run's folder may have any name, and texts beyond ASCII are not compared.
+        return algorithm == _ALGORITHM and hmac.compare_digest(made.encode(), commitment.encode())
 
 
 def open_commitments(path: Path = SECRET) -> Commitments:

@@ -94,6 +94,14 @@ def leaf_bytes(leaf: str) -> bytes:
     return bytes.fromhex(leaf.removeprefix("sha256:"))
 
 
+def told_leaf(leaf: str | None) -> bytes:
+    """The bytes of a leaf that a file tells; what is no leaf counts as nothing, so that no root comes of it."""
+    try:
+        return leaf_bytes(leaf or "")
+    except ValueError:
+        return b""
+
+
 def new_record_id() -> str:
     """A UUID of version 7: it sorts by the time when it was made (RFC 9562, section 5.7)."""
     value = (time.time_ns() // 1_000_000) << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)

@@ -15,6 +15,7 @@ from aigc.provenance import FileFacts
 from aigc.provenance.manifest import Manifest
 from aigc.report import report
 from aigc.store import JOURNAL, Store
+from aigc.verification.copies import changed_copies
 from aigc.verification.findings import Check, Finding, concluded
 
 REPORT = "report.md"
@@ -47,6 +48,8 @@ def _places(folder: Path, name: str, manifest: Manifest) -> list[str]:
         return _journal_places(folder)
     if name == REPORT:
         return [_first_line(folder / name, report(manifest.run).encode())]
+    if name == PARQUET:
+        return [*changed_copies(folder / name)]
     if name in (ACCEPTED_CSV, ACCEPTED_JSONL, REJECTED_CSV):
         with tempfile.TemporaryDirectory(prefix="aigc-verify-") as place:
             _export_again(folder, Path(place), manifest)

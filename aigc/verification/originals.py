@@ -16,6 +16,7 @@ class Originals:
     def __init__(self, store: Store | None) -> None:
         self._store = store
         self._by_name: dict[str, int] | None = None
+        self._is_readable = True
 
     @classmethod
     def read(cls, folder: Path) -> Originals:
@@ -27,17 +28,24 @@ class Originals:
     @property
     def is_whole(self) -> bool:
         """Whether every line can be trusted."""
-        return self._store is not None and not self._store.damaged
+        return self._store is not None and self._is_readable and not self._store.damaged
 
     def of(self, record: Record) -> Record | None:
         """What the journal keeps of a row, found by its names, else by its record id."""
         if self._store is None:
             return None
-        place = self._store.place_of(record.brief_id, record.variant, record.fingerprint)
+        try:
+            return self._found(self._store, record)
+        except StoreError:  # a line that was forged, with the sum of its bytes: check_files tells of the journal
+            self._is_readable = False
+            return None
+
+    def _found(self, store: Store, record: Record) -> Record | None:
+        place = store.place_of(record.brief_id, record.variant, record.fingerprint)
         if place is None:
             places = self._places()
             place = next((places[name] for name in _names(record) if name in places), None)
-        return None if place is None else self._store.record_at(place)
+        return None if place is None else store.record_at(place)
 
     def _places(self) -> dict[str, int]:
         """Where each record stands, by each of its names; the newest where there are several."""

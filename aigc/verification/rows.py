@@ -13,7 +13,7 @@ from aigc.parquet_rows import read_rows
 from aigc.proof import stamper_of
 from aigc.provenance.manifest import Manifest
 from aigc.provenance.merkle import Tree
-from aigc.provenance.stamps import leaf_bytes, leaf_of
+from aigc.provenance.stamps import leaf_bytes, leaf_of, told_leaf
 from aigc.records import Attempt, Record
 from aigc.stamped import Stamped
 from aigc.verification.findings import Check, Finding, concluded, differing
@@ -30,13 +30,14 @@ def check_rows(folder: Path, manifest: Manifest) -> Check:
         for number, row in enumerate(read_rows(folder / PARQUET)):
             own = leaf_of(row.record, row.provenance)
             is_forgotten = number in forgotten
-            tree.add(_kept(row.leaf) if is_forgotten else leaf_bytes(own))
+            tree.add(told_leaf(row.leaf) if is_forgotten else leaf_bytes(own))
             if is_forgotten and (row.record.attempts or row.record.brief):
                 kept.append(Finding(place=_place(number, row), found="a brief or a text", expected="a forgotten row"))
             if own != row.leaf and not is_forgotten:
                 findings.append(Finding(place=_place(number, row), found="another leaf", expected="the row's own"))
     except StoreError as exc:
-        return concluded(NAME, "", [Finding(place=PARQUET, found=exc.found, expected="the records as they were")])
+        place = PARQUET + exc.place.removeprefix(str(folder / PARQUET))  # with its row, where it is one that is told
+        return concluded(NAME, "", [Finding(place=place, found=exc.found, expected="the records as they were")])
     expected = manifest.rows
     if tree.leaves != expected.count:
         found = Finding(place=PARQUET, found=f"{tree.leaves:,} rows", expected=f"{expected.count:,}")
@@ -49,14 +50,6 @@ def check_rows(folder: Path, manifest: Manifest) -> Check:
     if tree.root.hex() == expected.merkle_root:  # the rows are right, so their leaves are not
         return concluded(NAME, "", [msgspec.structs.replace(one, place=f"{one.place}, field leaf") for one in findings])
     return concluded(NAME, "", list(_changed_rows(folder, manifest, forgotten)) or [_somewhere()])
-
-
-def _kept(leaf: str) -> bytes:
-    """The leaf of a row whose text was removed; what is no leaf counts as nothing, so that the root tells of it."""
-    try:
-        return leaf_bytes(leaf)
-    except ValueError:
-        return b""
 
 
 def _changed_rows(folder: Path, manifest: Manifest, forgotten: set[int]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,7 +81,12 @@ def changed(folder: Path, change: Callable[[dict[str, object]], None], row: int 
 
 
 @pytest.mark.parametrize(("change", "place"), [
-    (lambda row: row.update(text="x"), None),  # told by the attempt's text, of which it is a copy
+    (lambda row: row.update(text="x"), "text"),  # a copy of the attempt's text, in no leaf
+    (lambda row: row.update(text=None), "text"),
+    (lambda row: row.update(reasons=["x"]), "reasons"),
+    (lambda row: row.update(fields='{"a":"x"}'), "fields"),
+    (lambda row: row.update(disclosure="x"), "disclosure"),
+    (lambda row: row["attempts"][0]["fault"] or row["attempts"][0].update(logprob=float("nan")), "attempts"),
     (lambda row: row["attempts"][0].update(content_text="x"), "attempts[0].completion.content.text"),
     (lambda row: row["attempts"][0].update(text="x"), "attempts[0].completion.text"),
     (lambda row: row.update(outcome="held"), "outcome"),
@@ -97,15 +103,54 @@ def changed(folder: Path, change: Callable[[dict[str, object]], None], row: int 
     (lambda row: row["attempts"][0]["sampling"].update(top_k=9), "attempts[0].sampling.top_k"),
 ])
 def test_a_changed_field_of_a_row_is_named(
-    folder: Path, change: Callable[[dict[str, object]], None], place: str | None
+    folder: Path, change: Callable[[dict[str, object]], None], place: str
 ) -> None:
     changed(folder, change, row=1)
-    found = places(folder)
     wanted = f", field {place}"
-    if place is None:
-        assert found == ["records.parquet"]
-    else:
-        assert [one for one in found if one.startswith("records.parquet row 2 (line 3 ") and one.endswith(wanted)]
+    assert [one for one in places(folder) if one.startswith("records.parquet row 2") and one.endswith(wanted)]
+
+
+@pytest.mark.parametrize(("change", "place"), [
+    (lambda table: table.drop(["reasons"]), "records.parquet, column reasons"),
+    (lambda table: table.append_column("extra", table["text"]), "records.parquet, column extra"),
+    (lambda table: table.append_column("text", table["text"]), "records.parquet, column text"),
+])
+def test_a_column_that_is_gone_or_was_added_is_named(
+    folder: Path, change: Callable[[pa.Table], pa.Table], place: str
+) -> None:
+    path = folder / "records.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+    assert place in places(folder)
+
+
+def _emptied(row: dict[str, object], name: str) -> None:
+    row["attempts"][0][name] = [None]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("change", [
+    lambda row: row.update(outcome=None), lambda row: row.update(attempts=[None]), lambda row: row.update(errors=None),
+    lambda row: row.update(brief="[" * 20_000 + "]" * 20_000), lambda row: row.update(limits=None),
+    lambda row: row.update(provenance=None), lambda row: _emptied(row, "verdicts"),
+    lambda row: row["attempts"][0].update(seed="many"),
+])
+def test_a_row_that_cannot_be_read_is_named(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
+    changed(folder, change, row=1)
+    assert "records.parquet row 2" in places(folder)
+
+
+@pytest.mark.parametrize("line", [
+    b"no line of a journal at all", b"\xff" * 32 + b"\t" + b"0" * 16 + b"\t{}", b"0" * 32 + b"\t" + b"z" * 16 + b"\t{}",
+    b"0" * 32 + b"\t" + b"1" * 16 + b'\t{"brief_id":"\xff"}', b"0" * 32 + b"\t" + b"1" * 16 + b"\t" + b"[" * 20_000,
+])
+def test_a_forged_line_of_the_journal_with_the_sum_of_its_bytes_is_found_and_no_row_is_lost(
+    folder: Path, line: bytes
+) -> None:
+    with (folder / "journal.jsonl").open("ab") as file:
+        file.write(b"%08x\t%b\n" % (crc32(line + b"\n"), line))
+    changed(folder, lambda row: row.update(record_id="other", fingerprint="other", brief_id="other"), row=1)
+    found = places(folder)
+    assert [place for place in found if place.startswith("journal.jsonl")]
+    assert [place for place in found if place.startswith("records.parquet")]
 
 
 def test_a_row_that_was_changed_with_its_leaf_is_named_by_the_journal(folder: Path) -> None:
