@@ -128,7 +128,7 @@ ROOMS = {
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels", "publishing", "review_sheet"},
-    "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows", "lineage", "dataset", "samples", "publishing"},
+    "pyarrow": {"sheets", "arrow", "export", "labels", "parquet_rows", "lineage", "dataset", "samples", "publishing", "verification"},
     "py3langid": {"filters"},
     "phonenumbers": {"filters"}, "ahocorasick": {"filters", "injection"}, "rensa": {"duplicates"},
     "ftfy": {"characters"}, "markdown_it": {"filters"}, "rfc8785": {"provenance"},
