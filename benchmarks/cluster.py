@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--parts", nargs="*", default=["two", "whole", "data"])
     options = parser.parse_args()
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # as a run's own cluster has them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     model, sides, found = resolve(DEFAULT_MODEL, trust_remote_code=False), Sides(options.rows, options.rounds), {}
     load = [os.getloadavg()[0]]

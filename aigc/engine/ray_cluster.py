@@ -128,6 +128,7 @@ def _joined(ray: Any, address: str) -> Iterator[None]:
     Ray prints what it has to say of dead workers to standard output, which is for results: it goes to standard error.
     """
     own = {"include_dashboard": False} if address == ALONE else {}
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else they give way to all other work of the machine
     _refuse_silence(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(sys.stderr):
