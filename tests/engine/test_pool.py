@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,11 +101,12 @@ def test_texts_are_those_of_one_process_also_where_one_of_two_is_killed(llama: M
     assert isinstance(engine, EnginePool)
     try:
         assert (engine.info(), slots_of(engine)) == (alone.info(), 8)
-        made = list[Completion]()
+        made, began_s = list[Completion](), time.monotonic()
         for completion in engine.generate(prompts):
             made.append(completion)
             if len(made) == 3:
                 os.kill(pid_of(engine, 0), signal.SIGKILL)
+        took_s = time.monotonic() - began_s
         assert engine.info() == alone.info()
         uses = uses_of(engine)
     finally:
@@ -115,7 +117,7 @@ def test_texts_are_those_of_one_process_also_where_one_of_two_is_killed(llama: M
     for name in ("texts", "tokens_in", "tokens_out"):
         of_texts = 24 if name == "texts" else sum(getattr(completion, name) for completion in made)
         assert sum(getattr(use, name) for use in uses.values()) == of_texts
-    assert all(0 < use.busy_s < 60 for use in uses.values())
+    assert all(0 < use.busy_s < took_s for use in uses.values())
 
 
 @pytest.mark.parametrize("processes", [0, 1])
