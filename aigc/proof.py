@@ -15,7 +15,7 @@ from aigc.hashing import digest, digest_file
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.provenance import FileFacts, RunFacts, RunFile
-from aigc.provenance.environment import code_facts, environment
+from aigc.provenance.environment import CodeFacts, Environment, code_facts, environment
 from aigc.provenance.manifest import (
     MANIFEST,
     SIGNATURE,
@@ -64,6 +64,9 @@ class Sealed(Value, frozen=True):
     previous: Previous | None = None
     supersedes: list[str] = []
     forgotten: list[Forgotten] = []
+    code: CodeFacts | None = None
+    """Of a run that was made before: what made it. None for what makes it now."""
+    environment: Environment | None = None
 
 
 def sealed_by(stamper: Stamper, columns: Sequence[str], folder: Path, others: Sequence[RunFacts]) -> Sealed:
@@ -90,8 +93,8 @@ def seal(folder: Path, run: RunFile, sealed: Sealed, signer: Signer | None = Non
     files = [_facts(folder / JOURNAL), _facts(folder / REPORT), *write_descriptions(run, folder)]
     manifest = Manifest(
         run=run,
-        code=code_facts(),
-        environment=environment(run.versions),
+        code=sealed.code or code_facts(),
+        environment=sealed.environment or environment(run.versions),
         rows=sealed.rows,
         reproducible=_level(run),
         filters=sealed.filters,

@@ -113,7 +113,8 @@ def forget(
 
     from aigc.forgetting import forget as remove
 
-    found = remove(_runs_folder(out, config), brief, _say)
+    settings = _settings(out, config)
+    found = remove(Path(settings.run.out), brief, _say, settings.signing)
     if as_json:
         typer.echo(msgspec.json.encode({"runs": [msgspec.to_builtins(gone) for gone in found]}).decode())
         return

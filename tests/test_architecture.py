@@ -74,7 +74,7 @@ ASSEMBLY = {
     "limits": {"duplicates", "filters", "past"},
     "calibration": {"decided", "limits", "past", "review"},
     "publishing": {"decided", "export", "outputs", "past", "proof", "provenance", "review", "review_sheet", "signing"},
-    "forgetting": {"export", "past", "proof", "provenance", "publishing", "review", "store"},
+    "forgetting": {"export", "past", "proof", "provenance", "publishing", "review", "signing", "store"},
     "batch": {"engine", "models", "provenance", "start", "store"},
     "chat_guard": {"batch_filters", "filters", "job"},
     "chat": {"batch_filters", "chat_guard", "engine", "job", "models", "prompts", "provenance", "start"},

@@ -8,7 +8,7 @@ import pytest
 from small_project import GOOD, Project, interrupted, small_project
 
 from aigc.disk import take_lock
-from aigc.errors import RunLocked, UsageError
+from aigc.errors import RunLocked, SigningError, StoreError, UsageError
 from aigc.export import export
 from aigc.forgetting import forget
 from aigc.parquet_rows import read_rows
@@ -122,6 +122,67 @@ def test_a_kill_in_the_middle_is_found_and_the_same_command_goes_on(
     forget(project.out, "b1")
     assert verify(folder).findings == []
     assert held_anywhere(folder) == []
+
+
+def test_texts_of_a_run_that_failed_with_its_results_in_place_are_forgotten_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise SigningError("records.parquet", "no signature", "a C2PA sidecar", "Look whether the authority answers.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aigc.runs.seal", failing)
+        with pytest.raises(SigningError):
+            project.run(answered)
+    [folder] = [path.parent for path in project.out.glob("*/run.json")]
+    (folder / "review.html").write_text(SECRET)
+    assert "records.parquet" in held_anywhere(folder)
+    [gone] = forget(project.out, "b1")
+    assert {"records.parquet", "accepted.jsonl", "review.html"} <= {*gone.removed}
+    assert [path for path in folder.iterdir() if SECRET.encode() in path.read_bytes()] == []
+    assert not (folder / "records.parquet").exists()
+    project.sheet([{"id": f"b{at}", "content_type": "note", "product": name} for at, name in enumerate(["bread", "x"])])
+    again = project.run(answered)
+    assert verify(project.out / again.run_id).findings == []
+
+
+@pytest.mark.parametrize("name", [".journal.jsonl.1234abcd.tmp", ".review.html.1234abcd.tmp",
+                                  ".records.parquet.arriving", ".export/records.parquet"])
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_what_a_killed_process_left_is_removed(project: Project, name: str, *, is_finished: bool) -> None:
+    folder = project.out / (project.run(answered) if is_finished else interrupted(project, 2)).run_id
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(SECRET)
+    forget(project.out, "b0")
+    assert not (folder / name).exists()
+
+
+def test_the_new_manifest_tells_of_the_machine_that_made_the_texts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project.out / project.run(answered).run_id
+    made = read_manifest(folder)[0]
+    monkeypatch.setattr("aigc.provenance.environment.__version__", "99")
+    monkeypatch.setattr("aigc.proof.code_facts", lambda: pytest.fail("the code of today was asked for"))
+    monkeypatch.setattr("aigc.proof.environment", lambda _: pytest.fail("the machine of today was asked for"))
+    forget(project.out, "b1")
+    now = read_manifest(folder)[0]
+    assert (now.code, now.environment) == (made.code, made.environment)
+
+
+def test_a_run_that_somebody_changed_is_not_given_a_new_manifest(project: Project) -> None:
+    folder = project.out / project.run(answered).run_id
+    for name, old, new in [(MANIFEST, b'"licence":""', b'"licence":"x"'), ("journal.jsonl", b"kettle", b"kittle"),
+                           ("records.parquet", b"PAR1", b"PAR2")]:
+        whole = (folder / name).read_bytes()
+        assert old in whole
+        (folder / name).write_bytes(whole[:-4] + new if name == "records.parquet" else whole.replace(old, new, 1))
+        before = {path: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+        with pytest.raises(StoreError, match=r"not as the run left it|cannot be read"):
+            forget(project.out, "b1")
+        assert {path: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"} == before
+        (folder / name).write_bytes(whole)
+    assert [gone.rows for gone in forget(project.out, "b1")] == [1]
 
 
 def test_a_row_that_is_said_to_be_forgotten_and_is_not_is_found(project: Project) -> None:

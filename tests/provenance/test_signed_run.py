@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_project import Project, small_project
 
-from aigc.errors import SettingsError
+from aigc.errors import SettingsError, StoreError
 from aigc.forgetting import forget
 from aigc.provenance.manifest import MANIFEST, SIGNATURE
 from aigc.verification import verify
@@ -153,6 +153,34 @@ def test_a_brief_is_forgotten_in_a_signed_run_which_is_signed_anew(
     folder = tmp_path / "outputs" / signed[1].name
     assert verify(folder, [signed[2]]).findings == []
     assert (folder / SIGNATURE).read_bytes() != before
+
+
+def test_a_signed_run_whose_key_is_gone_is_signed_anew_with_the_key_of_today(
+    signed: tuple[Project, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aigc.settings import SigningSettings
+    from aigc.signing import new_identity
+
+    shutil.copytree(signed[0].out, tmp_path / "outputs")
+    monkeypatch.chdir(tmp_path)
+    kept, new = Path(".aigc/keys/old"), Path(".aigc/keys/new")
+    kept.mkdir(parents=True)
+    shutil.copy(signed[2], kept)
+    new_identity(new, name="Night desk", days=30)
+    forget(tmp_path / "outputs", "rolls", signing=SigningSettings(enabled=True, identity=str(new)))
+    assert verify(tmp_path / "outputs" / signed[1].name, [new / "anchor.pem"]).findings == []
+
+
+def test_nothing_is_signed_anew_that_nobody_who_is_trusted_had_signed(
+    signed: tuple[Project, Path, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(signed[0].out, tmp_path / "outputs")
+    folder = tmp_path / "outputs" / signed[1].name
+    signature = (folder / SIGNATURE).read_bytes()
+    for forged in (b"", signature[:-1] + bytes([signature[-1] ^ 1])):
+        (folder / SIGNATURE).write_bytes(forged)
+        with pytest.raises(StoreError, match=r"found manifest\.json\.sig not as the run left it"):
+            forget(tmp_path / "outputs", "rolls")
 
 
 def test_a_run_that_cannot_sign_is_told_before_anything_is_made(tmp_path: Path) -> None:
