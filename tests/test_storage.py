@@ -214,6 +214,15 @@ def test_of_two_machines_that_make_one_run_the_second_to_write_is_told_and_its_r
     assert read_run(a.out / run_id).status == "finished"
 
 
+def test_who_goes_on_with_a_run_stops_the_other_before_it_has_made_a_row(machines: Callable[[str], Project]) -> None:
+    def meanwhile(_: Path) -> None:
+        stopped(machines("b"), 0)
+
+    with pytest.raises(RunLocked):
+        make(machines("a"), on_way=meanwhile)
+    assert make(machines("b")).outcomes == {"accepted": 3}
+
+
 def test_rows_that_never_went_there_are_kept_when_another_machine_went_on(machines: Callable[[str], Project]) -> None:
     machines("a").products("kettle", "lamp", "stool", "jug")
     run_id = stopped(machines("a"), 1)

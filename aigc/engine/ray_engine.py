@@ -85,8 +85,9 @@ class RayEngine:
 
     @property
     def uses(self) -> dict[str, DeviceUse]:
-        """What each worker has made, by its name."""
-        return {worker.name: worker.use for worker in self._workers}
+        """What each worker has made, by its name and the machine that it was on last."""
+        return {f"{worker.name} on {worker.host}" if worker.host else worker.name: worker.use
+                for worker in self._workers}
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
         """See `Engine.generate`. Rows in flight at a worker's death are made again by whoever has room.

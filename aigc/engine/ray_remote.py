@@ -29,8 +29,8 @@ class RemoteWorker:
         self.use = DeviceUse()
         self.given = list[Prompt]()
         """What it is to be handed with the next turn."""
-        self.pid = 0
-        """Of its process, on whichever machine; 0 while there is no room for it."""
+        self.pid, self.host = 0, ""
+        """Of its process, 0 while there is no room for it; and the machine that it is on, or was on last."""
         self.is_ready = False
         """Whether its model is loaded."""
         self.is_out = self.is_other = False
@@ -81,7 +81,7 @@ class RemoteWorker:
         call, self.call = self.call, None
         answer = self._cluster.answer(call)
         if isinstance(answer, Seat):
-            self.pid = answer.pid
+            self.pid, self.host = answer.pid, answer.host
             _log.info("%s is process %d on %s", self.name, answer.pid, answer.host)
             return []
         return list(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 from collections import Counter
@@ -161,6 +162,7 @@ def test_two_workers_make_what_one_engine_makes_and_a_killed_one_loses_nothing(
     assert Counter(c.request_id for c in made) == Counter(p.request_id for p in REAL)
     assert tiny.texts(made) == undisturbed
     assert sum(use.texts for use in uses.values()) == len(REAL)
+    assert uses.keys() == {f"worker {number} on {platform.node()}" for number in (1, 2)}
     assert all(use.texts > 2 and use.busy_s > 0 for use in uses.values())
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said.startswith("worker 1 died with ")
