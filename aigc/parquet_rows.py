@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,33 @@ def places_of_brief(path: Path, brief_id: str) -> list[int]:
         except (pa.ArrowException, KeyError, ValueError) as exc:
             raise _unreadable(path, exc) from exc
     return [at for at, value in enumerate(found) if value == brief_id]
+
+
+def made_by(path: Path) -> set[str]:
+    """Runs that made the rows which were not taken over, by their provenance; raises as `read_rows` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            with pq.ParquetFile(path) as file:  # unlike read_table it leaves a struct a struct
+                rows = file.read(columns=["taken_from", "provenance.run_id"]).to_pylist()
+            return {row["provenance"]["run_id"] for row in rows if not row["taken_from"]}
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+
+
+def ids_at(path: Path, places: Collection[int]) -> set[str]:
+    """Record ids of the rows at these places; raises as `read_rows` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with disk_errors(path, "nothing was changed"):
+        try:
+            found = pq.read_table(path, columns=["record_id"])["record_id"].to_pylist()
+        except (pa.ArrowException, KeyError, ValueError) as exc:
+            raise _unreadable(path, exc) from exc
+    return {value for at, value in enumerate(found) if at in places and isinstance(value, str)}
 
 
 def taken_over(path: Path) -> frozenset[str]:

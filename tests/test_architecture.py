@@ -67,7 +67,7 @@ ASSEMBLY = {
     "tuning": {"dataset", "engine", "filters", "models", "outputs", "provenance", "training_data"},
     "trace": {"decided", "past", "provenance", "review"},
     "reproduction": {"engine", "models", "past", "provenance"},
-    "verification": {"export", "labels", "proof", "signing", "provenance", "report", "review", "store"},
+    "verification": {"export", "journal", "labels", "proof", "signing", "provenance", "report", "review", "store"},
     "runs": {"earlier", "engine", "export", "job", "lineage", "models", "panel", "pipeline", "proof", "provenance",
              "report", "review_page", "store"},
     "decided": {"provenance", "review"},

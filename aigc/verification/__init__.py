@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aigc.errors import StoreError
-from aigc.provenance.manifest import MANIFEST, read_manifest
+from aigc.disk import holder_of
+from aigc.errors import RunLocked, StoreError
+from aigc.provenance.manifest import MANIFEST, Manifest, read_manifest
+from aigc.store import LOCK
 from aigc.verification.decisions import check_decisions
-from aigc.verification.files import check_files
+from aigc.verification.files import check_files, check_strange
 from aigc.verification.findings import Check, Finding, Verification, concluded
 from aigc.verification.rows import check_rows
 from aigc.verification.signatures import check_signatures
-from aigc.verification.statement import check_previous, check_statement
+from aigc.verification.statement import check_previous, check_statement, run_of
 
 __all__ = ["Check", "Finding", "Verification", "verify"]
 
@@ -31,6 +33,7 @@ def verify(folder: Path, anchors: Sequence[Path] = (), *, is_signature_due: bool
 
     Raises:
         StoreError: the folder holds no manifest, or one of another version.
+        RunLocked: it was written while it was looked at.
         UsageError: an anchor's file cannot be used.
     """
     try:
@@ -38,7 +41,19 @@ def verify(folder: Path, anchors: Sequence[Path] = (), *, is_signature_due: bool
     except StoreError as exc:
         if not exc.found.startswith("a damaged"):
             raise
-        return Verification(run_id=folder.name, checks=_unreadable(exc))
+        return Verification(run_id=folder.name, checks=_nothing_but(exc.found, "the manifest cannot be read"))
+    if other := run_of(folder, manifest):
+        why = f"the manifest is not that of run {other}"
+        return Verification(run_id=other, checks=_nothing_but(f"that of run {manifest.run.run_id}", why))
+    found = _looked(folder, manifest, data, anchors, is_signature_due)
+    if not found.holds:
+        _refuse_unsettled(folder, data)
+    return found
+
+
+def _looked(
+    folder: Path, manifest: Manifest, data: bytes, anchors: Sequence[Path], is_signature_due: bool
+) -> Verification:
     rows = check_rows(folder, manifest)
     checks = [
         *check_statement(folder, manifest, data),
@@ -47,14 +62,24 @@ def verify(folder: Path, anchors: Sequence[Path] = (), *, is_signature_due: bool
         check_previous(folder, manifest),
         *check_signatures(folder, manifest, data, anchors, is_due=is_signature_due),
         check_decisions(folder, manifest),
+        *check_strange(folder, manifest),
     ]
     return Verification(run_id=manifest.run.run_id, checks=checks)
 
 
-def _unreadable(exc: StoreError) -> list[Check]:
-    """A manifest that cannot be read proves nothing, and nothing else can be proved by it."""
-    finding = Finding(place=MANIFEST, found=exc.found, expected="the manifest as it was written")
-    names, why = ("rows", "files", "previous run", "signature", "decisions"), "the manifest cannot be read"
+def _refuse_unsettled(folder: Path, data: bytes) -> None:
+    """What is being written, by `aigc forget`, is neither as it was nor as it will be."""
+    holder = holder_of(folder / LOCK)
+    if not holder and (folder / MANIFEST).is_file() and (folder / MANIFEST).read_bytes() == data:
+        return
+    raise RunLocked(str(folder), f"that {holder or 'another process'} wrote it while it was looked at",
+                    "one that no other process writes", "Wait until it has ended, then verify again.")
+
+
+def _nothing_but(found: str, why: str) -> list[Check]:
+    """A manifest that cannot be read, or is another run's, proves nothing, and nothing else can be proved by it."""
+    finding = Finding(place=MANIFEST, found=found, expected="the run's own, as it was written")
+    names = ("rows", "files", "previous run", "signature", "decisions")
     return [
         concluded("manifest", "", [finding]),
         *(Check(name=name, status="not checked", detail=why) for name in names),

@@ -6,24 +6,37 @@ import tempfile
 from itertools import zip_longest
 from pathlib import Path
 
-from aigc.errors import StoreError
+from aigc.errors import StoreError, shown
 from aigc.export import ACCEPTED_CSV, ACCEPTED_JSONL, PARQUET, REJECTED_CSV, export
 from aigc.hashing import digest_file
 from aigc.labels.hidden import label_of
 from aigc.parquet_rows import read_rows
-from aigc.provenance import FileFacts
-from aigc.provenance.manifest import Manifest
+from aigc.provenance import RUN_FILE, FileFacts
+from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS, Manifest
 from aigc.report import report
+from aigc.review.ledger import LEDGER
 from aigc.store import JOURNAL, Store
 from aigc.verification.copies import changed_copies
 from aigc.verification.findings import Check, Finding, concluded
 
 REPORT = "report.md"
+MOST_NAMES = 20
 
 
 def check_files(folder: Path, manifest: Manifest, *, rows_hold: bool) -> list[Check]:
     """A check for each file that the manifest tells. `rows_hold` is whether the other results can be made again."""
     return [_check_file(folder, facts, manifest, rows_hold) for facts in [*manifest.run.outputs, *manifest.files]]
+
+
+def check_strange(folder: Path, manifest: Manifest) -> list[Check]:
+    """What lies in the folder that the manifest does not tell: pages of reviewers, exports, or what somebody put in."""
+    told = {facts.path for facts in [*manifest.run.outputs, *manifest.files]} | {RUN_FILE, MANIFEST, SIGNATURE, SUMS}
+    names = sorted(path.name for path in folder.iterdir() if path.name not in told | {LEDGER} and path.name[0] != ".")
+    if not names:
+        return []
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    detail = f"the manifest does not tell of them: {', '.join(map(shown, names[:MOST_NAMES]))}{more}"
+    return [Check(name="other files", status="not checked", detail=detail)]
 
 
 def _check_file(folder: Path, facts: FileFacts, manifest: Manifest, rows_hold: bool) -> Check:

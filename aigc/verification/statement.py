@@ -8,9 +8,13 @@ import msgspec
 
 from aigc.disk import disk_errors
 from aigc.errors import StoreError
+from aigc.export import PARQUET
 from aigc.hashing import digest_file
+from aigc.journal import Header
+from aigc.parquet_rows import made_by
 from aigc.provenance import RUN_FILE, RunFile, encode, read_run
 from aigc.provenance.manifest import MANIFEST, SUMS, Manifest, encode_plain, manifest_digest, sums
+from aigc.store import JOURNAL
 from aigc.verification.findings import Check, Finding, concluded, differing
 
 
@@ -34,6 +38,18 @@ def check_statement(folder: Path, manifest: Manifest, data: bytes) -> list[Check
         concluded("run.json", "as the manifest tells it", run_findings),
         concluded(SUMS, "as the manifest tells it", sums_findings),
     ]
+
+
+def run_of(folder: Path, manifest: Manifest) -> str:
+    """The run that a folder is of by its journal and by all rows that were made in it, where that is not the
+    manifest's. One that only one of them tells is left to the other checks: it may be what was changed."""
+    try:
+        with (folder / JOURNAL).open("rb") as lines:
+            own = msgspec.json.decode(lines.readline(), type=Header).run_id
+        made = made_by(folder / PARQUET)
+    except (OSError, StoreError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""  # what is gone or cut off is told by the check of its file
+    return own if made == {own} and own != manifest.run.run_id else ""
 
 
 def check_previous(folder: Path, manifest: Manifest) -> Check:

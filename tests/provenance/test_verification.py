@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -14,11 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 from small_project import GOOD, small_project
 
-from aigc.errors import StoreError
+from aigc.disk import take_lock
+from aigc.errors import RunLocked, StoreError
 from aigc.provenance import encode
 from aigc.provenance.manifest import MANIFEST, SUMS, encode_plain, manifest_digest
 from aigc.records import Prompt
 from aigc.verification import verify
+from aigc.verification.files import check_files
 
 BAD = "Too short."
 
@@ -57,7 +60,7 @@ def test_a_run_as_it_was_made_holds_and_every_check_says_so(folder: Path) -> Non
     found = verify(folder)
     assert (found.holds, found.findings) == (True, [])
     assert {check.name: check.status for check in found.checks} == dict.fromkeys(
-        ["signature", "decisions"], "not checked") | dict.fromkeys(
+        ["signature", "decisions", "other files"], "not checked") | dict.fromkeys(
         ["manifest", "run.json", SUMS, "rows", "records.parquet", "accepted.csv", "accepted.jsonl", "rejected.csv",
          "journal.jsonl", "report.md", "croissant.json", "README.md", "previous run"], "holds",
     )
@@ -225,9 +228,45 @@ def test_a_night_whose_manifest_was_changed_breaks_the_chain(folder: Path) -> No
 
 def test_a_manifest_of_another_run_is_found(folder: Path) -> None:
     before = json.loads((folder / MANIFEST).read_bytes())["previous"]["run_id"]
-    shutil.copy(folder.parent / before / MANIFEST, folder / MANIFEST)
-    found = places(folder)
-    assert any(place.startswith("manifest.json") for place in found)
+    for others in ([MANIFEST], [MANIFEST, SUMS], [MANIFEST, SUMS, "run.json"]):
+        for name in others:
+            shutil.copy(folder.parent / before / name, folder / name)
+        found = verify(folder)
+        assert [(one.place, one.found) for one in found.findings] == [(MANIFEST, f"that of run {before}")]
+        assert {check.status for check in found.checks} == {"wrong", "not checked"}
+        assert f"not that of run {found.run_id}" in found.checks[1].detail
+
+
+def test_files_that_the_manifest_does_not_tell_of_are_named(folder: Path) -> None:
+    for name in ("accepted.xlsx", "sure\u202etext.csv"):
+        (folder / name).write_text("forged")
+    found = verify(folder)
+    [check] = [check for check in found.checks if check.name == "other files"]
+    assert (found.holds, check.status) == (True, "not checked")
+    assert "'accepted.xlsx'" in check.detail
+    assert "'sure\\u202etext.csv'" in check.detail
+
+
+def test_a_run_that_is_written_while_it_is_looked_at_is_neither_right_nor_wrong(folder: Path) -> None:
+    (folder / "accepted.csv").write_bytes(b"half")
+    lock = take_lock(folder / ".lock")
+    with pytest.raises(RunLocked, match=r"found that process \d+ on .* wrote it while it was looked at"):
+        verify(folder)
+    os.close(lock)
+    assert "accepted.csv line 1" in places(folder)
+
+
+def test_a_run_with_a_new_manifest_when_the_look_ends_is_looked_at_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(*given: object, **named: object) -> object:
+        (folder / "accepted.csv").write_bytes(b"other")
+        (folder / MANIFEST).write_bytes((folder / MANIFEST).read_bytes() + b" ")
+        return check_files(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("aigc.verification.check_files", written)
+    with pytest.raises(RunLocked, match="another process wrote it while it was looked at"):
+        verify(folder)
 
 
 def test_a_run_without_a_manifest_is_no_run_that_holds(folder: Path) -> None:

@@ -429,6 +429,17 @@ def test_a_decision_that_was_changed_or_left_out_is_named_by_verify(project: Pro
         assert found.findings[0].place == f"{LEDGER} {place}"
 
 
+def test_a_decision_that_was_hidden_as_forgotten_is_found(project: Project) -> None:
+    file = reviewed(project)
+    folder = project.out / file.run_id
+    first, *rest = (folder / LEDGER).read_bytes().splitlines(keepends=True)
+    line = json.loads(first)
+    name = line["decision"]["record_id"]
+    hidden = {"previous": line["previous"], "digest": line["digest"], "forgotten": {"record_id": name, "at": "now"}}
+    (folder / LEDGER).write_bytes(json.dumps(hidden, separators=(",", ":")).encode() + b"\n" + b"".join(rest))
+    assert [(one.place, name in one.found) for one in verify(folder).findings] == [(LEDGER, True)]
+
+
 def test_a_ledger_of_another_run_is_none_of_this_one(project: Project) -> None:
     first = reviewed(project)
     second = project.run(answer, mode="new")
