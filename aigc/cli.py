@@ -19,7 +19,7 @@ from aigc.keys_cli import keys_app
 from aigc.labels_cli import label_app
 from aigc.models_cli import models_app
 from aigc.review_cli import review_app
-from aigc.schedule_cli import schedule
+from aigc.schedule_cli import schedule, worker
 from aigc.storage_cli import storage_app
 from aigc.ui_cli import ui
 from aigc.watermark_cli import watermark_app
@@ -51,6 +51,7 @@ app.command("chat")(chat_cli.chat)
 app.command("history")(history_cli.history)
 app.command("ui")(ui)
 app.command("schedule")(schedule)
+app.command("worker")(worker)
 app.command("verify")(trust_cli.verify)
 app.command("trace")(trust_cli.trace)
 app.command("reproduce")(trust_cli.reproduce)

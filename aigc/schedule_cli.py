@@ -1,8 +1,9 @@
-"""`aigc schedule`: sheets made every night by a worker of a Prefect server."""
+"""`aigc schedule`: sheets made every night, as a Prefect server plans it. `aigc worker`: what makes them."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,6 +65,22 @@ def schedule(
 
     _tell(plan, set_up(plan))
 
+def worker(
+    pool: Annotated[str, typer.Option("--pool", help="Work pool, as `aigc schedule` made it.")] = "aigc",
+    name: Annotated[str, typer.Option("--name", help="Name of the worker on the server's pages.")] = "",
+) -> None:
+    """Make what the server has planned, one run at a time, until Ctrl-C; the run in progress is closed then."""
+    from aigc.prefect_worker import work
+
+    _refuse_no_api()
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        work(pool, name)
+    except KeyboardInterrupt:
+        typer.echo("Stopped; the run that was in progress is closed.", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
 
 def _secret(variable: str) -> str:
     from aigc.errors import UsageError, shown
@@ -100,6 +117,6 @@ def _tell(plan: NightsPlan, done: SetUp) -> None:
         typer.echo("  Nobody is told of nights that go wrong: --webhook-variable or --notify-block says whom.")
     prefect = Path(sys.executable).with_name("prefect")
     typer.echo("Runs need a worker, on each machine one for each GPU or set of GPUs:")
-    typer.echo(f"  cd {plan.folder} && {prefect} worker start --pool {plan.pool} --limit 1")
+    typer.echo(f"  cd {plan.folder} && {prefect.with_name('aigc')} worker --pool {plan.pool}")
     typer.echo("A run now, as a trial:")
     typer.echo(f"  {prefect} deployment run {done.deployment}")
