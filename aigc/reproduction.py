@@ -9,11 +9,11 @@ from contextlib import closing
 import msgspec
 
 from aigc.engine import open_engine
-from aigc.errors import UsageError
+from aigc.errors import StoreError, UsageError
 from aigc.models import ModelRef
 from aigc.past import Past
 from aigc.provenance.environment import CodeFacts, code_facts
-from aigc.provenance.manifest import Manifest
+from aigc.provenance.manifest import read_manifest
 from aigc.records import Attempt, Completion, EngineInfo, Prompt, Value
 from aigc.stamped import Stamped
 from aigc.watermark import open_mark
@@ -78,7 +78,8 @@ def reproduce(
     mark = open_mark(settings.watermark, settings.engine.name)
     here = msgspec.structs.replace(settings.engine.here, devices="all", processes=0)  # another machine has other GPUs
     with closing(open_engine(here, model, mark)) as engine:
-        differences = stack_differences(past.manifest, engine.info())
+        made_by = [attempt.engine for requests in asked.values() for _, attempt in requests]
+        differences = stack_differences(past, [*wanted.values()], made_by, engine.info())
         on_differences(differences)
         for completion in engine.generate(iter(prompts.values())):
             made[completion.request_id] = completion
@@ -88,18 +89,39 @@ def reproduce(
     return Reproduction(run_id=past.run.run_id, differences=differences, rows=rows)
 
 
-def stack_differences(manifest: Manifest, info: EngineInfo) -> list[str]:
-    """What of code, libraries and engine is not as it was, each as `torch: 2.9.1, now 2.10.0`."""
-    engines = [engine for engine in manifest.run.engines.values() if engine.model_digest == info.model_digest]
-    before = engines[-1] if engines else info
-    pairs = [*_code_pairs(manifest.code, code_facts()), *_engine_pairs(before, info)]
-    return [f"{name}: {old}, now {new}" for name, old, new in pairs if old != new]
+def stack_differences(past: Past, rows: Sequence[Stamped], made_by: Sequence[str], info: EngineInfo) -> list[str]:
+    """What of code, libraries and engine is not as it was, each as `torch: 2.9.1, now 2.10.0`.
+
+    A row that was taken over is told by the run that made it; `made_by` are digests of the engines of its attempts.
+    """
+    lines: list[str] = []
+    pairs: list[tuple[str, object, object]] = []
+    for run_id in dict.fromkeys(row.provenance.run_id for row in rows):
+        code = _code_of(past, run_id)
+        pairs += _code_pairs(code, code_facts()) if code else []
+        lines += [] if code else [f"code: that of run {run_id}, which is not here, so nobody knows"]
+    for name in dict.fromkeys(made_by):
+        engine = past.run.engines.get(name)
+        pairs += _engine_pairs(engine, info) if engine else []
+        lines += [] if engine else [f"engine: {name[:19]}, of which the run tells nothing"]
+    return list(dict.fromkeys([*lines, *(f"{name}: {old}, now {new}" for name, old, new in pairs if old != new)]))
+
+
+def _code_of(past: Past, run_id: str) -> CodeFacts | None:
+    """The program that a run was made with; None where the run is no longer beside this one."""
+    if run_id == past.run.run_id:
+        return past.manifest.code
+    try:
+        return read_manifest(past.folder.parent / run_id)[0].code
+    except StoreError:
+        return None
 
 
 def _code_pairs(before: CodeFacts, now: CodeFacts) -> list[tuple[str, object, object]]:
     own = [("aigc", before.version, now.version)]
     if before.commit and now.commit:
-        own += [("commit", before.commit[:12] + "+" * bool(before.dirty), now.commit[:12] + "+" * bool(now.dirty))]
+        changed = "+, and changes to it that may be others" if before.dirty and now.dirty else "+" * bool(now.dirty)
+        own += [("commit", before.commit[:12] + "+" * bool(before.dirty), now.commit[:12] + changed)]
     return [*own, ("installed packages", before.packages[:19], now.packages[:19])]
 
 
