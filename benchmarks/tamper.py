@@ -32,6 +32,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aigc.errors import AigcError
+from aigc.provenance import RUN_FILE
+from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS, read_manifest
 from aigc.signing import new_identity
 from aigc.start import Request, start
 from aigc.verification import verify
@@ -59,12 +61,19 @@ def make(folder: Path) -> Path:
         return started.folder
 
 
+def path_names(folder: Path) -> set[str]:
+    """Files that the manifest tells of or that tell of it: a page for reviewers, which can be written anew, is none."""
+    manifest, _ = read_manifest(folder)
+    return {file.path for file in [*manifest.run.outputs, *manifest.files]} | {MANIFEST, SIGNATURE, SUMS, RUN_FILE}
+
+
 class Vandal:
     """Changes one thing at a time, and puts it back."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self._chance = folder, random.Random(seed)
-        self._files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != ".lock")
+        told = path_names(folder)
+        self._files = sorted(path for path in folder.iterdir() if path.is_file() and path.name in told)
         self._whole = {path.name: path.read_bytes() for path in self._files}
 
     @property

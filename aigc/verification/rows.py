@@ -32,9 +32,9 @@ def check_rows(folder: Path, manifest: Manifest) -> Check:
             is_forgotten = number in forgotten
             tree.add(told_leaf(row.leaf) if is_forgotten else leaf_bytes(own))
             if is_forgotten and (row.record.attempts or row.record.brief):
-                kept.append(Finding(place=_place(number, row), found="a brief or a text", expected="a forgotten row"))
+                kept.append(Finding(place=place_of(number, row), found="a brief or a text", expected="a forgotten row"))
             if own != row.leaf and not is_forgotten:
-                findings.append(Finding(place=_place(number, row), found="another leaf", expected="the row's own"))
+                findings.append(Finding(place=place_of(number, row), found="another leaf", expected="the row's own"))
     except StoreError as exc:
         place = PARQUET + exc.place.removeprefix(str(folder / PARQUET))  # with its row, where it is one that is told
         return concluded(NAME, "", [Finding(place=place, found=exc.found, expected="the records as they were")])
@@ -62,12 +62,12 @@ def _changed_rows(folder: Path, manifest: Manifest, forgotten: set[int]) -> Iter
             original = originals.of(row.record)
             if original is None:
                 if leaf_of(row.record, row.provenance) != row.leaf or originals.is_whole:
-                    yield Finding(place=_place(number, row), found="a row that the journal does not keep",
+                    yield Finding(place=place_of(number, row), found="a row that the journal does not keep",
                                   expected="the row as it was made")
                 continue
             made = stamper.stamp(original)
             for path in _differences(row, made):
-                yield Finding(place=f"{_place(number, row)}, field {path}", found="another value",
+                yield Finding(place=f"{place_of(number, row)}, field {path}", found="another value",
                               expected="the one that was made")
 
 
@@ -98,7 +98,8 @@ def _without_marks(attempt: Attempt) -> Attempt:
     return msgspec.structs.replace(attempt, verdicts=verdicts)
 
 
-def _place(number: int, row: Stamped) -> str:
+def place_of(number: int, row: Stamped) -> str:
+    """Where a row is, which is counted from 0: in the file and in the sheet."""
     return f"{PARQUET} row {number + 1} (line {row.record.source.line} of the sheet, variant {row.record.variant})"
 
 

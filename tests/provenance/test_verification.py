@@ -89,7 +89,7 @@ def changed(folder: Path, change: Callable[[dict[str, object]], None], row: int 
     (lambda row: row.update(reasons=["x"]), "reasons"),
     (lambda row: row.update(fields='{"a":"x"}'), "fields"),
     (lambda row: row.update(disclosure="x"), "disclosure"),
-    (lambda row: row["attempts"][0]["fault"] or row["attempts"][0].update(logprob=float("nan")), "attempts"),
+    (lambda row: row["attempts"][0]["fault"] or row["attempts"][0].update(logprob=float("nan")), "attempts[0].logprob"),
     (lambda row: row["attempts"][0].update(content_text="x"), "attempts[0].completion.content.text"),
     (lambda row: row["attempts"][0].update(text="x"), "attempts[0].completion.text"),
     (lambda row: row.update(outcome="held"), "outcome"),
@@ -110,7 +110,7 @@ def test_a_changed_field_of_a_row_is_named(
 ) -> None:
     changed(folder, change, row=1)
     wanted = f", field {place}"
-    assert [one for one in places(folder) if one.startswith("records.parquet row 2") and one.endswith(wanted)]
+    assert [one for one in places(folder) if one.startswith("records.parquet row 2 (line 3 ") and one.endswith(wanted)]
 
 
 @pytest.mark.parametrize(("change", "place"), [
