@@ -127,6 +127,8 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     for output in file.outputs:
         typer.echo(f"  {output.path:<16} {counted(output.rows or 0, 'row')}")
     typer.echo("  report.md        what happened, by type and reason")
+    if (folder / "review.html").is_file():
+        typer.echo("  review.html      open it in a browser: read, correct, approve, refuse")
 
 
 def show_run(name: str | None, out: str | None, config: Path | None, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from aigc.errors import StoreError, writable
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.provenance import RunFacts, RunFile, read_run, runs
+from aigc.provenance.manifest import SIGNATURE
 from aigc.records import UNFINISHED, UNFINISHED_REASONS, Attempt, Record
 from aigc.store import Store
 
@@ -48,6 +49,8 @@ def same_results(job: Job, model: ModelRef, earlier: list[RunFacts]) -> tuple[Pa
     wanted, out = job.digest(model), Path(job.settings.run.out)
     for run in earlier:
         if run.status == "finished" and run.job == wanted and not _is_unfinished(run):
+            if job.settings.signing.enabled and not (out / run.run_id / SIGNATURE).is_file():
+                continue  # its rows are taken over into a run that is signed
             try:
                 return out / run.run_id, read_run(out / run.run_id)
             except StoreError:  # of another version of aigc: its rows can be taken over all the same

@@ -58,13 +58,13 @@ def history(
 
 
 def _lines(found: Sequence[Night], price: float) -> Iterator[str]:
-    from aigc.report import duration
+    from aigc.report import duration, share
 
     width = max(len(night.run_id) for night in found)
     yield (f"{'Run':<{width}}  {'Finished':<16}  {'Rows':>9}  {'Accepted':>8}  {'Tokens/s':>8}  {'Took':>10}  "
            f"{'Expected':>10}" + ("  " + f"{'Cost':>8}" if price else ""))
     for night in found:
-        accepted = f"{night.accepted / night.rows:.0%}" if night.rows else "–"
+        accepted = share(night.accepted, night.rows)
         expected = duration(night.forecast.seconds) if night.forecast else "–"
         cost = f"  {night.cost(price):>8,.2f}" if price else ""
         finished = night.finished_at[:16].replace("T", " ")

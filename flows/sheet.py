@@ -171,7 +171,7 @@ def _done(work: _Work, state: State[State[None]]) -> None:
 # be given once. Rows that fail are retried inside the shard; after a shard that fails, the next run goes on.
 @task(
     name="generate-shard",
-    task_run_name="{rows} {first}–{last}",
+    task_run_name="{rows} {first} to {last}",
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -25,7 +25,7 @@ def tell_shard(what: ShardEvent, run_id: str, first: int, last: int, facts: Fact
     """Send `aigc.shard.<what>` of rows `first` to `last` of a run's sheet."""
     resource = {
         "prefect.resource.id": f"aigc.shard.{run_id}.{first}-{last}",
-        "prefect.resource.name": f"rows {first}–{last}",
+        "prefect.resource.name": f"rows {first} to {last}",
         "aigc.run": run_id,
     }
     emit_event(f"aigc.shard.{what}", resource, payload={"run": run_id, "first": first, "last": last, **(facts or {})})

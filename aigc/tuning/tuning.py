@@ -211,6 +211,7 @@ def _put_in_place(made: Path, folder: Path) -> None:
     """Move what was made to where a run takes it from; of one that was killed while it moved, the rest."""
     with disk_errors(folder, "what was made is under work/"):
         for path in sorted(made.iterdir()) if made.is_dir() else []:
+            path.chmod((folder / PLAN).stat().st_mode)  # safetensors' own are for this user alone
             path.replace(folder / path.name)
 
 
