@@ -1,6 +1,6 @@
 """A rule of style learned from approved texts: every one of them ends with a slogan, and so are new ones to.
 
-    python benchmarks/finetune.py [--json] [--model smollm2-135m-instruct] [--learn 56] [--new 24] [--keep DIR]
+    python benchmarks/finetune.py [--json] [--model smollm2-135m-instruct] [--learn 70] [--new 24] [--keep DIR]
 
 All of it goes through the commands that a user has: a run writes notes on products; an editor takes the first sentence
 of each and ends it with the slogan, and the decisions are imported; `aigc dataset` and `aigc finetune` make an adapter.
@@ -59,7 +59,7 @@ class Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--learn", type=int, default=56, help="products whose notes an editor approves")
+    parser.add_argument("--learn", type=int, default=70, help="products whose notes an editor approves")
     parser.add_argument("--new", type=int, default=24, help="products that nobody has seen")
     parser.add_argument("--keep", type=Path, help="folder to work in, and to leave")
     parser.add_argument("--json", action="store_true")

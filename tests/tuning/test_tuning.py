@@ -91,6 +91,8 @@ def test_only_what_a_run_needs_is_left_and_none_of_it_is_a_pickle(tuned: Tuned) 
     assert sorted(path.name for path in tuned.folder.iterdir()) == [
         ".lock", "README.md", "adapter_config.json", "adapter_model.safetensors", "loss.png", "tuning.json",
     ]
+    modes = {path.stat().st_mode for path in tuned.folder.iterdir() if path.name != ".lock"}
+    assert len(modes) == 1, "weights are for colleagues too"
     assert (tuned.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert "**Better than its base on the held-out briefs" in (tuned.folder / "README.md").read_text()
 
