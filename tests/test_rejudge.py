@@ -13,10 +13,10 @@ from small_project import GOOD, NOTE, SHORT, Power, Project, interrupted, small_
 from aigc.duplicates import CorpusText, CorpusWriter
 from aigc.errors import BriefsError, UsageError
 from aigc.models import resolve
-from aigc.tally import Tally
 from aigc.provenance import RunFile
 from aigc.rejudge import changes, rejudge
 from aigc.settings import load_settings
+from aigc.tally import Tally
 
 ASKING = NOTE["template.toml"] + """
         [judge]
