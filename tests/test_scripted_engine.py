@@ -50,7 +50,7 @@ def test_english_answers_are_those_of_ever() -> None:
     assert digest(texts) == "sha256:a34fb3bb0b8e14e2aa713db96d197170eb6db6b96f88aee8356ddb585c2454ed"
 
 
-@pytest.mark.parametrize("name", list(PACKS))
+@pytest.mark.parametrize("name", [name for name, pack in PACKS.items() if pack.type.output.format != "dialogue"])
 def test_a_chinese_prompt_is_answered_in_chinese_of_the_declared_form(name: str) -> None:
     for number in range(50):
         text = answer(prompt(number, PACKS[name].type.json_schema("zh"), "请用50个字介绍 Café Brévaud 的咖啡豆。"))

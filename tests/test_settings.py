@@ -117,7 +117,8 @@ def test_filter_tables_are_merged_key_by_key_in_the_same_order() -> None:
         (
             "[rnu]\nseed = 1",
             "{file}, key rnu: found an unknown key; expected one of dataset, engine, filters, input, judge, labels, "
-            "lineage, policy, review, run, safety, sampling, signing, types, watermark. Remove it or correct its name. "
+            "lineage, monitoring, policy, review, run, safety, sampling, signing, types, watermark. "
+            "Remove it or correct its name. "
             "Did you mean 'run'?",
         ),
         (

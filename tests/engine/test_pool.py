@@ -135,7 +135,10 @@ def test_processes_on_a_cpu_share_its_cores_unless_the_environment_says_how_many
     engine = open_engine(EngineSettings(device="cpu", processes=2), llama)
     assert isinstance(engine, EnginePool)
     for member in range(2):
-        environment = Path(f"/proc/{pid_of(engine, member)}/environ").read_bytes().split(b"\0")
+        told = Path(f"/proc/{pid_of(engine, member)}/environ")
+        until = time.monotonic() + 30
+        while not (environment := told.read_bytes().split(b"\0"))[0] and time.monotonic() < until:
+            time.sleep(0.05)  # it has not become the program yet
         assert f"OMP_NUM_THREADS={threads}".encode() in environment
     engine.close()
 
