@@ -110,7 +110,7 @@ def test_the_bounds_of_a_shipped_type_leave_room_for_its_length(name: str) -> No
     for language in kind.languages:
         low, high = kind.min_words(language), kind.max_words(language)
         assert low is None or high is None or low < high
-        if kind.output.format == "text":
+        if kind.output.format not in ("json", "dialogue"):
             assert kind.json_schema(language) is None
             continue
         for part in json.loads(kind.json_schema(language) or "")["properties"].values():
