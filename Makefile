@@ -1,5 +1,6 @@
 # make run    set up, fetch the default model, generate inputs/briefs.csv
 # make test   lint, types and the test suite
+# make test-all   the same with the tests that take long
 # Needs Python 3.11 or newer, git and make; all else comes through pip into .venv.
 
 VENV := .venv
@@ -28,6 +29,10 @@ run: model
 test: install
 	@$(MAKE) --no-print-directory -j2 lint model
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all:
+	@AIGC_SLOW_TESTS=1 $(MAKE) --no-print-directory test
 
 .PHONY: lint
 lint: install

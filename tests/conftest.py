@@ -18,6 +18,14 @@ LONGEST = (
 )
 
 
+SLOW = "AIGC_SLOW_TESTS"
+"""Set, tests are run too that are marked `slow`: what they see, others see in less time, if not as thoroughly."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take about a minute come first: where two processes share the files, none is left alone with one."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+    if not os.environ.get(SLOW):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason=f"slow: set {SLOW}=1, or make test-all"))

@@ -192,6 +192,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat() -> None:
     assert 0 < len(dialogue.messages[1].content.split()) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @needs_model
 @pytest.mark.usefixtures("real")

@@ -121,7 +121,7 @@ def test_a_run_is_a_flow_whose_texts_are_those_of_a_plain_run(api: str, aigc: Ai
     eventually(lambda: len(of_run(api, "task_runs", run_id)) == 3, "the tasks")
     [folder] = Path("flow").iterdir()
     tasks = [str(task["name"]) for task in of_run(api, "task_runs", run_id)]
-    assert sorted(tasks) == [f"results of {folder.name}", "rows 1–4", "rows 5–6"]
+    assert sorted(tasks) == [f"results of {folder.name}", "rows 1 to 4", "rows 5 to 6"]
     artifacts = {str(found["key"]): found["data"] for found in of_run(api, "artifacts", run_id)}
     assert artifacts["aigc-progress"] == 100
     assert "6 of 6 rows accepted" in str(artifacts["aigc-report"])

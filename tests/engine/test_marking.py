@@ -220,6 +220,7 @@ def test_marked_texts_are_the_same_alone_and_in_any_batch(llama: ModelRef, undis
         assert tiny.texts(list(engine.generate(order))) == undisturbed
 
 
+@pytest.mark.slow
 def test_marked_texts_are_the_same_after_the_engine_was_killed(
     llama: ModelRef, undisturbed: dict[str, tiny.Made], notes: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

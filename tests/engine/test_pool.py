@@ -93,6 +93,7 @@ def assert_each_made_once(made: list[Completion], prompts: list[Prompt]) -> None
 # With a real model ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_texts_are_those_of_one_process_also_where_one_of_two_is_killed(llama: ModelRef) -> None:
     prompts = [tiny.prompt(f"p{i}", f"Line {i}", max_new_tokens=6 + i % 9) for i in range(24)]
     alone = tiny.engine(llama, slots=4)
