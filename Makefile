@@ -32,7 +32,7 @@ test: install
 
 .PHONY: test-all
 test-all:
-	@AIGC_SLOW_TESTS=1 $(MAKE) --no-print-directory test
+	@SLOW_TESTS=1 $(MAKE) --no-print-directory test
 
 .PHONY: lint
 lint: install

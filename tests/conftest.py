@@ -18,7 +18,7 @@ LONGEST = (
 )
 
 
-SLOW = "AIGC_SLOW_TESTS"
+SLOW = "SLOW_TESTS"
 """Set, tests are run too that are marked `slow`: what they see, others see in less time, if not as thoroughly."""
 
 
