@@ -26,6 +26,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -170,13 +171,16 @@ def disturbed(night: Night, event: str) -> Told:
         return round(time.monotonic() - began, 1)
 
     at = night.made()
-    EVENTS[event](night)
     if event in GOES_ON:
+        falling = threading.Thread(target=EVENTS[event], args=(night,))
+        falling.start()  # rows may be made while it lasts
         wait_for(lambda: night.made() > at, "further row", LONGEST_S, 0.02)
         told.goes_on = None if event == "nothing" else since()
+        falling.join()
         wait_for(night.ended, "end", LONGEST_S)
         told.state = night.state()
     else:
+        EVENTS[event](night)
         _gone_on_with(night, told, since)
     return told
 
@@ -244,6 +248,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200, help="briefs of the sheet; each has two variants")
     parser.add_argument("--step", type=float, default=0.03, help="seconds of an answer")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server and no worker is left behind
     print("| Event | State | Closed | Told | Goes on | Lost | Doubled | Differing | Remade |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     found = measure(options)

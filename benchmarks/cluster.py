@@ -73,21 +73,20 @@ class Sides:
         self.work, self._rounds = prompts(rows), rounds
         self._first: Texts = {}
         self.differing = 0
-        self.seconds: dict[str, list[float]] = {}
 
     def ratio(self, name: str, one: Side, other: Side) -> float:
         """The median over rounds of the seconds of `one` over those of `other`."""
         ratios = []
         for _ in range(self._rounds):
-            first, second = self._noted(f"{name}: one", one), self._noted(f"{name}: other", other)
+            first, second = self._noted(one), self._noted(other)
             ratios.append(first / second)
+            print(f"{name:<8} {first:7.1f} s to {second:7.1f} s: {first / second:.2f}", flush=True)
         return round(statistics.median(ratios), 3)
 
-    def _noted(self, name: str, side: Side) -> float:
+    def _noted(self, side: Side) -> float:
         seconds, made = side()
         self._first = self._first or made
         self.differing += sum(made.get(row) != text for row, text in self._first.items())
-        self.seconds.setdefault(name, []).append(round(seconds, 2))
         return seconds
 
 
@@ -158,7 +157,7 @@ def main() -> None:
             found["ours_to_data"] = sides.ratio("data", lambda: by_data(model, sides.work), ours)
     load.append(os.getloadavg()[0])
     found |= {"differing": sides.differing, "rows": options.rows, "load": [round(each, 1) for each in load]}
-    for name, value in {**found, **sides.seconds}.items():
+    for name, value in found.items():
         print(f"{name:<16} {value}")
     if options.json:
         print(json.dumps(found))
