@@ -45,6 +45,11 @@ def publish(run: Path, to: Path) -> Path:
     return target
 
 
+def is_published(run: Path, to: Path) -> bool:
+    """Whether the run in `run` is published under `to` as it is now; raises StoreError where it has no manifest."""
+    return _is_there(to / run.name, read_manifest(run)[1])
+
+
 def _is_there(target: Path, data: bytes) -> bool:
     there = target / MANIFEST
     return there.is_file() and there.read_bytes() == data

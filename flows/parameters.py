@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,7 +27,7 @@ Sheets: TypeAlias = Annotated[
 _TABLES = {
     "run": ("out", "model", "templates", "variants", "seed", "strict"),
     "input": ("content_type", "columns"),
-    "engine": ("adapter",),
+    "engine": ("adapter", "on", "ray_address"),
 }
 """The table of settings that each option is a key of."""
 
@@ -42,6 +42,12 @@ class RunOptions(BaseModel):
         default=None, description="Catalogue name, Hugging Face id, local folder, or a server's name."
     )
     adapter: str | None = Field(default=None, description="Folder of a LoRA to merge into the model.")
+    on: Literal["local", "ray"] | None = Field(
+        default=None, description="Where the model runs: this machine, or the machines of a Ray cluster."
+    )
+    ray_address: str | None = Field(
+        default=None, title="Ray address", description="The Ray cluster: auto, local or HOST:PORT."
+    )
     templates: str | None = Field(default=None, description="Folder of template packs. Default: ./templates.")
     content_type: str | None = Field(default=None, title="Content type", description="Type of rows that name none.")
     columns: dict[str, str] | None = Field(

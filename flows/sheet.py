@@ -23,7 +23,7 @@ from prefect.states import Completed, Failed
 from aigc.errors import AigcError, writable
 from aigc.night import passes, wait_before_s
 from aigc.provenance import RunFile
-from aigc.published_files import publish
+from aigc.published_files import is_published, publish
 from aigc.records import Brief, InvalidRow
 from aigc.report import duration, headline, share
 from aigc.runs import Run
@@ -214,6 +214,9 @@ def publish_run(run_id: str, folder: str, to: str) -> Path:
 def _published(sheet: Sheet, folder: Path) -> Path | None:
     if not sheet.publishing.folder:
         return None
+    to = Path(sheet.publishing.folder)
+    if is_published(folder, to):
+        return to / folder.name
     there = publish_run(folder.name, writable(folder.resolve()), sheet.publishing.folder)
     _log.info("run %s is published at %s", folder.name, there)
     tell_run("published", folder.name, sheet.name)
