@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from commands import Aigc, Shown
+from prefect_api import prefect_server
 
 from aigc import cli
 
@@ -61,3 +62,10 @@ def aigc_process() -> Aigc:
         return Shown(ended.returncode, ended.stdout, ended.stderr)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the API of a Prefect server of the tests' own, on SQLite."""
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as url:
+        yield url

@@ -5,75 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from commands import Aigc
+from prefect_api import artifacts, ask, environ, eventually, of_run, set_state
 
-SERVER_STARTS_S = 90
 SECRET = "Zanzibar Glowworm Lantern"
 HEADING = "id,content_type,product,facts\n"
 SHEET = HEADING + "".join(f"p{n},product_description,{SECRET} {n},holds 1 litre;weighs 1 kg\n" for n in range(6))
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server of the tests' own, on SQLite."""
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environ = {
-        **kept, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_API_PORT": str(port),
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (home / "server.log").open("wb") as log, subprocess.Popen(
-        command, env=environ, stdout=log, stderr=log, start_new_session=True
-    ) as server:
-        try:
-            url = f"http://127.0.0.1:{port}/api"
-            wait_for_server(url, server, home / "server.log")
-            yield url
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-
-
-def wait_for_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + SERVER_STARTS_S
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            httpx.get(f"{url}/health", timeout=2).raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"the Prefect server did not start:\n{log.read_text()[-2000:]}")
-
-
-def ask(url: str, body: Mapping[str, object]) -> list[dict[str, object]]:
-    found = httpx.post(url, json=body, timeout=10).raise_for_status().json()
-    assert isinstance(found, list)
-    return found
-
-
-def of_run(api: str, kind: str, run_id: str) -> list[dict[str, object]]:
-    return ask(f"{api}/{kind}/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
-
-
-def flow_run(api: str, err: str) -> dict[str, object]:
+def flow_run(api: str, err: str) -> dict[str, Any]:
     """The flow run whose address `aigc` told."""
     told = re.search(rf"^Prefect flow run .*: {api.removesuffix('/api')}/runs/flow-run/(\S+)$", err, re.MULTILINE)
     assert told, err
@@ -87,20 +34,8 @@ def texts(folder: str) -> list[tuple[str, str]]:
     return [(row["id"], row["text"]) for row in rows]
 
 
-def eventually(find: Callable[[], object], what: str, wait_s: float = 10.0) -> None:
-    """Task runs and logs reach the server in batches, a little after the run."""
-    until = time.monotonic() + wait_s
-    while not find():
-        assert time.monotonic() < until, f"{what} did not reach the server"
-        time.sleep(0.2)
-
-
 def write_sheet(text: str = SHEET) -> None:
     Path("briefs.csv").write_text(text, "utf-8")
-
-
-def environ(api: str, **more: str) -> dict[str, str]:
-    return {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1", **more}
 
 
 def test_a_run_is_a_flow_whose_texts_are_those_of_a_plain_run(api: str, aigc: Aigc, aigc_process: Aigc) -> None:
@@ -113,19 +48,19 @@ def test_a_run_is_a_flow_whose_texts_are_those_of_a_plain_run(api: str, aigc: Ai
     run = flow_run(api, flow.err)
     run_id = str(run["id"])
     assert run["state_name"] == "Completed"
-    assert str(run["state"]["message"]).startswith("6 of 6 rows accepted (100%)")  # type: ignore[index]
-    given: dict[str, Any] = run["parameters"]  # type: ignore[assignment]
+    assert str(run["state"]["message"]).startswith("6 of 6 rows accepted (100%)")
+    given: dict[str, Any] = run["parameters"]
     assert given["briefs"] == "briefs.csv"
     options = {name: value for name, value in given["run"].items() if value is not None}
     assert options == {"out": "flow", "strict": False, "mode": "auto"}
-    eventually(lambda: len(of_run(api, "task_runs", run_id)) == 3, "the tasks")
+    eventually(lambda: len(of_run(api, "task_runs", run_id)) == 3, "tasks of all shards")
     [folder] = Path("flow").iterdir()
     tasks = [str(task["name"]) for task in of_run(api, "task_runs", run_id)]
     assert sorted(tasks) == [f"results of {folder.name}", "rows 1 to 4", "rows 5 to 6"]
-    artifacts = {str(found["key"]): found["data"] for found in of_run(api, "artifacts", run_id)}
-    assert artifacts["aigc-progress"] == 100
-    assert "6 of 6 rows accepted" in str(artifacts["aigc-report"])
-    assert "](" not in str(artifacts["aigc-report"]), "links to files that the server does not have"
+    on_the_page = artifacts(api, run_id)
+    assert on_the_page["aigc-progress"] == 100
+    assert "6 of 6 rows accepted" in str(on_the_page["aigc-report"])
+    assert "](" not in str(on_the_page["aigc-report"]), "links to files that the server does not have"
 
 
 def test_the_server_gets_the_log_of_aigc_and_no_word_of_a_brief(api: str, aigc_process: Aigc) -> None:
@@ -140,7 +75,7 @@ def test_the_server_gets_the_log_of_aigc_and_no_word_of_a_brief(api: str, aigc_p
     def lines() -> list[str]:
         return [str(line["message"]) for line in ask(f"{api}/logs/filter", by_run) if line["name"] == "aigc.flow"]
 
-    eventually(lambda: len(lines()) == 2, "the log of aigc")
+    eventually(lambda: len(lines()) == 2, "log of aigc")
     assert lines()[0].endswith(": 6 good rows, 1 bad, 6 texts")
     assert lines()[1].startswith("rows 1 to 7 done: 7 of 7 texts, ")
     everything = [flow_run(api, shown.err), ask(f"{api}/logs/filter", by_run), of_run(api, "artifacts", str(run["id"]))]
@@ -159,7 +94,7 @@ def test_a_refused_sheet_fails_the_flow_with_the_same_message_and_exit_code(
     run = flow_run(api, announced)
     message = plain.err.splitlines()[-1].removeprefix("aigc: ")
     assert message.startswith("briefs.csv: found 1 bad row; expected none, since --strict is set.")
-    assert (run["state_name"], run["state"]["message"]) == ("Failed", message)  # type: ignore[index]
+    assert (run["state_name"], run["state"]["message"]) == ("Failed", message)
 
 
 def test_a_run_cancelled_at_the_server_stops_and_can_be_gone_on_with(api: str, aigc: Aigc) -> None:
@@ -168,9 +103,8 @@ def test_a_run_cancelled_at_the_server_stops_and_can_be_gone_on_with(api: str, a
     with subprocess.Popen(command, env={**os.environ, **environ(api)}, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         run = flow_run(api, running.stderr.readline())
-        eventually(lambda: of_run(api, "artifacts", str(run["id"])), "the progress")
-        asked = {"state": {"type": "CANCELLING"}}
-        httpx.post(f"{api}/flow_runs/{run['id']}/set_state", json=asked, timeout=10).raise_for_status()
+        eventually(lambda: artifacts(api, str(run["id"])).get("aigc-progress"), "progress", 60)
+        set_state(api, str(run["id"]), "CANCELLING")
         err = running.stderr.read()
     assert running.returncode == 130, err
     assert "aigc: interrupted. All rows made so far are kept" in err
