@@ -33,6 +33,7 @@ class _Holder(Value, frozen=True):
     pid: int
     host: str
     started_at: str
+    command: str = ""
 
 
 def write_atomically(path: Path, writer: Callable[[BinaryIO], object]) -> None:
@@ -68,9 +69,11 @@ def take_lock(path: Path) -> int:
     return taken
 
 
-def lock_or_holder(path: Path) -> int | str:
+def lock_or_holder(path: Path, command: str = "") -> int | str:
     """The descriptor of the lock file `path`, locked until it and what inherited it is closed, or their processes end;
-    where another has it, who: `process 7 on a.example (since 2026-11-24T01:43:00+00:00)`.
+    where another has it, who: `process 7 on a.example (aigc run briefs.csv, since 2026-11-24T01:43:00+00:00)`.
+
+    `command` is what others are told that this process does.
 
     The kernel frees the lock even after kill -9. The file stays: were it removed, two could each lock one of that name.
     """
@@ -80,7 +83,8 @@ def lock_or_holder(path: Path) -> int | str:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(fd, 0)
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            os.write(fd, msgspec.json.encode(_Holder(pid=os.getpid(), host=socket.gethostname(), started_at=now)))
+            holder = _Holder(pid=os.getpid(), host=socket.gethostname(), started_at=now, command=command)
+            os.write(fd, msgspec.json.encode(holder))
         except BlockingIOError:
             held_by = _holder(os.pread(fd, 4096, 0))
             os.close(fd)
@@ -154,4 +158,5 @@ def _holder(data: bytes) -> str:
         holder = msgspec.json.decode(data, type=_Holder)
     except msgspec.DecodeError:
         return "another process"
-    return f"process {holder.pid} on {holder.host} (since {holder.started_at})"
+    command = f"{holder.command}, " if holder.command else ""
+    return f"process {holder.pid} on {holder.host} ({command}since {holder.started_at})"

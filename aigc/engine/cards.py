@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import re
 import subprocess
@@ -17,13 +18,14 @@ import msgspec
 from aigc.disk import disk_errors, lock_or_holder
 from aigc.engine import cuda_probe
 from aigc.engine.restart import belongs_apart
-from aigc.errors import EngineError, SettingsError, shown
+from aigc.errors import EngineError, SettingsError, shown, writable
 from aigc.models import cache_folder
 from aigc.records import Value
 from aigc.settings import EngineSettings
 
 ANSWER_S = 120.0
 """What a driver may take to begin: without its persistence mode it wakes every GPU first."""
+LONGEST_COMMAND = 120
 
 
 class Card(Value, frozen=True):
@@ -128,7 +130,7 @@ def _take(path: Path, card: Card) -> int:
         if not holders:
             with disk_errors(path, "nothing was changed"):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            taken = lock_or_holder(path)
+            taken = lock_or_holder(path, own_command())
             if isinstance(taken, str):
                 raise EngineError(
                     card.place, f"{taken} at work on it", "a GPU that no other run uses",
@@ -138,6 +140,17 @@ def _take(path: Path, card: Card) -> int:
             descriptor = taken
         _held[path] = descriptor, holders + 1
         return descriptor
+
+
+def own_command() -> str:
+    """What this process was started as, without options: they may say more than others are to know."""
+    program, *arguments = sys.argv or [""]
+    if program in ("", "-c"):
+        return "python"
+    path = Path(program)
+    name = path.parent.name if path.name == "__main__.py" else path.name
+    words = itertools.takewhile(lambda word: not word.startswith("-"), arguments)
+    return writable(" ".join([name, *words]))[:LONGEST_COMMAND]
 
 
 def _give_up(path: Path) -> None:

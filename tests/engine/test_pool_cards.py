@@ -17,7 +17,7 @@ import pytest
 
 from aigc.engine import cards as cards_module
 from aigc.engine import cuda_probe, open_engine
-from aigc.engine.cards import Card, Hold, chosen_cards, hold_here, visible_cards
+from aigc.engine.cards import Card, Hold, chosen_cards, hold_here, own_command, visible_cards
 from aigc.engine.child import ChildEngine
 from aigc.engine.places import open_pool
 from aigc.engine.pool import EnginePool
@@ -189,8 +189,8 @@ def test_a_gpu_that_a_run_holds_is_refused_until_all_its_processes_have_ended(
             open_engine(EngineSettings(device="cuda"), PLAYED)
         since = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "TIME", str(caught.value))
         assert since == (
-            f"GPU 0 (Played A): found process {holder.pid} on {socket.gethostname()} (since TIME) at work on it; "
-            "expected a GPU that no other run uses. Wait until it has ended, or stop it; or name other GPUs in "
+            f"GPU 0 (Played A): found process {holder.pid} on {socket.gethostname()} (python, since TIME) at work on "
+            "it; expected a GPU that no other run uses. Wait until it has ended, or stop it; or name other GPUs in "
             "engine.devices. No file needs to be deleted."
         )
         holder.kill()  # its other process lives, and so does the lock
@@ -199,6 +199,24 @@ def test_a_gpu_that_a_run_holds_is_refused_until_all_its_processes_have_ended(
     assert dying.is_gone(at_work)
     Hold([Card(number=0, uuid=UUIDS[0], name="Played A")]).release()
     assert sorted(file.name for file in (tmp_path / "cache" / "locks").iterdir()) == [f"{UUIDS[0]}.lock"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["/usr/bin/aigc", "run", "inputs/briefs.csv", "--override-policy", "as agreed"], "aigc run inputs/briefs.csv"),
+        (["/lib/aigc/__main__.py", "batch", "requests.jsonl", "-o", "done.jsonl"], "aigc batch requests.jsonl"),
+        (["/lib/prefect/engine.py"], "engine.py"),
+        (["-c"], "python"),
+        ([""], "python"),
+        (["aigc", "run", "b" * 200], "aigc run " + "b" * 111),
+    ],
+)
+def test_a_holder_is_told_by_its_command_without_options(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert own_command() == told
 
 
 def test_engines_of_one_process_share_a_gpu_and_the_last_of_them_gives_it_up(holder: subprocess.Popen[str]) -> None:

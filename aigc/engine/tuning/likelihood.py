@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from aigc.engine.cards import hold_here
 from aigc.engine.loader import load_model, loading
 from aigc.engine.tuning.values import Likelihood, Tokens
 from aigc.settings import EngineSettings
@@ -26,9 +27,11 @@ def likelihoods(
 
     Raises:
         ModelError: the model cannot be loaded, or the memory has no room for it.
+        EngineError: another process uses the GPU.
     """
     if not lessons:
         return {}
+    hold_here(settings)
     with loading(str(folder)):
         model = load_model(folder, settings)
         found: dict[str, Likelihood] = {}

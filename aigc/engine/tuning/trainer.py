@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from aigc.disk import write_atomically
+from aigc.engine.cards import hold_here
 from aigc.engine.loader import load_config, load_tokenizer
 from aigc.engine.quantised import stored_method
 from aigc.engine.sizing import is_out_of_memory
 from aigc.engine.tuning.values import Point, Recipe, Tokens, Trained
-from aigc.errors import ModelError
+from aigc.errors import ModelError, SettingsError, shown
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def train(
 
     Raises:
         ModelError: the model cannot be tuned, or the memory has no room for it.
+        EngineError: another process uses the GPU.
+        SettingsError: settings choose another GPU than the first, which the trainer takes.
     """
+    if recipe.device == "cuda":
+        refuse_other_gpu(settings)
+        hold_here(settings)
     try:
         with _quiet():
             return _train(base, settings, recipe, taught, place, on_point)
@@ -79,6 +85,13 @@ def train(
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def refuse_other_gpu(settings: EngineSettings) -> None:
+    """Raise SettingsError where settings choose another GPU first: transformers' trainer takes CUDA's first."""
+    if settings.devices.split(",")[0] not in ("all", "0"):
+        raise SettingsError("key engine.devices", shown(settings.devices), "`all` or `0` first, for tuning",
+                            "Show the GPU alone: CUDA_VISIBLE_DEVICES=N, with engine.devices = \"all\".")
 
 
 def _train(
@@ -170,7 +183,7 @@ def _arguments(recipe: Recipe, taught: Taught, folder: Path) -> Any:
     while recipe.batch % at_once:
         at_once -= 1
     checked = "steps" if taught.validation else "no"
-    return trl.SFTConfig(
+    arguments = trl.SFTConfig(
         output_dir=str(folder),
         max_steps=recipe.steps,
         per_device_train_batch_size=at_once,
@@ -203,6 +216,9 @@ def _arguments(recipe: Recipe, taught: Taught, folder: Path) -> Any:
         push_to_hub=False,
         disable_tqdm=True,
     )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # else it spreads over all that CUDA shows, which others may be at work on
+    return arguments
 
 
 def _rows(lessons: Sequence[Tokens]) -> Any:
