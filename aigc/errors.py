@@ -12,7 +12,8 @@ AigcError                   exit code 1
 ├── EngineError             generation as a whole cannot go on (one bad prompt is a `records.Completion.fault`)
 ├── SigningError            a signature cannot be made
 └── StoreError              a run folder cannot be written, read or locked
-    └── RunLocked           another process is writing the same run
+    ├── RunLocked           another process is writing the same run
+    └── DamagedManifest     a run's manifest cannot be read: nothing can be proved by it
 """
 
 from __future__ import annotations
@@ -77,6 +78,10 @@ class StoreError(AigcError):
 
 
 class RunLocked(StoreError):
+    pass
+
+
+class DamagedManifest(StoreError):
     pass
 
 

@@ -2,8 +2,11 @@
 
 A forgotten row stays a row: its place, its ids and its leaf in the run's tree. Its brief, prompts' digests, texts and
 verdicts go, from the results and from the journal, and what editors decided on them from the ledger of decisions. The
-run gets a new manifest, which names the one it takes the place of; the root over all rows stays the same. Each step can
-be done again: after a kill, the same command goes on.
+run gets a new manifest, which names the one it takes the place of, and that one is kept beside it; the root over all
+rows stays the same. Each step can be done again: after a kill, the same command goes on.
+
+Who signs the new manifest is for the user's own settings to say, never for the run's: what lies in a folder may name a
+key, or a function to call, that somebody else chose.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
 
 from aigc.disk import take_lock, write_atomically
-from aigc.errors import StoreError, UsageError, shown
+from aigc.errors import SettingsError, StoreError, UsageError, shown
 from aigc.export import FILES, PARQUET, STAGING, ExportedFile, export
 from aigc.hashing import digest_file
 from aigc.labels.hidden import label_of
@@ -26,13 +30,24 @@ from aigc.parquet_rows import places_of_brief, read_rows
 from aigc.past import Past, open_past
 from aigc.proof import Sealed, open_run_signer, seal
 from aigc.provenance import RUN_FILE, FileFacts, RunFacts, encode, now, read_run, runs
-from aigc.provenance.manifest import MANIFEST, SIGNATURE, Forgotten, manifest_digest
+from aigc.provenance.manifest import (
+    MANIFEST,
+    SIGNATURE,
+    Forgotten,
+    decode_manifest,
+    kept_name,
+    manifest_digest,
+    signature_of,
+)
 from aigc.publishing import KINDS, STATEMENT
 from aigc.records import Limits, Record, RowError, Value
 from aigc.review.ledger import forget_decisions
 from aigc.settings import SigningSettings
 from aigc.stamped import Provenance, Stamped
 from aigc.store import JOURNAL, LOCK, rewrite_journal
+
+if TYPE_CHECKING:
+    from aigc.signing import Signer
 
 REASON = "forgotten"
 TEXTS_BESIDE = ("review*.html", "review.xlsx", "review.csv")
@@ -54,23 +69,23 @@ class Gone(Value, frozen=True):
 def forget(
     out: Path, brief_id: str, say: Callable[[str], None] = lambda _: None, signing: SigningSettings | None = None
 ) -> list[Gone]:
-    """Remove all texts of a brief from all runs under `out`.
-
-    A run that was signed is signed anew as `signing` says, where it is enabled: the key that signed it may be gone.
+    """Remove all texts of a brief from all runs under `out`. A run that was signed is signed anew as `signing` says.
 
     Raises:
         UsageError: no run has such a brief.
+        SettingsError: a run was signed, and `signing` does not sign.
         RunLocked: a run is being written.
         StoreError: a run that cannot be read or written, or is not as its manifest states; runs before it are done.
     """
-    found = [gone for run in runs(out, say) if (gone := _forget_in(out / run.run_id, run, brief_id, signing))]
+    own = signing or SigningSettings()
+    found = [gone for run in runs(out, say) if (gone := _forget_in(out / run.run_id, run, brief_id, own))]
     if not found:
         raise UsageError("--brief", f"{shown(brief_id)}, which is in none of the runs under {out}", "the id of a brief",
                          "Look it up in the column id of accepted.csv, or name the folder of its runs with --out.")
     return found
 
 
-def _forget_in(folder: Path, run: RunFacts, brief_id: str, signing: SigningSettings | None) -> Gone | None:
+def _forget_in(folder: Path, run: RunFacts, brief_id: str, signing: SigningSettings) -> Gone | None:
     if not (folder / JOURNAL).is_file():
         return None
     lock = take_lock(folder / LOCK)
@@ -79,7 +94,7 @@ def _forget_in(folder: Path, run: RunFacts, brief_id: str, signing: SigningSetti
         if run.status != "finished":
             return _forget_unfinished(folder, run.run_id, brief_id)
         places = places_of_brief(folder / PARQUET, brief_id)
-        return _forget_rows(open_past(folder), places, brief_id, signing) if places else None
+        return _forget_rows(_last_whole(folder), places, brief_id, signing) if places else None
     finally:
         os.close(lock)
 
@@ -93,31 +108,41 @@ def _forget_unfinished(folder: Path, run_id: str, brief_id: str) -> Gone | None:
     return Gone(run_id=run_id, rows=0, attempts=attempts, removed=removed) if attempts or removed else None
 
 
-def _forget_rows(past: Past, places: list[int], brief_id: str, signing: SigningSettings | None) -> Gone:
+def _last_whole(folder: Path) -> Past:
+    """The run by the manifest that run.json names: a kill can fall between the next manifest and that."""
+    past, named = open_past(folder), read_run(folder).manifest
+    kept = folder / kept_name(len(past.manifest.supersedes))
+    if past.manifest.supersedes[:1] != [named] or not kept.is_file():
+        return past
+    data = kept.read_bytes()
+    return Past(folder, decode_manifest(data, str(kept)), data)
+
+
+def _forget_rows(past: Past, places: list[int], brief_id: str, signing: SigningSettings) -> Gone:
     """A finished run: results, journal, what stands beside, and the manifest last."""
     folder, manifest, gone = past.folder, past.manifest, {*places}
-    settings = past.run.settings
-    if settings.signing.enabled and signing and signing.enabled:
-        settings = msgspec.structs.replace(settings, signing=signing)
-    signer = open_run_signer(settings)  # before anything is changed: it may be gone, or have expired
-    _refuse_changed(past, places, settings.signing)
-    at = now()
+    signer = _signer(past, signing)  # before anything is changed: it may be gone, or have expired
+    _refuse_changed(past, places, signing)
+    at, run = now(), past.run
+    record_ids = {row.record.record_id for _, row in past.rows(gone)}
+    if _is_done(past, gone):
+        decisions = forget_decisions(folder, record_ids, at)
+        return Gone(run_id=run.run_id, rows=len(places), attempts=0, decisions=decisions,
+                    removed=_cleared(folder, (*TEXTS_BESIDE, *KINDS)))
+    _keep(past)
     rows = (_blank(row, at) if place in gone else row for place, row in enumerate(read_rows(folder / PARQUET)))
     records, stamps = itertools.tee(rows)
-    run = past.run
     label = label_of(run.settings.labels, run.run_id)
-    record_ids = {row.record.record_id for _, row in past.rows(gone)}
     exported = export((row.record for row in records), folder, lambda _: next(stamps), manifest.columns, label)
     attempts = _forget_in_journal(folder, brief_id)
     decisions = forget_decisions(folder, record_ids, at)
     removed = _cleared(folder, (*TEXTS_BESIDE, *KINDS))
-    known = {one.rows[0]: one for one in manifest.forgotten if one.rows}
-    forgotten = [*manifest.forgotten] if places[0] in known else [*manifest.forgotten, Forgotten(rows=places, at=at)]
     run = seal(
         folder,
         msgspec.structs.replace(run, outputs=[_facts(file) for file in exported.files]),
         Sealed(rows=manifest.rows, filters=manifest.filters, columns=manifest.columns, previous=manifest.previous,
-               supersedes=[manifest_digest(past.manifest_bytes), *manifest.supersedes], forgotten=forgotten,
+               supersedes=[manifest_digest(past.manifest_bytes), *manifest.supersedes],
+               forgotten=[*manifest.forgotten, Forgotten(rows=places, at=at)],
                code=manifest.code, environment=manifest.environment),
         signer,
     )
@@ -130,30 +155,58 @@ def _refuse_changed(past: Past, places: list[int], signing: SigningSettings) -> 
 
     Where a kill left it in the middle of forgetting these rows, its files are others, and the manifest alone counts.
     """
-    folder, own = past.folder, manifest_digest(past.manifest_bytes)
-    is_begun = any(row.record.reasons == [REASON] for _, row in past.rows({*places}))
-    before = past.manifest.supersedes[:1] if is_begun else []  # run.json is written after the manifest
-    wrong = [] if read_run(folder).manifest in (own, *before) else [MANIFEST]
-    if not is_begun:
+    folder = past.folder
+    wrong = [] if read_run(folder).manifest == manifest_digest(past.manifest_bytes) else [MANIFEST]
+    wrong += [] if not past.run.settings.signing.enabled or _is_signed(past, signing) else [SIGNATURE]
+    if not any(row.record.reasons == [REASON] for _, row in past.rows({*places})):
         told = {file.path: file.digest for file in [*past.run.outputs, *past.manifest.files]}
         wrong += [name for name in (PARQUET, JOURNAL) if told.get(name) != digest_file(folder / name)]
-        wrong += [] if not past.run.settings.signing.enabled or _is_signed(past, signing) else [SIGNATURE]
     if wrong:
         raise StoreError(str(folder), f"{', '.join(wrong)} not as the run left it", "a run that holds",
                          "Nothing was changed. If `aigc forget` was killed here, run that command again first. Else "
                          "see `aigc verify`, and restore what it names from a copy; or remove the whole folder.")
 
 
+def _is_done(past: Past, places: set[int]) -> bool:
+    """Whether these rows were forgotten before, and every file is as the manifest tells it."""
+    told = [*past.run.outputs, *past.manifest.files]
+    return places <= {row for one in past.manifest.forgotten for row in one.rows} and all(
+        (past.folder / file.path).is_file() and digest_file(past.folder / file.path) == file.digest for file in told
+    )
+
+
 def _is_signed(past: Past, signing: SigningSettings) -> bool:
     """Whether somebody signed the manifest who is trusted here; his certificate may have expired since."""
     from aigc.signing import check_signature, trusted_anchors
 
-    path = past.folder / SIGNATURE
-    if not path.is_file():
-        return False
-    return check_signature(past.manifest_bytes, path.read_bytes(), trusted_anchors(signing)).status in (
-        "valid", "expired"
-    )
+    kept = signature_of(kept_name(len(past.manifest.supersedes) + 1))
+    paths = [path for path in (past.folder / SIGNATURE, past.folder / kept) if path.is_file()]
+    found = (check_signature(past.manifest_bytes, path.read_bytes(), trusted_anchors(signing)) for path in paths)
+    return any(check.status in ("valid", "expired") for check in found)
+
+
+def _signer(past: Past, signing: SigningSettings) -> Signer | None:
+    """Who signs the new manifest of a run; None where it was not signed."""
+    settings = past.run.settings
+    if not settings.signing.enabled:
+        return None
+    if not signing.enabled:
+        raise SettingsError("settings, key signing.enabled", f"false, and run {past.run.run_id} is signed",
+                            "a key to sign what is left of it", "Set AIGC_SIGNING_ENABLED=true, or name a key in "
+                            "aigc.toml: that of the run is not taken from its folder.")
+    return open_run_signer(msgspec.structs.replace(settings, signing=signing))
+
+
+def _keep(past: Past) -> None:
+    """Keep the manifest and its signature beside the one that takes its place: by them `aigc verify` knows that
+    nothing but these rows was changed."""
+    folder, name = past.folder, kept_name(len(past.manifest.supersedes) + 1)
+    if (folder / name).is_file() and (folder / name).read_bytes() == past.manifest_bytes:
+        return  # a kill came later than this, and the signature beside it may be another manifest's by now
+    if (folder / SIGNATURE).is_file():
+        signature = (folder / SIGNATURE).read_bytes()
+        write_atomically(folder / signature_of(name), lambda file: file.write(signature))
+    write_atomically(folder / name, lambda file: file.write(past.manifest_bytes))
 
 
 def _blank(row: Stamped, at: str) -> Stamped:

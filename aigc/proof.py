@@ -26,7 +26,9 @@ from aigc.provenance.manifest import (
     Previous,
     Rows,
     encode_manifest,
+    kept_name,
     manifest_digest,
+    signature_of,
     sums,
 )
 from aigc.provenance.stamps import GENERATED, Stamper
@@ -99,7 +101,8 @@ def seal(folder: Path, run: RunFile, sealed: Sealed, signer: Signer | None = Non
         reproducible=_level(run),
         filters=sealed.filters,
         columns=sealed.columns,
-        files=files + _sidecars(folder, run, [*run.outputs, *files[1:]], signer),
+        files=[*files, *_kept(folder, len(sealed.supersedes)),
+               *_sidecars(folder, run, [*run.outputs, *files[1:]], signer)],
         previous=sealed.previous,
         supersedes=sealed.supersedes,
         forgotten=sealed.forgotten,
@@ -115,7 +118,7 @@ def seal(folder: Path, run: RunFile, sealed: Sealed, signer: Signer | None = Non
 
 
 def open_run_signer(settings: Settings) -> Signer | None:
-    """Who signs the run, where its settings ask for it.
+    """Who signs a run, where settings ask for it: the user's own, never those that a run's folder holds.
 
     Raises:
         SettingsError: the signer cannot be used.
@@ -137,6 +140,13 @@ def _sidecars(folder: Path, run: RunFile, files: Sequence[FileFacts], signer: Si
                        model_digest=run.model.digest, created_at=run.finished_at)
     written = (signer.sign_file(folder / file.path, facts) for file in files)
     return [_facts(path) for path in written if path]
+
+
+def _kept(folder: Path, count: int) -> list[FileFacts]:
+    """The manifests before this one, with their signatures."""
+    names = [kept_name(number) for number in range(1, count + 1)]
+    paths = [folder / name for kept in names for name in (kept, signature_of(kept))]
+    return [_facts(path) for path in paths if path.is_file()]
 
 
 def _level(run: RunFile) -> Level:

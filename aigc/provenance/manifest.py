@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from aigc.disk import disk_errors
-from aigc.errors import StoreError, shown
+from aigc.errors import DamagedManifest, StoreError, shown
 from aigc.hashing import digest_bytes
 from aigc.provenance.environment import CodeFacts, Environment
 from aigc.provenance.run_file import FileFacts, RunFile
@@ -71,8 +71,9 @@ class Manifest(Value, frozen=True):
     """Files that stand beside the results: the journal, sidecars."""
     previous: Previous | None = None
     supersedes: list[str] = []
-    """Digests of this run's manifests before this one, newest first."""
+    """Digests of this run's manifests before this one, newest first. They are kept beside it: `kept_name`."""
     forgotten: list[Forgotten] = []
+    """What was removed, oldest first: each time it was, a manifest took the place of another."""
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -104,7 +105,12 @@ def read_manifest(folder: Path) -> tuple[Manifest, bytes]:
 
 
 def decode_manifest(data: bytes, place: str) -> Manifest:
-    """A manifest from its bytes; raises as `read_manifest` does."""
+    """A manifest from its bytes.
+
+    Raises:
+        DamagedManifest: it cannot be read.
+        StoreError: it is of another version.
+    """
     expected, remedy = f"a manifest of {SCHEMA}", "Restore it from a copy, or from whoever keeps its signature."
     try:
         schema = msgspec.json.decode(data, type=_Schema).schema
@@ -113,13 +119,23 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
             raise StoreError(place, f"one of {shown(schema)}", expected, older)
         return msgspec.convert(msgspec.json.decode(data), Manifest, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise StoreError(place, f"a damaged manifest ({shown(exc, 160)})", expected, remedy) from exc
+        raise DamagedManifest(place, f"a damaged manifest ({shown(exc, 160)})", expected, remedy) from exc
 
 
 def sums(manifest: Manifest, own_digest: str) -> bytes:
     """SHA256SUMS of a run: each file that the manifest tells, and the manifest itself."""
     told = {file.path: file.digest for file in [*manifest.run.outputs, *manifest.files]} | {MANIFEST: own_digest}
     return "".join(f"{found.removeprefix('sha256:')}  {name}\n" for name, found in sorted(told.items())).encode()
+
+
+def kept_name(number: int) -> str:
+    """The file of a manifest that another took the place of, counted from 1; its signature lies beside it."""
+    return f"manifest-{number}.json"
+
+
+def signature_of(name: str) -> str:
+    """The file of a manifest's signature: it proves by whose word the next one took its place."""
+    return f"{name}.sig"
 
 
 def manifest_digest(data: bytes) -> str:

@@ -3,6 +3,7 @@
     statement  manifest.json, run.json, SHA256SUMS and the run before
     rows       every row against its leaf, and the tree's root
     files      every file against its digest, and the line that differs
+    succession manifests that took the place of others
     signatures who signed the manifest and the files
     decisions  what editors decided, as a chain
 """
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aigc.disk import holder_of
-from aigc.errors import RunLocked, StoreError
+from aigc.errors import DamagedManifest, RunLocked
 from aigc.provenance.manifest import MANIFEST, Manifest, read_manifest
 from aigc.store import LOCK
 from aigc.verification.decisions import check_decisions
@@ -21,7 +22,8 @@ from aigc.verification.files import check_files, check_strange
 from aigc.verification.findings import Check, Finding, Verification, concluded
 from aigc.verification.rows import check_rows
 from aigc.verification.signatures import check_signatures
-from aigc.verification.statement import check_previous, check_statement, run_of
+from aigc.verification.statement import check_statement, run_of
+from aigc.verification.succession import check_previous, check_succession
 
 __all__ = ["Check", "Finding", "Verification", "verify"]
 
@@ -38,9 +40,7 @@ def verify(folder: Path, anchors: Sequence[Path] = (), *, is_signature_due: bool
     """
     try:
         manifest, data = read_manifest(folder)
-    except StoreError as exc:
-        if not exc.found.startswith("a damaged"):
-            raise
+    except DamagedManifest as exc:
         return Verification(run_id=folder.name, checks=_nothing_but(exc.found, "the manifest cannot be read"))
     if other := run_of(folder, manifest):
         why = f"the manifest is not that of run {other}"
@@ -59,7 +59,8 @@ def _looked(
         *check_statement(folder, manifest, data),
         rows,
         *check_files(folder, manifest, rows_hold=rows.status == "holds"),
-        check_previous(folder, manifest),
+        check_previous(folder, manifest, anchors),
+        *check_succession(folder, manifest, anchors),
         *check_signatures(folder, manifest, data, anchors, is_due=is_signature_due),
         check_decisions(folder, manifest),
         *check_strange(folder, manifest),

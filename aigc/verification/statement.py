@@ -1,4 +1,4 @@
-"""The manifest and what repeats it: its own form, run.json, SHA256SUMS, and the run before."""
+"""The manifest and what repeats it: its own form, run.json and SHA256SUMS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from aigc.disk import disk_errors
 from aigc.errors import StoreError
 from aigc.export import PARQUET
 from aigc.hashing import digest_file
@@ -50,35 +49,6 @@ def run_of(folder: Path, manifest: Manifest) -> str:
     except (OSError, StoreError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""  # what is gone or cut off is told by the check of its file
     return own if made == {own} and own != manifest.run.run_id else ""
-
-
-def check_previous(folder: Path, manifest: Manifest) -> Check:
-    """That the run before is the one that this run was chained to, where it is still here."""
-    name, previous = "previous run", manifest.previous
-    if previous is None:
-        return Check(name=name, status="not checked", detail="it is the first of its folder")
-    path = folder.parent / previous.run_id / MANIFEST
-    if not path.is_file():
-        return Check(name=name, status="not checked", detail=f"{previous.run_id} is not beside it")
-    if previous.manifest in _known_digests(path):
-        return Check(name=name, status="holds", detail=previous.run_id)
-    place = f"{previous.run_id}/{MANIFEST}"
-    return concluded(name, "", [Finding(place=place, found="another manifest", expected="the one it was chained to")])
-
-
-def _known_digests(path: Path) -> list[str]:
-    """Digests of a manifest and of those that it says it takes the place of."""
-    with disk_errors(path, "nothing was changed"):
-        data = path.read_bytes()
-    try:
-        before = msgspec.json.decode(data, type=_Superseding).supersedes
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        before = []
-    return [manifest_digest(data), *before]
-
-
-class _Superseding(msgspec.Struct):
-    supersedes: list[str] = []
 
 
 def _form(manifest: Manifest, data: bytes) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from small_project import Project, small_project
 from aigc.errors import SettingsError, StoreError
 from aigc.forgetting import forget
 from aigc.provenance.manifest import MANIFEST, SIGNATURE
+from aigc.settings import SigningSettings
 from aigc.verification import verify
 
 pytest.importorskip("c2pa", reason="aigc[signing] is not installed")
@@ -35,6 +37,11 @@ def folder(signed: tuple[Project, Path, Path], tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def own(identity: Path) -> SigningSettings:
+    """The user's own settings, with an identity."""
+    return SigningSettings(enabled=True, identity=str(identity), anchor=str(identity / "anchor.pem"))
+
+
 def status(folder: Path, anchors: list[Path]) -> dict[str, str]:
     return {check.name: check.status for check in verify(folder, anchors).checks}
 
@@ -56,7 +63,6 @@ def test_an_anchor_that_the_run_itself_names_is_not_trusted(folder: Path) -> Non
 def test_a_project_trusts_the_anchors_of_its_settings_and_of_its_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aigc.settings import SigningSettings
     from aigc.signing import new_identity, trusted_anchors
 
     monkeypatch.chdir(tmp_path)
@@ -66,6 +72,26 @@ def test_a_project_trusts_the_anchors_of_its_settings_and_of_its_keys(
     old, new = Path(".aigc/keys/2027/anchor.pem"), Path(".aigc/keys/default/anchor.pem")
     assert trusted_anchors(SigningSettings()) == [new, old]
     assert trusted_anchors(SigningSettings(anchor="roots.pem")) == [Path("roots.pem"), old, new]
+
+
+def rewritten(folder: Path, **signing: str) -> None:
+    """Write a run's statement with other settings for signing, as somebody would who wants them to be used."""
+    import msgspec
+
+    from aigc.provenance import RUN_FILE, encode, read_run
+    from aigc.provenance.manifest import encode_manifest, manifest_digest, read_manifest
+
+    manifest, run = read_manifest(folder)[0], read_run(folder)
+    settings = msgspec.structs.replace(
+        run.settings, signing=msgspec.structs.replace(run.settings.signing, identity="", **signing)
+    )
+    data = encode_manifest(
+        msgspec.structs.replace(manifest, run=msgspec.structs.replace(manifest.run, settings=settings))
+    )
+    (folder / MANIFEST).write_bytes(data)
+    (folder / RUN_FILE).write_bytes(
+        encode(msgspec.structs.replace(run, settings=settings, manifest=manifest_digest(data)))
+    )
 
 
 def unsigned(folder: Path) -> None:
@@ -149,16 +175,61 @@ def test_a_brief_is_forgotten_in_a_signed_run_which_is_signed_anew(
 ) -> None:
     shutil.copytree(signed[0].out, tmp_path / "outputs")
     before = (tmp_path / "outputs" / signed[1].name / SIGNATURE).read_bytes()
-    forget(tmp_path / "outputs", "rolls")
+    forget(tmp_path / "outputs", "rolls", signing=own(signed[2].parent))
     folder = tmp_path / "outputs" / signed[1].name
     assert verify(folder, [signed[2]]).findings == []
     assert (folder / SIGNATURE).read_bytes() != before
+    assert (folder / "manifest-1.json.sig").read_bytes() == before
+
+
+def test_a_key_that_the_run_itself_names_signs_nothing(
+    signed: tuple[Project, Path, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(signed[0].out, tmp_path / "outputs")
+    with pytest.raises(SettingsError, match=r"found false, and run .* is signed; expected a key to sign what is left"):
+        forget(tmp_path / "outputs", "rolls")
+    assert verify(tmp_path / "outputs" / signed[1].name, [signed[2]]).findings == []
+
+
+def test_a_function_that_the_run_itself_names_is_not_called(
+    signed: tuple[Project, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(signed[0].out, tmp_path / "outputs")
+    folder = tmp_path / "outputs" / signed[1].name
+    rewritten(folder, callback="trap:spring", certificate=str(signed[2].parent / "certificate.pem"))
+    (tmp_path / "trap.py").write_text("def spring(data):\n    open('sprung', 'w').close()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for signing, error in ((None, SettingsError), (own(signed[2].parent), StoreError)):
+        with pytest.raises(error):
+            forget(tmp_path / "outputs", "rolls", signing=signing)
+    assert not (tmp_path / "sprung").exists()
+    assert "trap" not in sys.modules
+
+
+def test_a_manifest_that_takes_the_place_of_a_signed_one_needs_the_same_signer(
+    signed: tuple[Project, Path, Path], tmp_path: Path
+) -> None:
+    from aigc.signing import new_identity, open_signer
+
+    shutil.copytree(signed[0].out, tmp_path / "outputs")
+    folder, anchors = tmp_path / "outputs" / signed[1].name, [signed[2]]
+    forget(tmp_path / "outputs", "rolls", signing=own(signed[2].parent))
+    new_identity(tmp_path / "others", name="Somebody", days=30)
+    other = open_signer(SigningSettings(enabled=True, identity=str(tmp_path / "others")))
+    data = (folder / MANIFEST).read_bytes()
+    for signature in (other.sign_bytes(data), b""):
+        (folder / SIGNATURE).write_bytes(signature)
+        [check] = [check for check in verify(folder, anchors).checks if check.name == "earlier manifests"]
+        assert [one.place for one in check.findings] == [SIGNATURE]
+    (folder / SIGNATURE).unlink()
+    [check] = [check for check in verify(folder, anchors).checks if check.name == "earlier manifests"]
+    assert [(one.place, one.found) for one in check.findings] == [(SIGNATURE, "no file")]
 
 
 def test_a_signed_run_whose_key_is_gone_is_signed_anew_with_the_key_of_today(
     signed: tuple[Project, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aigc.settings import SigningSettings
     from aigc.signing import new_identity
 
     shutil.copytree(signed[0].out, tmp_path / "outputs")
@@ -168,7 +239,10 @@ def test_a_signed_run_whose_key_is_gone_is_signed_anew_with_the_key_of_today(
     shutil.copy(signed[2], kept)
     new_identity(new, name="Night desk", days=30)
     forget(tmp_path / "outputs", "rolls", signing=SigningSettings(enabled=True, identity=str(new)))
-    assert verify(tmp_path / "outputs" / signed[1].name, [new / "anchor.pem"]).findings == []
+    folder, both = tmp_path / "outputs" / signed[1].name, [new / "anchor.pem", kept / "anchor.pem"]
+    assert verify(folder, both).findings == []
+    [missed] = verify(folder, both[:1]).findings
+    assert (missed.place, missed.found) == (SIGNATURE, "the signature of another than of manifest-1.json")
 
 
 def test_nothing_is_signed_anew_that_nobody_who_is_trusted_had_signed(
@@ -180,7 +254,7 @@ def test_nothing_is_signed_anew_that_nobody_who_is_trusted_had_signed(
     for forged in (b"", signature[:-1] + bytes([signature[-1] ^ 1])):
         (folder / SIGNATURE).write_bytes(forged)
         with pytest.raises(StoreError, match=r"found manifest\.json\.sig not as the run left it"):
-            forget(tmp_path / "outputs", "rolls")
+            forget(tmp_path / "outputs", "rolls", signing=own(signed[2].parent))
 
 
 def test_a_run_that_cannot_sign_is_told_before_anything_is_made(tmp_path: Path) -> None:
