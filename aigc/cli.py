@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aigc import __version__, chat_cli, history_cli, publishing_cli, redo_cli, report_cli, trust_cli, tuning_cli
+from aigc.commands import Sections, Whole
 from aigc.corpus_cli import corpus_app
 from aigc.errors import AigcError
 from aigc.keys_cli import keys_app
@@ -33,34 +34,24 @@ EXIT_NOT_ALL_ACCEPTED, EXIT_INTERRUPTED = 3, 130
 
 app = typer.Typer(
     name="aigc",
+    cls=Sections,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Sheets of content briefs in, reviewed and traceable content out.",
-    epilog="Start with `aigc init my-project`, or `aigc run briefs.csv`. Settings live in aigc.toml.",
+    epilog="Start with `aigc init my-project`; `aigc COMMAND --help` tells all of a command.",
 )
-app.add_typer(models_app, name="models")
-app.add_typer(corpus_app, name="corpus")
-app.add_typer(label_app, name="label")
-app.add_typer(watermark_app, name="watermark")
-app.add_typer(keys_app, name="keys")
-app.add_typer(review_app, name="review")
-app.add_typer(storage_app, name="storage")
-app.command("chat")(chat_cli.chat)
-app.command("history")(history_cli.history)
-app.command("ui")(ui)
-app.command("schedule")(schedule)
-app.command("worker")(worker)
-app.command("verify")(trust_cli.verify)
-app.command("trace")(trust_cli.trace)
-app.command("reproduce")(trust_cli.reproduce)
-app.command("forget")(trust_cli.forget)
-app.command("redo")(redo_cli.redo)
-app.command("report")(report_cli.report)
-app.command("export")(publishing_cli.export)
-app.command("dataset")(tuning_cli.dataset)
-app.command("finetune")(tuning_cli.finetune)
+for _group, _name in (
+    (models_app, "models"), (corpus_app, "corpus"), (label_app, "label"), (watermark_app, "watermark"),
+    (keys_app, "keys"), (review_app, "review"), (storage_app, "storage"),
+):
+    app.add_typer(_group, name=_name, cls=Whole)
+for _command in (
+    chat_cli.chat, history_cli.history, ui, schedule, worker, trust_cli.verify, trust_cli.trace, trust_cli.reproduce,
+    trust_cli.forget, redo_cli.redo, report_cli.report, publishing_cli.export, tuning_cli.dataset, tuning_cli.finetune,
+):
+    app.command()(_command)
 
 Briefs = Annotated[
     Path, typer.Argument(metavar="BRIEFS", help="The sheet: .csv .tsv .xlsx .jsonl .parquet, or a folder of Parquet.")
