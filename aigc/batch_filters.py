@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from aigc import models
 from aigc.content import ContentType
 from aigc.engine import Engine, open_engine
-from aigc.engine.questions import open_classifier, open_scorer
+from aigc.engine.judging import open_classifier, open_scorer
 from aigc.filters import BatchFilter
 from aigc.hashing import digest
 from aigc.models import ModelRef

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from aigc.models import ModelRef
 from aigc.records import Fault, Message, Value
-from aigc.settings import EngineSettings
 
 
 class Question(Value, frozen=True):
@@ -70,31 +68,3 @@ class Scorer(Protocol):
 
     def close(self) -> None:
         """Release the model's memory."""
-
-
-def open_classifier(settings: EngineSettings, model: ModelRef) -> Classifier:
-    """Load a causal model.
-
-    Raises:
-        ModelError: it cannot be loaded.
-        EngineError: another process uses the GPU.
-    """
-    from aigc.engine.cards import hold_here
-    from aigc.engine.classifier import LabelClassifier
-
-    hold_here(settings)
-    return LabelClassifier(settings, model)
-
-
-def open_scorer(settings: EngineSettings, model: ModelRef) -> Scorer:
-    """Load a model with a classification head.
-
-    Raises:
-        ModelError: it cannot be loaded.
-        EngineError: another process uses the GPU.
-    """
-    from aigc.engine.cards import hold_here
-    from aigc.engine.sequence_scorer import SequenceScorer
-
-    hold_here(settings)
-    return SequenceScorer(settings, model)
