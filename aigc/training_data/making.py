@@ -14,11 +14,10 @@ from aigc.export import PARQUET
 from aigc.hashing import digest_file
 from aigc.past import Past, open_past
 from aigc.provenance.manifest import manifest_digest
-from aigc.review.ledger import Ledger, read_ledger
 from aigc.training_data.building import build
 from aigc.training_data.card import LEFT_OUT
 from aigc.training_data.dialogues import read_dialogues
-from aigc.training_data.materials import Material, materials
+from aigc.training_data.materials import Material, Opinions, materials
 from aigc.training_data.values import Judging, RunSource
 from aigc.training_data.writing import Made, Sources, write
 
@@ -51,12 +50,13 @@ def make(order: Order, say: Callable[[str], None] = lambda _: None) -> Made:
     runs: list[RunSource] = []
     judging: dict[str, Judging] = {}
     for folder in order.runs:
-        past, ledger = open_past(folder), read_ledger(folder)
+        past = open_past(folder)
         _refuse_changed(past)
+        opinions = Opinions(folder)
         say(f"Reading {past.run.run_id}.")
-        own = [*materials(past, ledger, left_out, reviewed_only=order.reviewed_only)]
+        own = [*materials(past, opinions, left_out, reviewed_only=order.reviewed_only)]
         found += own
-        runs.append(_source(past, ledger, len(own)))
+        runs.append(_source(past, opinions, len(own)))
         if own:
             judging[past.run.run_id] = _judging(past, {material.record.content_type for material in own})
     files = [read_dialogues(path) for path in order.dialogues]
@@ -88,11 +88,11 @@ def _refuse_changed(past: Past) -> None:
                          f"See what was changed: aigc verify {past.run.run_id}. Restore the file from a copy.")
 
 
-def _source(past: Past, ledger: Ledger, records: int) -> RunSource:
+def _source(past: Past, opinions: Opinions, records: int) -> RunSource:
     run = past.run
     return RunSource(
-        run_id=run.run_id, manifest=manifest_digest(past.manifest_bytes), ledger=ledger.head,
-        decisions=len(ledger.entries), model=_last(run.model.ref), model_digest=run.model.digest,
+        run_id=run.run_id, manifest=manifest_digest(past.manifest_bytes), ledgers=opinions.ledgers,
+        decisions=opinions.decisions, model=_last(run.model.ref), model_digest=run.model.digest,
         model_licence=run.model.licence, licence=run.settings.dataset.licence, rehearsal=is_rehearsal(run),
         records=records,
     )

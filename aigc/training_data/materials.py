@@ -14,18 +14,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from aigc.asking import Asking, brief_of
+from aigc.decided import Decided, read_decided
 from aigc.errors import AigcError
+from aigc.export import PARQUET
 from aigc.hashing import digest
 from aigc.past import Past
+from aigc.provenance.stamps import output_digest
 from aigc.records import Attempt, OutputValue, Prompt, Record, Value
 from aigc.review.decisions import Decision
-from aigc.review.ledger import Ledger
+from aigc.review.ledger import Entry
 from aigc.stamped import Stamped
 from aigc.training_data.values import By
 
@@ -69,13 +73,47 @@ class _Standing:
     left_out: str = ""
 
 
-def materials(past: Past, ledger: Ledger, left_out: Counter[str], *, reviewed_only: bool) -> Iterator[Material]:
+class Opinions:
+    """What editors said of a run's texts, there and in the runs before, and of texts that were made again since.
+
+    Raises:
+        StoreError: a ledger was changed, or a file cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._own = read_decided(folder)
+        self._before: dict[str, Decided] = {}
+        self.standings = self._own.standing()
+        self.ledgers = dict(self._own.heads)
+        """By run, the digest that stands for all decisions there, of each whose decisions have a part in the data."""
+        self.decisions = len(self._own.entries)
+
+    def refusals(self, record: Record) -> list[Entry]:
+        """The refusals upon which a text was made again; none where their run is gone."""
+        found: list[Entry] = []
+        for redone in record.redone or []:
+            before = self._decided_in(redone.run_id)
+            own = [entry for entry in before.of(redone.record_id) if entry.digest in redone.decisions]
+            if own:
+                self.ledgers |= {run_id: head for run_id, head in before.heads.items() if run_id not in self.ledgers}
+                self.decisions += len(own)
+            found += own
+        return found
+
+    def _decided_in(self, run_id: str) -> Decided:
+        if run_id not in self._before:
+            folder = self._folder.parent / run_id
+            self._before[run_id] = read_decided(folder) if (folder / PARQUET).is_file() else Decided()
+        return self._before[run_id]
+
+
+def materials(past: Past, opinions: Opinions, left_out: Counter[str], *, reviewed_only: bool) -> Iterator[Material]:
     """The rows of a run that have something to teach. `left_out` counts the others.
 
     Raises:
         StoreError: the run's records cannot be read.
     """
-    standings = ledger.standing()
     asker = _Asker(past)
     for _, row in past.rows():
         record = row.record
@@ -86,7 +124,7 @@ def materials(past: Past, ledger: Ledger, left_out: Counter[str], *, reviewed_on
         if attempt.turns:
             left_out["dialogue"] += 1
             continue
-        stands = standings.get(record.record_id)
+        stands = opinions.standings.get(record.record_id)
         if stands and stands.decision is None:
             left_out["in_conflict"] += 1
             continue
@@ -95,7 +133,8 @@ def materials(past: Past, ledger: Ledger, left_out: Counter[str], *, reviewed_on
             left_out["changed_since"] += 1
             decision = None
         found = _decided(attempt, decision) if decision else _undecided(record, attempt, reviewed_only=reviewed_only)
-        others = [] if reviewed_only else _refused_before(record, attempt)
+        others = [*_made_again(record, opinions.refusals(record)),
+                  *([] if reviewed_only else _refused_before(record, attempt))]
         refused = [*([found.refused] if found.refused else []), *others]
         prompt = asker.first_prompt(row) if found.answer or refused else None
         reason = found.left_out if prompt or not (found.answer or refused) else "other_prompt"
@@ -146,6 +185,19 @@ def _undecided(record: Record, attempt: Attempt, *, reviewed_only: bool) -> _Sta
     if reasons := _objections(attempt):
         return _Standing(refused=Refused(text=answer_of(attempt), by="filters", reasons=reasons), left_out="rejected")
     return _Standing(left_out="held" if record.outcome == "held" else "undecided")
+
+
+def _made_again(record: Record, refusals: Sequence[Entry]) -> list[Refused]:
+    """The texts that editors refused before this one was made, known by the digest that they were decided on."""
+    found: dict[str, Refused] = {}
+    for attempt in record.attempts[: record.begun_with]:
+        content = attempt.completion.content
+        base = output_digest(content.text if content else attempt.completion.text)
+        own = [entry.decision for entry in refusals if entry.decision.base == base]
+        if own and (text := answer_of(attempt)):
+            reasons = [decision.reason for decision in own if decision.reason]
+            found[base] = Refused(text=text, by="editor", reasons=list(dict.fromkeys(reasons)))
+    return [*found.values()]
 
 
 def _refused_before(record: Record, shown: Attempt) -> list[Refused]:

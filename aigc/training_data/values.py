@@ -76,11 +76,15 @@ class Judging(Value, frozen=True):
 
 
 class RunSource(Value, frozen=True):
-    """A run that rows came from. `ledger` is the digest that stands for all decisions on it, empty without any."""
+    """A run that rows came from.
+
+    `ledgers` has, by run, the digest that stands for all decisions there: of this one, and of those before it whose
+    decisions hold for its texts.
+    """
 
     run_id: str
     manifest: str
-    ledger: str
+    ledgers: dict[str, str]
     decisions: int
     model: str
     model_digest: str

@@ -224,7 +224,7 @@ def test_the_statement_names_every_source_and_the_files_by_digest(project: Proje
     past = past_of(project, file)
     [run] = statement.runs
     assert (run.run_id, run.manifest) == (file.run_id, manifest_digest(past.manifest_bytes))
-    assert run.ledger.startswith("sha256:")
+    assert run.ledgers[file.run_id].startswith("sha256:")
     assert (run.decisions, run.records, run.rehearsal) == (1, 12, False)
     known = {row.record.record_id for _, row in past.rows()}
     for facts in statement.files:
