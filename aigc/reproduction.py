@@ -10,13 +10,17 @@ import msgspec
 
 from aigc.engine import open_engine
 from aigc.errors import StoreError, UsageError
-from aigc.models import ModelRef
+from aigc.models import ModelRef, resolve
 from aigc.past import Past
 from aigc.provenance.environment import CodeFacts, code_facts
 from aigc.provenance.manifest import read_manifest
 from aigc.records import Attempt, Completion, EngineInfo, Prompt, Value
+from aigc.settings import Settings
 from aigc.stamped import Stamped
 from aigc.watermark import open_mark
+
+_OWN = ("url", "key_variable", "trust_remote_code", "concurrency", "timeout_s", "max_retries")
+"""Settings of an engine that no text depends on, and that reach out of this program."""
 
 
 class Reproduced(Value, frozen=True):
@@ -52,14 +56,35 @@ def sample(past: Past, count: int, seed: int = 0) -> list[int]:
     return sorted(random.Random(seed).sample(places, min(count, len(places))))
 
 
+def settings_here(run: Settings, own: Settings) -> Settings:
+    """A run's settings with what is for the user alone to say: which server is asked and with whose key, whether a
+    model's own program may run, where the watermark's key lies. A run's folder may come from anybody."""
+    engine = msgspec.structs.replace(run.engine, **{name: getattr(own.engine, name) for name in _OWN})
+    mark = msgspec.structs.replace(run.watermark, key_file=own.watermark.key_file)
+    return msgspec.structs.replace(run, engine=engine, watermark=mark)
+
+
+def model_here(settings: Settings, own: Settings, report: Callable[[str], None]) -> ModelRef:
+    """The model of a run in this machine's cache or folders. Only one that the user's own settings name too is fetched
+    from the hub.
+
+    Raises:
+        ModelError: it is not here, or cannot be used.
+    """
+    engine, name = settings.engine, settings.run.model
+    return resolve(name, trust_remote_code=engine.trust_remote_code, adapter=engine.adapter,
+                   fetch=name == own.run.model, report=report)
+
+
 def reproduce(
     past: Past,
     places: Sequence[int],
     model: ModelRef,
+    settings: Settings,
     on_differences: Callable[[list[str]], None] = lambda _: None,
     on_text: Callable[[int], None] = lambda _: None,
 ) -> Reproduction:
-    """Make the texts of rows again with the model and the engine of their run, and compare.
+    """Make the texts of rows again with the model of their run and the engine of `settings`, and compare.
 
     `on_differences` is told what differs in the stack before the first text is made, `on_text` each text that was.
 
@@ -74,7 +99,6 @@ def reproduce(
     asked = {place: _requests(past, place, row) for place, row in wanted.items()}
     prompts = {prompt.request_id: prompt for requests in asked.values() for prompt, _ in requests}
     made = dict[str, Completion]()
-    settings = past.run.settings
     mark = open_mark(settings.watermark, settings.engine.name)
     here = msgspec.structs.replace(settings.engine.here, devices="all", processes=0)  # another machine has other GPUs
     with closing(open_engine(here, model, mark)) as engine:

@@ -81,6 +81,7 @@ def reproduce(
     import msgspec
 
     from aigc.past import Past, find_record, open_past
+    from aigc.reproduction import model_here, settings_here
     from aigc.reproduction import reproduce as make_again
     from aigc.reproduction import sample as drawn
     from aigc.start import find_model
@@ -92,8 +93,11 @@ def reproduce(
     else:
         past, place, _ = find_record(_runs_folder(out, config), name, run_name, _say)
         places = [place]
-    model = find_model(past.run.settings, [], _say)
-    found = make_again(past, places, model, lambda lines: _show_differences(lines, quiet=as_json))
+    own = _settings(out, config)
+    settings = settings_here(past.run.settings, own)
+    is_local = settings.engine.name == "local"
+    model = model_here(settings, own, _say) if is_local else find_model(settings, [], _say)
+    found = make_again(past, places, model, settings, lambda lines: _show_differences(lines, quiet=as_json))
     if as_json:
         typer.echo(msgspec.json.encode({"same": found.is_same, **msgspec.to_builtins(found)}).decode())
     else:

@@ -369,7 +369,7 @@ def test_each_line_is_made_again_from_what_was_said_before_it(project: Project) 
     project.set("engine", name="scripted")
     run = project.run(scripted_answer)
     past = open_past(project.out / run.run_id)
-    assert reproduce(past, [0, 1], MODEL).is_same
+    assert reproduce(past, [0, 1], MODEL, past.run.settings).is_same
     (row, _) = (found for _, found in past.rows())
     attempt = row.record.attempts[0]
     assert [prompt.request_id for prompt, _ in past.prompts_of(row, attempt)] == [

@@ -7,11 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 from small_project import Project, small_project
+from typer.testing import CliRunner
 
+from aigc.cli import app
+from aigc.errors import ModelError, SettingsError
 from aigc.past import Past, open_past
 from aigc.provenance.environment import CodeFacts, code_facts
+from aigc.provenance.manifest import MANIFEST, encode_manifest
 from aigc.records import EngineInfo
-from aigc.reproduction import stack_differences
+from aigc.reproduction import settings_here, stack_differences
+from aigc.settings import Settings, load_settings
 from aigc.stamped import Stamped
 
 OLD = CodeFacts(version="0.0.1", commit="0" * 40, dirty=False, packages="sha256:" + "0" * 64)
@@ -82,3 +87,48 @@ def test_two_checkouts_with_changes_are_never_the_same_code(project: Project, mo
     [row] = [row for _, row in past.rows()]
     lines = stack_differences(past, [row], [row.provenance.engine], engine_of(past, row))
     assert lines == ["commit: 111111111111+, now 111111111111+, and changes to it that may be others"]
+
+
+def asks(past: Past, **changes: object) -> None:
+    """Write other engine settings into a run's folder, as whoever made the folder can."""
+    settings = past.run.settings
+    engine = msgspec.structs.replace(settings.engine, **changes)
+    run = msgspec.structs.replace(past.run, settings=msgspec.structs.replace(settings, engine=engine))
+    (past.folder / MANIFEST).write_bytes(encode_manifest(msgspec.structs.replace(past.manifest, run=run)))
+
+
+def test_no_server_is_asked_that_only_the_runs_folder_names(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = open_past(project.out / project.run().run_id)
+    asks(past, name="openai", url="http://127.0.0.1:9/v1", key_variable="HOME")
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr("httpx.Client.send", lambda *_, **__: pytest.fail("a server was asked"))
+    with pytest.raises(SettingsError, match=r"settings, key engine\.url"):
+        CliRunner().invoke(app, ["reproduce", past.run.run_id, "--sample", "1"], catch_exceptions=False)
+
+
+def test_no_model_is_fetched_that_only_the_runs_folder_names(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = open_past(project.out / project.run().run_id)
+    asks(past, name="local", trust_remote_code=True)
+    run = msgspec.structs.replace(open_past(past.folder).run.settings.run, model="somebody/else")
+    settings = msgspec.structs.replace(open_past(past.folder).run.settings, run=run)
+    changed = msgspec.structs.replace(past.run, settings=settings)
+    (past.folder / MANIFEST).write_bytes(encode_manifest(msgspec.structs.replace(past.manifest, run=changed)))
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **given: (
+        pytest.fail("it was fetched") if not given.get("local_files_only") else (_ for _ in ()).throw(OSError("gone"))))
+    with pytest.raises(ModelError, match="somebody/else"):
+        CliRunner().invoke(app, ["reproduce", past.run.run_id, "--sample", "1"], catch_exceptions=False)
+
+
+def test_what_reaches_out_is_the_users_own_and_what_makes_a_text_the_runs() -> None:
+    theirs = load_settings(None, {
+        "engine": {"url": "http://there/v1", "key_variable": "SECRET", "trust_remote_code": True, "slots": 7},
+        "watermark": {"key_file": "their.key"}, "sampling": {"temperature": 0.3}}, {})
+    here = settings_here(theirs, Settings())
+    assert (here.engine.url, here.engine.key_variable, here.engine.trust_remote_code) == ("", "OPENAI_API_KEY", False)
+    assert here.watermark.key_file == ""
+    assert (here.engine.slots, here.sampling.temperature) == (7, 0.3)
