@@ -89,13 +89,13 @@ class Asking:
         return whole_prompt(prompt, attempt.turns) if attempt.turns else prompt
 
     def line_prompts_of(self, record: Record, attempt: Attempt, text_key: str) -> list[tuple[Prompt, Attempt]]:
-        """The requests that the lines which stand in a dialogue were made from, each with its attempt."""
+        """The requests that all tries at the lines of a dialogue were made from, each with its attempt, in order."""
         brief, said, found = brief_of(record), list[str](), list[tuple[Prompt, Attempt]]()
         for _, number, turn in tried(attempt.turns or ()):
+            asked = LineAsked(said=[*said], number=number, feedback=attempt.feedback, line_feedback=turn.feedback)
+            found.append((self.line_prompt(brief, record.variant, attempt.number, asked, turn.sampling, text_key),
+                          turn))
             if stands(turn) and turn.completion.content:
-                asked = LineAsked(said=[*said], number=number, feedback=attempt.feedback, line_feedback=turn.feedback)
-                found.append((self.line_prompt(brief, record.variant, attempt.number, asked, turn.sampling, text_key),
-                              turn))
                 said.append(turn.completion.content.text)
         return found
 

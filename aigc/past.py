@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aigc.asking import Asking
+from aigc.dialogue import stands
 from aigc.errors import StoreError, UsageError, nearest, shown
 from aigc.export import PARQUET
 from aigc.packs import Packs, load_packs
@@ -66,6 +67,10 @@ class Past:
         """
         if not attempt.turns:
             return [(self.prompt_of(row, attempt), attempt)]
+        return [(prompt, turn) for prompt, turn in self.tries_of(row, attempt) if stands(turn)]
+
+    def tries_of(self, row: Stamped, attempt: Attempt) -> list[tuple[Prompt, Attempt]]:
+        """The requests of all tries at the lines of a dialogue, each with what came; raises as `prompt_of` does."""
         found = self._asking(row).line_prompts_of(row.record, attempt, self._key(row))
         return [(self._proved(row, prompt, turn), turn) for prompt, turn in found]
 

@@ -8,13 +8,14 @@ from typing import Literal, TypeAlias
 
 from aigc.cells import cell_text
 from aigc.decided import History, history_of
+from aigc.dialogue import tried
 from aigc.errors import AigcError
 from aigc.past import Past, find_record
 from aigc.provenance.commitments import SECRET, read_commitments
 from aigc.provenance.manifest import manifest_digest
 from aigc.provenance.merkle import inclusion_proof, is_included
 from aigc.provenance.stamps import leaf_bytes, leaf_of, told_leaf
-from aigc.records import PASSING, Attempt, EngineInfo, Message, Value, Verdict
+from aigc.records import PASSING, Attempt, EngineInfo, Message, Prompt, Value, Verdict
 from aigc.review.ledger import Entry
 from aigc.stamped import Stamped
 
@@ -29,12 +30,21 @@ class Asked(Value, frozen=True):
     messages: list[Message] = []
 
 
+class Turn(Value, frozen=True):
+    """A try at a line of a dialogue, both counted from 0: it is one of the attempt's `turns`, in their order."""
+
+    line: int
+    number: int
+    asked: Asked
+
+
 class Step(Value, frozen=True):
-    """One attempt with what it was asked and what made it."""
+    """One attempt with what it was asked and what made it. Of a dialogue that is what was asked first, and `turns`."""
 
     attempt: Attempt
     asked: Asked
     engine: EngineInfo | None
+    turns: list[Turn] = []
 
 
 class Membership(Value, frozen=True):
@@ -76,10 +86,7 @@ def trace(
         run_id=past.run.run_id,
         folder=str(past.folder),
         row=row,
-        steps=[
-            Step(attempt=one, asked=_asked(past, row, one, secret), engine=past.run.engines.get(one.engine))
-            for one in row.record.attempts
-        ],
+        steps=[_step_of(past, row, one, secret) for one in row.record.attempts],
         membership=_membership(past, place, row),
         manifest=manifest_digest(past.manifest_bytes),
         model_licence=past.run.model.licence,
@@ -87,11 +94,18 @@ def trace(
     )
 
 
-def _asked(past: Past, row: Stamped, attempt: Attempt, secret: Path) -> Asked:
+def _step_of(past: Past, row: Stamped, attempt: Attempt, secret: Path) -> Step:
+    engine = past.run.engines.get(attempt.engine)
     try:
-        prompt = past.prompt_of(row, attempt)
+        prompt, tries = past.prompt_of(row, attempt), past.tries_of(row, attempt)
     except AigcError as exc:
-        return Asked(proof="not to be had", why=str(exc))
+        return Step(attempt=attempt, asked=Asked(proof="not to be had", why=str(exc)), engine=engine)
+    turns = [Turn(line=line, number=number, asked=_asked(asked, turn, secret))
+             for (line, number, _), (asked, turn) in zip(tried(attempt.turns or ()), tries, strict=True)]
+    return Step(attempt=attempt, asked=_asked(prompt, attempt, secret), engine=engine, turns=turns)
+
+
+def _asked(prompt: Prompt, attempt: Attempt, secret: Path) -> Asked:
     commitments = read_commitments(secret)
     if not attempt.prompt_commitment or commitments is None:
         why = f"no secret at {secret}" if attempt.prompt_commitment else "the run made no commitment"
@@ -158,20 +172,38 @@ def _step(step: Step, *, is_chosen: bool) -> Iterator[str]:
         facts = (step.engine.device, step.engine.dtype, f"{step.engine.slots} slots")
         yield f"  made by the {step.engine.engine} engine: " + ", ".join(filter(None, facts))
     yield f"  {completion.tokens_in:,} tokens in, {completion.tokens_out:,} out, ended by {completion.finish_reason}"
-    yield f"  asked ({step.asked.proof}: {step.asked.why})"
-    for message in step.asked.messages:
-        yield f"    {message.role}:"
-        yield from (f"      {line}" for line in message.content.splitlines())
+    for turn, made in zip(step.turns, attempt.turns or (), strict=False):
+        yield from _turn(turn, made)
+    if not step.turns:
+        yield from _request(step.asked)
     if completion.fault:
         yield f"  no text: {completion.fault.code}, {completion.fault.found}"
     else:
-        turns = attempt.turns or []
-        yield "  answered" + (f" line by line, in {len(turns)} requests of which the first is shown" if turns else "")
+        yield "  all lines together" if step.turns else "  answered"
         yield from (f"    {line}" for line in (completion.content or completion).text.splitlines())
     yield from map(_verdict, (verdict for verdict in attempt.verdicts if verdict.action not in PASSING))
     passed = [verdict.filter for verdict in attempt.verdicts if verdict.action == "pass"]
     if passed:
         yield f"  passed: {', '.join(passed)}"
+
+
+def _request(asked: Asked) -> Iterator[str]:
+    yield f"  asked ({asked.proof}: {asked.why})"
+    for message in asked.messages:
+        yield f"    {message.role}:"
+        yield from (f"      {line}" for line in message.content.splitlines())
+
+
+def _turn(turn: Turn, made: Attempt) -> Iterator[str]:
+    """A try at a line of a dialogue: what was asked, what came, and what was wrong with it."""
+    again = f", try {turn.number + 1}" if turn.number else ""
+    yield f"  Line {turn.line + 1}{again}: {made.created_at}, seed {made.seed}"
+    yield from (f"  {line}" for line in _request(turn.asked))
+    fault = made.completion.fault
+    yield f"    no text: {fault.code}, {fault.found}" if fault else "    answered"
+    if not fault:
+        yield from (f"      {line}" for line in (made.completion.content or made.completion).text.splitlines())
+    yield from (f"  {_verdict(verdict)}" for verdict in made.verdicts if verdict.action not in PASSING)
 
 
 def _decision(entry: Entry) -> Iterator[str]:

@@ -21,6 +21,7 @@ from aigc.records import Completion, Prompt, Record
 from aigc.rejudge import rejudge
 from aigc.reproduction import reproduce
 from aigc.settings import load_settings
+from aigc.trace import page, trace
 
 TALK = {
     "toml": """
@@ -375,6 +376,19 @@ def test_each_line_is_made_again_from_what_was_said_before_it(project: Project) 
     assert [prompt.request_id for prompt, _ in past.prompts_of(row, attempt)] == [
         turn.request_id for turn in standing(attempt.turns or [])]
     assert past.prompt_of(row, attempt).request_id == attempt.request_id
+
+
+def test_its_trace_shows_what_was_asked_for_every_line_and_every_try(project: Project) -> None:
+    project.run(failing_once(1, LONG))
+    found = trace(project.out, "a", secret=project.folder / "secret")
+    turns = [(turn.line, turn.number) for turn in found.steps[0].turns]
+    assert turns == [(0, 0), (1, 0), (1, 1), (2, 0), (3, 0)]
+    assert all(turn.asked.messages for turn in found.steps[0].turns)
+    shown = [line for line in page(found) if line.startswith(("  Line ", "      system"))]
+    assert [line.partition(":")[0] for line in shown[::2]] == [
+        "  Line 1", "  Line 2", "  Line 2, try 2", "  Line 3", "  Line 4"]
+    assert shown[1::2] == ["      system:"] * 5
+    assert any(LINES[3] in line for line in page(found))
 
 
 # Values
