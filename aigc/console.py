@@ -123,7 +123,7 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     typer.echo(headline(file))
     for line in outcome_lines(file):
         typer.echo(f"  {line}")
-    typer.echo(f"Results: {writable(folder)}")
+    typer.echo(f"Results: {near(folder)}")
     for output in file.outputs:
         typer.echo(f"  {output.path:<16} {counted(output.rows or 0, 'row')}")
     typer.echo("  report.md        what happened, by type and reason")
@@ -132,6 +132,12 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
 
 
 def show_run(name: str | None, out: str | None, config: Path | None, *, as_json: bool) -> None:
+def near(path: Path) -> str:
+    """A path as a person here would write it: from the working folder on where it lies in it."""
+    here = Path.cwd()
+    return writable(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
     """Show run `name`, else the newest under `out`, which the settings name where it is not given."""
     settings = load_settings(config or default_config(), overrides(run={"out": out}))
     folder, file = find_run(Path(settings.run.out), name, say)

@@ -59,7 +59,7 @@ def redo(
 def _show(made: Remade, *, as_json: bool) -> None:
     import msgspec
 
-    from aigc.console import say
+    from aigc.console import near, say
     from aigc.errors import writable
     from aigc.report import counted
 
@@ -77,5 +77,5 @@ def _show(made: Remade, *, as_json: bool) -> None:
         typer.echo(f"No text of {opened.before.run_id} stands refused: nothing is made.")
         return
     typer.echo(f"{counted(refused, 'refused text')} of {opened.before.run_id} made again, {made.accepted:,} accepted: "
-               f"{writable(made.folder)}")
+               f"{near(made.folder)}")
     typer.echo(f"To review: aigc review files {made.file.run_id} --open")

@@ -87,7 +87,8 @@ def _show(found: Found) -> None:
         _show_one(found.texts[0], found.false_alarm_rate)
         return
     for text in found.texts[:MOST_LINES]:
-        typer.echo(f"{'marked' if text.marked else '-':<8}{text.p_value:>9.1e}  {text.examined:>5} tokens  {text.name}")
+        p_value = _told(text.p_value, found.false_alarm_rate)
+        typer.echo(f"{'marked' if text.marked else '-':<8}{p_value:>9}  {text.examined:>5} tokens  {text.name}")
     if (more := len(found.texts) - MOST_LINES) > 0:
         typer.echo(f"… and {more:,} more; --json has them all.")
     marked = f"{found.marked:,} of {counted(len(found.texts), 'text')}"
@@ -103,6 +104,15 @@ def _show_one(text: Looked, rate: float) -> None:
     typer.echo(f"  tokens examined  {text.examined:,} of {text.tokens:,}")
     best = f", the best of {text.tries:,} tries" if text.tries > 1 else ""
     typer.echo(f"  score            {text.score:,.1f}{best}; a try without the mark scores about {text.examined:,}")
-    typer.echo(f"  p-value          {text.p_value:.2g}")
+    typer.echo(f"  p-value          {_told(text.p_value, rate)}")
     verdict = "the mark of this key" if text.marked else "no mark of this key that can be told from chance"
     typer.echo(f"  verdict          {verdict}, at {rate:g} false alarms a text")
+
+
+def _told(p_value: float, rate: float) -> str:
+    """Two digits, and more where rounding would put it on the other side of the limit: 1.04e-06 is no 1e-06."""
+    for digits in range(2, 17):
+        told = f"{p_value:.{digits}g}"
+        if (float(told) <= rate) == (p_value <= rate):
+            return told
+    return repr(p_value)

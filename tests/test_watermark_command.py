@@ -233,3 +233,13 @@ def test_records_of_another_key_are_refused_by_name(run: Path) -> None:
         f"{run}: found records that name the watermark {own.ref}; expected one of key {other.key_id}. Name the key "
         "that they were made with, or leave --records out: then the texts alone are looked at."
     )
+
+
+@pytest.mark.parametrize(("p_value", "shown"), [
+    (3.04e-17, "3e-17"), (0.4312, "0.43"), (1e-6, "1e-06"), (1.04e-6, "1.04e-06"), (1.0000004e-6, "1.0000004e-06"),
+    (0.96e-6, "9.6e-07"), (0.996e-6, "1e-06"), (0.0, "0"),
+])
+def test_a_p_value_is_told_on_the_side_of_the_limit_on_which_it_is(p_value: float, shown: str) -> None:
+    from aigc.watermark_cli import _told
+
+    assert _told(p_value, 1e-6) == shown

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from aigc.hashing import digest_file
 from aigc.labels.found import LONG_TOKENS, Fault, FaultCode, Found
+from aigc.labels.remedies import Remedies, other_forms, remedies_for
 from aigc.records import Value
 
 Regime: TypeAlias = Literal["cn", "eu", "c2pa"]
@@ -17,7 +18,6 @@ GENERATED = "trainedAlgorithmicMedia"
 """End of IPTC's term for what a trained model made."""
 SIDECAR = ".c2pa"
 _MOST_SIDECAR_BYTES = 16 << 20
-_SIGN = "Sign the run: docs/signing.md."
 
 
 class Demand(Value, frozen=True):
@@ -33,25 +33,26 @@ class Demand(Value, frozen=True):
 
 def demands(found: Found, path: Path, regimes: Iterable[Regime]) -> list[Demand]:
     """What each of `regimes` asks of the file at `path`, in which `found` was found."""
-    sidecar = _sidecar(path)
+    sidecar, remedies = _sidecar(path), remedies_for(path)
     told: dict[Regime, list[Demand]] = {
-        "cn": _china(found, path), "eu": _europe(found, sidecar), "c2pa": _c2pa(path, sidecar)}
+        "cn": _china(found, path, remedies), "eu": _europe(found, path, sidecar, remedies),
+        "c2pa": _c2pa(path, sidecar, remedies),
+    }
     return [demand for regime in regimes for demand in told[regime]]
 
 
-def _china(found: Found, path: Path) -> list[Demand]:
-    hidden, visible = _hidden_label(found, path), _visible_in_china(found)
+def _china(found: Found, path: Path, remedies: Remedies) -> list[Demand]:
+    hidden, visible = _hidden_label(found, path, remedies.again), _visible_in_china(found, remedies.visible)
     if not found.labelled:
         return [hidden, visible]
-    return [hidden, *_carrier(found), *(_of_faults(found, *row) for row in _FIELDS), visible]
+    return [hidden, *_carrier(found), *(_of_faults(found, remedies.again, *row) for row in _FIELDS), visible]
 
 
-def _visible_in_china(found: Found) -> Demand:
+def _visible_in_china(found: Found, remedy: str) -> Demand:
     if not found.texts:
         return _no_texts("cn", "visible label", "5.1")
-    remedy = 'Set labels.visible = "on", and words in the content type\'s [disclosure] that name both.'
     return _demand(
-        "cn", "visible label", "5.1", met=found.by_standard == found.texts, remedy=f"{remedy} {_again(found)}",
+        "cn", "visible label", "5.1", met=found.by_standard == found.texts, remedy=remedy,
         found=_of_texts(found, found.by_standard, "人工智能 or AI, with 生成 or 合成", found.first_off_standard),
     )
 
@@ -68,17 +69,12 @@ _FIELDS: tuple[tuple[str, str, tuple[FaultCode, ...], str], ...] = (
 )
 
 
-def _of_faults(found: Found, name: str, clause: str, codes: tuple[FaultCode, ...], remedy: str) -> Demand:
+def _of_faults(
+    found: Found, again: str, name: str, clause: str, codes: tuple[FaultCode, ...], remedy: str
+) -> Demand:
     faults = [fault for fault in found.faults if fault.code in codes]
     return _demand("cn", name, clause, met=not faults,
-                   found="; ".join(map(_told, faults)) or "as it should be", remedy=f"{remedy} {_again(found)}")
-
-
-def _again(found: Found) -> str:
-    """How a file gets its labels anew: what a run exports at once, all others one by one."""
-    if found.kind in ("parquet", "jsonl", "csv"):
-        return "Then run `aigc judge`, which writes a run's texts anew."
-    return "Then write the label anew: docs/labels.md."
+                   found="; ".join(map(_told, faults)) or "as it should be", remedy=f"{remedy} {again}")
 
 
 def _told(fault: Fault) -> str:
@@ -86,19 +82,16 @@ def _told(fault: Fault) -> str:
     return f"{fault.place}: {fault.found}{more}"
 
 
-def _hidden_label(found: Found, path: Path) -> Demand:
+def _hidden_label(found: Found, path: Path, again: str) -> Demand:
     clause = "6.1, annex E a) b)"
     if not found.carrier:
-        beside = [name for name in dict.fromkeys((path.with_suffix(".jsonl").name, "records.parquet"))
-                  if path.with_name(name).is_file()]
-        where = f"Hand on {' or '.join(beside)} beside it, which can carry it." if beside else (
-            "Hand the texts on in a form that can carry it, or the label beside them.")
-        return _demand("cn", "hidden label", clause, met=False, found="CSV has no place for one", remedy=where)
+        return _demand("cn", "hidden label", clause, met=False, found="CSV has no place for one",
+                       remedy=other_forms(path))
     what = f"{found.labelled:,} of {found.contents:,} rows" if found.kind == "jsonl" else (
         "there" if found.labelled else "none")
     first = f"; none in {found.first_unlabelled}" if found.kind == "jsonl" and found.first_unlabelled else ""
     return _demand("cn", "hidden label", clause, met=found.labelled == found.contents > 0,
-                   found=f"{found.carrier}: {what}{first}", remedy=f"Set labels.hidden = true. {_again(found)}")
+                   found=f"{found.carrier}: {what}{first}", remedy=f"Set labels.hidden = true. {again}")
 
 
 def _carrier(found: Found) -> list[Demand]:
@@ -109,16 +102,18 @@ def _carrier(found: Found) -> list[Demand]:
                    remedy="Ask whoever takes the file, or hand on .md, .xlsx or .docx.")]
 
 
-def _europe(found: Found, sidecar: str) -> list[Demand]:
+def _europe(found: Found, path: Path, sidecar: str, remedies: Remedies) -> list[Demand]:
     marks = [name for name, is_there in (
         ("digital source type", any(term.endswith(GENERATED) for term in found.source_types)),
         ("AIGC label", found.labelled == found.contents > 0),
         ("C2PA sidecar", sidecar == "names this file"),
     ) if is_there]
+    hidden = f"Set labels.hidden = true. {remedies.again}" if found.carrier else (
+        f"CSV has no place for a hidden label. {other_forms(path)}")
     mark = _demand("eu", "machine-readable mark", "AI Act, Art. 50(2)", met=bool(marks),
-                   found=", ".join(marks) or "none", remedy=f"Set labels.hidden = true. {_again(found)} Or sign it.")
+                   found=", ".join(marks) or "none", remedy=f"{hidden} Or have it signed.")
     signed = _demand("eu", "signed metadata", "Code of Practice", met=sidecar == "names this file",
-                     found=f"sidecar: {sidecar}", remedy=_SIGN)
+                     found=f"sidecar: {sidecar}", remedy=remedies.sign)
     return [mark, signed, _watermark(found), _told_to_readers(found)]
 
 
@@ -129,7 +124,7 @@ def _watermark(found: Found) -> Demand:
         return Demand(regime="eu", name=name, clause=clause, status="not_needed" if found.texts else "ask", found=what)
     if found.kind != "parquet":
         return Demand(regime="eu", name=name, clause=clause, status="ask",
-                      found=f"{found.long_texts:,} long texts; such files do not say whether they have one",
+                      found=f"{found.long_texts:,} long; such files do not say whether they have one",
                       remedy="Look at records.parquet of their run, or search the texts: docs/watermark.md.")
     return _demand("eu", name, clause, met=found.watermarked == found.long_texts,
                    found=f"{found.watermarked:,} of {found.long_texts:,} long texts",
@@ -148,10 +143,10 @@ def _told_to_readers(found: Found) -> Demand:
     return Demand(regime="eu", name=name, clause=clause, status="ask", found=told, remedy=remedy)
 
 
-def _c2pa(path: Path, sidecar: str) -> list[Demand]:
+def _c2pa(path: Path, sidecar: str, remedies: Remedies) -> list[Demand]:
     beside = f"{path.name}{SIDECAR}"
     there = _demand("c2pa", "sidecar", "C2PA 2.4, external manifests", met=sidecar != "none",
-                    found=f"{beside}: {'there' if sidecar != 'none' else 'no such file'}", remedy=_SIGN)
+                    found=f"{beside}: {'there' if sidecar != 'none' else 'no such file'}", remedy=remedies.sign)
     if sidecar == "none":
         return [there]
     return [

@@ -62,7 +62,7 @@ def test_texts_without_a_visible_label_are_counted_and_the_first_is_named(tmp_pa
     china = asked(path, "cn")["visible label"]
     assert (china.status, china.found) == (
         "missing", "1 of 3 texts have one in them (人工智能 or AI, with 生成 or 合成); none in line 2")
-    assert 'labels.visible = "on"' in china.remedy
+    assert china.remedy == "Put it into each text that lacks it, at the start or the end."
     europe = asked(path, "eu")["visible label"]
     assert europe.status == "ask"
     assert europe.found == "2 of 3 texts have one in them (words that name AI); none in line 3"
@@ -82,6 +82,45 @@ def test_csv_names_the_files_beside_it_that_can_carry_a_label(tmp_path: Path) ->
     assert demand.remedy == "Hand the texts on in a form that can carry it, or the label beside them."
     rows(tmp_path / "accepted.jsonl", ZH)
     assert asked(path, "cn")["hidden label"].remedy == "Hand on accepted.jsonl beside it, which can carry it."
+
+
+BY_RUN = "Then run `aigc judge`, which writes a run's texts anew."
+NO_PLACE = "CSV has no place for a hidden label. "
+
+
+@pytest.mark.parametrize(("place", "beside", "hidden", "visible", "signed"), [
+    ("r/accepted.jsonl", "r/run.json", f"Set labels.hidden = true. {BY_RUN}", f"both. {BY_RUN}",
+     "Sign the run: docs/signing.md."),
+    ("r/accepted/accepted.jsonl", "r/accepted/export.json", "Set labels.hidden = true. Then run `aigc export` again.",
+     "both. Then run `aigc judge`, and export its run.",
+     "Turn signing on and run `aigc export` again: docs/signing.md."),
+    ("r/accepted/markdown/ad-copy/a.md", "r/accepted/export.json",
+     "Set labels.hidden = true. Then run `aigc export` again.", "both. Then run `aigc judge`, and export its run.",
+     "Turn signing on and run `aigc export` again: docs/signing.md."),
+    ("r/issue.md", "r/run.json", "Set labels.hidden = true. Then write the label into the file: docs/labels.md.",
+     "Put it into each text that lacks it, at the start or the end.",
+     "Whoever makes the file signs it; of runs and exports docs/signing.md tells how."),
+    ("r/accepted.csv", "r/run.json",
+     f"{NO_PLACE}Hand the texts on in a form that can carry it, or the label beside them.", f"both. {BY_RUN}",
+     "Sign the run: docs/signing.md."),
+    ("r/approved/approved.csv", "r/approved/export.json",
+     f"{NO_PLACE}Export another form of them too: `aigc export --format jsonl`.",
+     "both. Then run `aigc judge`, and export its run.",
+     "Turn signing on and run `aigc export` again: docs/signing.md."),
+], ids=["of a run", "of an export", "deep in an export", "beside a run", "CSV of a run", "CSV of an export"])
+def test_the_remedy_is_one_that_mends_this_file(
+    place: str, beside: str, hidden: str, visible: str, signed: str, tmp_path: Path
+) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    (tmp_path / beside).write_text("{}")
+    text = {".jsonl": '{"text": "Bread."}\n', ".csv": "id,text\n1,Bread.\n", ".md": "Bread.\n"}[path.suffix]
+    path.write_text(text, "utf-8")
+    europe = asked(path, "eu")
+    assert europe["machine-readable mark"].remedy == f"{hidden} Or have it signed."
+    assert europe["signed metadata"].remedy == signed
+    assert asked(path, "cn")["visible label"].remedy.endswith(visible)
+    assert asked(path, "cn")["hidden label"].remedy == hidden.removeprefix(NO_PLACE)
 
 
 def test_europe_takes_any_machine_readable_mark_and_asks_for_a_signature(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_from_a_run_over_decisions_and_a_redo_to_an_export(aigc: Aigc) -> None:
     assert code == 0, err
     second = out.splitlines()[-1].split()[-2]
     assert out.splitlines() == [
-        f"1 refused text of {first} made again, 1 accepted: {Path('outputs').resolve() / second}",
+        f"1 refused text of {first} made again, 1 accepted: {Path('outputs') / second}",
         f"To review: aigc review files {second} --open"]
 
     code, out, _ = aigc("review", "status", second)
