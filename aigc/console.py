@@ -131,13 +131,13 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
         typer.echo("  review.html      open it in a browser: read, correct, approve, refuse")
 
 
-def show_run(name: str | None, out: str | None, config: Path | None, *, as_json: bool) -> None:
 def near(path: Path) -> str:
     """A path as a person here would write it: from the working folder on where it lies in it."""
     here = Path.cwd()
     return writable(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+def show_run(name: str | None, out: str | None, config: Path | None, *, as_json: bool) -> None:
     """Show run `name`, else the newest under `out`, which the settings name where it is not given."""
     settings = load_settings(config or default_config(), overrides(run={"out": out}))
     folder, file = find_run(Path(settings.run.out), name, say)
