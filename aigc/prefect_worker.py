@@ -41,6 +41,8 @@ def work(pool: str, name: str = "") -> None:
     try:
         code = worker.wait()
     finally:
+        # It stands still while its run is closed: it would take the next one, only to lose it when it ends.
+        worker.send_signal(signal.SIGSTOP)
         try:
             _close_runs(worker)
         finally:
@@ -63,13 +65,15 @@ def _close_runs(worker: subprocess.Popen[bytes]) -> None:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    if worker.poll() is None:
-        worker.send_signal(signal.SIGINT)
-    try:
-        worker.wait(WORKER_ENDS_S)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
+    """End Prefect's worker, and what it may just have been taking."""
+    worker.send_signal(signal.SIGINT)  # before it goes on, so that it hears nothing sooner
+    worker.send_signal(signal.SIGCONT)
+    until = time.monotonic() + WORKER_ENDS_S
+    while worker.poll() is None and time.monotonic() < until:
+        _close_runs(worker)
+        time.sleep(LOOK_EVERY_S)
+    worker.kill()
+    worker.wait()
 
 
 def _children_of(parents: set[int]) -> set[int]:
