@@ -131,6 +131,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Render every prompt, generate and write nothing.")
     ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="As --dry-run, but make some rows first, to tell how long all take.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Run nothing if any row is bad.")] = False,
     override_policy: Reason = None,
     config: Config = None,
@@ -156,8 +159,8 @@ def run(
     mode: Mode = "auto" if resume is None else ("resume" if resume else "new")
     request = Request(briefs=str(briefs), config=str(config or ""), overrides=overrides, limit=limit, mode=mode,
                       override_policy=override_policy)
-    if dry_run:
-        raise typer.Exit(0 if console_sheet.dry_run(request, as_json=as_json) else 1)
+    if dry_run or probe:
+        raise typer.Exit(0 if console_sheet.dry_run(request, probing=probe, as_json=as_json) else 1)
     folder, file = _interruptible(request, quiet=quiet or as_json)
     console.show_result(folder, file, as_json=as_json)
     if file.outcomes.get("accepted", 0) < file.rows:

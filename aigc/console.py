@@ -60,7 +60,8 @@ def run(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
                 return run_flow(request, progress, say)
             with start(request, progress, say) as started:
                 if started.file.forecast and started.run and not quiet:
-                    say(expected(started.file.forecast))
+                    price = started.job.settings.monitoring.price_per_gpu_hour
+                    say(expected(started.file.forecast, price))
                 if started.run is None:
                     return started.folder, started.file
                 started.run.generate(started.job.rows())

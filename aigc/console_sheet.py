@@ -14,20 +14,24 @@ from aigc.dialogue import lines_of
 from aigc.earlier import own_runs
 from aigc.errors import TemplateError, UsageError, nearest, shown, writable
 from aigc.job import Job, Survey, templates_folder
-from aigc.outlook import outlook
+from aigc.outlook import left_to_make, outlook
 from aigc.packs import load_packs
-from aigc.panel import find_models, open_published
+from aigc.panel import find_models, open_panel, open_published
 from aigc.policy import Objection, refusal, settled
+from aigc.probe import foretold, probe
 from aigc.provenance import now
 from aigc.records import Brief, RowError
 from aigc.report import counted, expected
 from aigc.runs import find_earlier
 from aigc.settings import load_settings
 from aigc.sheets.columns import BUILT_IN
-from aigc.start import Request, default_config, model_here, open_job
+from aigc.start import Request, default_config, find_model, model_here, open_job, refuse_bad_rows
 from aigc.tally import Forecast
 
-_NO_FORECAST = "How long it takes cannot be told: no run with this model has finished here."
+_NO_FORECAST = (
+    "How long it takes cannot be told: no run with this model has finished here. --probe makes some rows first, about "
+    "half a minute long, and tells from them."
+)
 CHARS_PER_TOKEN = 4.2
 """Of English prompts, measured on the shipped templates with the default model's tokenizer."""
 _MEANING = {
@@ -61,13 +65,16 @@ def check(request: Request, *, as_json: bool) -> bool:
     return not found.invalid and not against
 
 
-def dry_run(request: Request, *, as_json: bool) -> bool:
-    """Render every prompt of the sheet and say what a run would take. True where the policy allows that run."""
+def dry_run(request: Request, *, probing: bool, as_json: bool) -> bool:
+    """Render every prompt of the sheet and say what a run would take. True where the policy allows that run.
+
+    `probing` makes some rows to tell from, unless the policy stands against it.
+    """
     job = open_job(request)
     found = job.survey() if as_json else job.survey(_show_error)
     against = _against(job, found, request)
     tokens_in, tokens_out, failed = _rendered(job)
-    forecast = _forecast(job, found)
+    forecast = _probed(job, found) if probing and not against else _forecast(job, found)
     if as_json:
         facts = {
             "survey": found,
@@ -86,7 +93,7 @@ def dry_run(request: Request, *, as_json: bool) -> bool:
     typer.echo(
         f"About {tokens_in:,} prompt tokens; at most {tokens_out:,} answer tokens before retries. Nothing was written."
     )
-    typer.echo(expected(forecast) if forecast else _NO_FORECAST)
+    typer.echo(expected(forecast, job.settings.monitoring.price_per_gpu_hour) if forecast else _NO_FORECAST)
     return not against
 
 
@@ -98,6 +105,22 @@ def _forecast(job: Job, found: Survey) -> Forecast | None:
     find_models(job, found.types)
     with open_published(job, own_runs(job)):
         return outlook(job, found.types, model, find_earlier(job, "auto"))
+
+
+def _probed(job: Job, found: Survey) -> Forecast:
+    """What a run would take by some of its rows, which are made for that. A model that is not here is fetched.
+
+    Raises:
+        AigcError: nothing can be made.
+    """
+    refuse_bad_rows(job.sheet, found, strict=False)
+    model = find_model(job.settings, found.languages, say)
+    readers = find_models(job, found.types, say)
+    with open_published(job, own_runs(job), say) as published:
+        left, taken_over = left_to_make(job, found.types, model, find_earlier(job, "auto"))
+        say("Making some rows to tell from: about half a minute, after the model is loaded.")
+        with open_panel(job, model, readers, published) as panel:
+            return foretold(probe(job, found.briefs, model, panel.judges), job, left, taken_over)
 
 
 def _against(job: Job, found: Survey, request: Request) -> list[Objection]:

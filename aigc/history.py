@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 from aigc.errors import shown
 from aigc.provenance import RUN_FILE
 from aigc.records import EngineInfo, Value
-from aigc.tally import Forecast, Usage
+from aigc.tally import DeviceUse, Forecast, Usage
 
 LEARNT_FROM = 5
 """Newest runs that a forecast is made of: older ones had other templates, filters and libraries."""
@@ -25,6 +26,7 @@ class _Model(Value, frozen=True):
 
 class _Timings(Value, frozen=True):
     generate_s: float = 0.0
+    start_s: float = 0.0
 
 
 class Night(Value, frozen=True):
@@ -43,6 +45,7 @@ class Night(Value, frozen=True):
     outcomes: dict[str, int] = {}
     usage: dict[str, Usage] = {}
     timings: _Timings = _Timings()
+    devices: dict[str, DeviceUse] = {}
     forecast: Forecast | None = None
 
     @property
@@ -50,12 +53,29 @@ class Night(Value, frozen=True):
         return self.outcomes.get("accepted", 0)
 
     @property
+    def work_s(self) -> float:
+        """Seconds in which texts were made: without loading the model, where the run tells how long that took."""
+        return self.timings.generate_s - self.timings.start_s
+
+    @property
     def tokens_per_s(self) -> float:
-        return self.tokens_out / self.timings.generate_s if self.timings.generate_s else 0.0
+        return self.tokens_out / self.work_s if self.work_s > 0 else 0.0
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours of all devices together, loading included."""
+        return self.timings.generate_s / 3600 * self.device_count
 
     def cost(self, price_per_hour: float) -> float:
-        """What its generation took of a device, at a price an hour."""
-        return self.timings.generate_s / 3600 * price_per_hour
+        """What its generation took of its devices, at a price an hour of each."""
+        return self.gpu_hours * price_per_hour
+
+    @property
+    def device_count(self) -> int:
+        """GPUs at work, or machines: processes on one machine's cores are not counted apart."""
+        if self.device[0] == "cpu":  # `worker 2 on a.example`, and `process 2` of the machine itself
+            return max(1, len({name.partition(" on ")[2] for name in self.devices}))
+        return max(1, len(self.devices))
 
     @property
     def device(self) -> tuple[str, str]:
@@ -79,11 +99,13 @@ def nights(out: Path, say: Callable[[str], None] = lambda _: None) -> list[Night
 
 
 def forecast(
-    wanted: Mapping[str, int], taken_over: int, past: Sequence[Night], model_digest: str, device: str = ""
+    wanted: Mapping[str, int], taken_over: int, past: Sequence[Night], model_digest: str, device: str = "",
+    devices: int = 0,
 ) -> Forecast | None:
     """What making `wanted` rows by content type takes, by the newest runs with the same model; None without any.
 
-    A type that those runs never made counts as the mean of those they made. `device` leaves out runs of others.
+    A type that those runs never made counts as the mean of those they made. `device` leaves out runs of others;
+    `devices` is how many there are now, 0 where that is not known: as many as in the newest run.
     """
     alike = [night for night in past if night.model.digest == model_digest and night.tokens_out >= LEAST_TOKENS
              and (not device or night.device[0] == device)][:LEARNT_FROM]
@@ -93,35 +115,37 @@ def forecast(
     every = _total(usage.values())
     chosen = [(rows, usage.get(name) or every) for name, rows in wanted.items()]
     tokens = sum(rows * used.tokens_out / used.rows for rows, used in chosen)
-    count = len(alike)
+    count, devices = len(alike), devices or alike[0].device_count
     return Forecast(
         rows=sum(wanted.values()),
         taken_over=taken_over,
         texts=round(sum(rows * used.attempts / used.rows for rows, used in chosen)),
         tokens_out=round(tokens),
-        seconds=round(_seconds(tokens, alike), 1),
+        seconds=round(_start_s(alike) + _work_s(tokens, alike) / devices, 1),
         accepted=round(sum(rows * used.accepted / used.rows for rows, used in chosen)),
         basis=f"{count} earlier run{'s' if count > 1 else ''} of this model" + (f" on {device}" if device else ""),
         runs=[night.run_id for night in alike],
+        devices=devices,
     )
 
 
-def error(before: Forecast, took_s: float) -> float:
-    """By how much of the forecast a run took longer: 0.2 is a fifth more, -0.2 a fifth less."""
-    return took_s / before.seconds - 1 if before.seconds else 0.0
+def _start_s(alike: Sequence[Night]) -> float:
+    """Seconds before the first text, which no number of devices makes fewer."""
+    return statistics.median(night.timings.start_s for night in alike)
 
 
-def _seconds(tokens: float, alike: Sequence[Night]) -> float:
-    """Seconds for so many tokens: a start and a time a token, by least squares where the runs differ enough."""
-    points = [(night.tokens_out, night.timings.generate_s) for night in alike]
+def _work_s(tokens: float, alike: Sequence[Night]) -> float:
+    """Seconds of one device for so many tokens: those that any run takes, such as its last long rows, and a time a
+    token, by least squares where the runs differ enough in size to tell them apart."""
+    points = [(night.tokens_out, night.work_s * night.device_count) for night in alike]
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread > (0.2 * mean_x) ** 2 else 0.0
-    start = mean_y - slope * mean_x
-    if slope <= 0 or start < 0:  # runs that tell nothing of a start: in proportion
+    always = mean_y - slope * mean_x
+    if slope <= 0 or always < 0:  # runs that tell nothing of that: in proportion
         return tokens * mean_y / mean_x
-    return start + slope * tokens
+    return always + slope * tokens
 
 
 def _summed(past: Sequence[Night]) -> dict[str, Usage]:

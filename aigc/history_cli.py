@@ -23,8 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 def history(
     last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="So many nights.")] = MOST_NIGHTS,
     price: Annotated[
-        float, typer.Option("--price", metavar="X", min=0.0, help="Of a device hour, to tell what each night cost.")
-    ] = 0.0,
+        float | None,
+        typer.Option("--price", metavar="X", min=0.0, help="Of a GPU hour. Default: monitoring.price_per_gpu_hour."),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the trends: .png, .svg or .pdf.")
     ] = None,
@@ -40,7 +41,9 @@ def history(
     from aigc.settings import load_settings
     from aigc.start import default_config
 
-    folder = Path(load_settings(config or default_config(), overrides(run={"out": out})).run.out)
+    settings = load_settings(config or default_config(), overrides(run={"out": out}))
+    price = settings.monitoring.price_per_gpu_hour if price is None else price
+    folder = Path(settings.run.out)
     found = nights(folder, say)[:last]
     if as_json:
         told = [{**msgspec.to_builtins(night), "cost": round(night.cost(price), 4)} for night in found]

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from aigc.earlier import Earlier
+from aigc.engine.cards import expected_devices
 from aigc.history import forecast, nights
 from aigc.job import Job
 from aigc.models import ModelRef
@@ -24,12 +25,19 @@ def outlook(job: Job, wanted: dict[str, int], model: ModelRef, earlier: Sequence
 
     None where no run with this model has finished here.
     """
-    past = nights(Path(job.settings.run.out))
-    if forecast(wanted, 0, past, model.digest) is None:
+    past, on = nights(Path(job.settings.run.out)), expected_devices(job.settings.engine)
+    if forecast(wanted, 0, past, model.digest, on.name) is None:
         return None
+    left, taken_over = left_to_make(job, wanted, model, earlier)
+    return forecast(left, taken_over, past, model.digest, on.name, on.count)
+
+
+def left_to_make(
+    job: Job, wanted: dict[str, int], model: ModelRef, earlier: Sequence[RunFacts]
+) -> tuple[dict[str, int], int]:
+    """Rows by content type that a run would make, and how many it would take over from `earlier` runs."""
     there = _there(job, sum(wanted.values()), model, earlier) if earlier else Counter[str]()
-    left = {name: max(0, rows - there[name]) for name, rows in wanted.items()}
-    return forecast(left, sum(there.values()), past, model.digest)
+    return {name: max(0, rows - there[name]) for name, rows in wanted.items()}, sum(there.values())
 
 
 def _there(job: Job, rows: int, model: ModelRef, earlier: Sequence[RunFacts]) -> Counter[str]:

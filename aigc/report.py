@@ -58,16 +58,25 @@ def headline(run: RunFile) -> str:
     return sentence + "." + rehearsal
 
 
-def expected(forecast: Forecast) -> str:
-    """What a run is expected to take, and by what that is known."""
+def expected(forecast: Forecast, price_per_hour: float = 0.0) -> str:
+    """What a run is expected to take, and by what that is known; its cost where an hour of a device has a price."""
     if not forecast.rows:
         return f"Expected: nothing to make; {counted(forecast.taken_over, 'row')} taken over."
     over = f", {forecast.taken_over:,} more taken over" if forecast.taken_over else ""
     return (
-        f"Expected: {counted(forecast.rows, 'row')} to make{over}; about {forecast.texts:,} texts, "
-        f"{forecast.tokens_out:,} tokens, {duration(forecast.seconds)} ({forecast.gpu_hours:.2f} device hours), "
-        f"{share(forecast.accepted, forecast.rows)} accepted, by {forecast.basis}."
+        f"Expected: {counted(forecast.rows, 'row')} to make{over}, in about {duration(forecast.seconds)}"
+        f"{_hours(forecast, price_per_hour)}; {share(forecast.accepted, forecast.rows)} accepted, of "
+        f"{counted(forecast.texts, 'text')} with retries, {forecast.tokens_out:,} tokens. By {forecast.basis}."
     )
+
+
+def _hours(forecast: Forecast, price_per_hour: float) -> str:
+    """` (1.5 hours of 4 devices together, which cost 3.75)`; nothing of less than a hundredth of an hour."""
+    if forecast.gpu_hours < 0.005:
+        return ""
+    of = f"of {forecast.devices:,} devices together" if forecast.devices > 1 else "of a device"
+    cost = f", which cost {forecast.gpu_hours * price_per_hour:,.2f}" if price_per_hour else ""
+    return f" ({forecast.gpu_hours:,.2f} hours {of}{cost})"
 
 
 def outcome_lines(run: RunFile) -> list[str]:
@@ -132,7 +141,7 @@ def _facts(run: RunFile) -> str:
 def _expected_and_found(run: RunFile, forecast: Forecast) -> list[tuple[str, str]]:
     """The forecast beside what came."""
     took, made = run.timings.generate_s, sum(used.rows for used in run.usage.values())
-    off = f", {took / forecast.seconds - 1:+.0%}" if forecast.seconds else ""
+    off = f", {forecast.error(took):+.0%}" if forecast.seconds else ""
     found = share(sum(used.accepted for used in run.usage.values()), made)
     return [
         ("Time expected, taken", f"{duration(forecast.seconds)}, {duration(took)}{off} (by {forecast.basis})"),

@@ -83,7 +83,7 @@ class Run:
             commit=lambda messages: commit(self.folder.name, messages),
         )
         self._lineage = Emitter(job.settings.lineage)
-        self._generate_s = 0.0
+        self._generate_s, self._given_s = 0.0, 0.0
         self._types: list[str] = []
 
     @property
@@ -107,6 +107,7 @@ class Run:
     def generate(self, rows: Iterable[Brief | InvalidRow]) -> None:
         """Make the records of `rows`: all of the job's, or one shard after another."""
         started = time.monotonic()
+        self._given_s = self._given_s or started
         try:
             self._pipeline.generate(rows)
         finally:
@@ -195,7 +196,8 @@ class Run:
             outputs=files,
             devices=uses_of(self._engine),
             timings=msgspec.structs.replace(
-                self.file.timings, generate_s=round(self._generate_s, 3), export_s=round(export_s, 3)
+                self.file.timings, generate_s=round(self._generate_s, 3), export_s=round(export_s, 3),
+                start_s=round(max(0.0, (tally.began_s or self._given_s) - self._given_s), 3),
             ),
             finished_at=now(),
         )

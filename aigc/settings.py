@@ -235,10 +235,14 @@ class ReviewSettings(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class MonitoringSettings(Value, frozen=True, forbid_unknown_fields=True):
-    """What a Prefect server is shown of a run's rows: docs/operations.md. `files_url` is where `run.out` is served."""
+    """What a Prefect server is shown of a run's rows: docs/operations.md. `files_url` is where `run.out` is served.
+
+    `price_per_gpu_hour` is of each GPU, or of a machine without any, in any currency; 0: costs are not told.
+    """
 
     samples: Literal["none", "outcomes", "texts"] = "outcomes"
     files_url: str = ""
+    price_per_gpu_hour: float = 0.0
 
 
 class SamplingPatch(Value, frozen=True, forbid_unknown_fields=True):

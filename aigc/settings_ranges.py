@@ -61,6 +61,9 @@ def check_ranges(settings: Settings, place: str) -> None:
     _check_labels(settings.labels, place)
     _check_lineage(settings.lineage, place)
     _check_files_url(settings.monitoring.files_url, place)
+    if not 0.0 <= (price := settings.monitoring.price_per_gpu_hour) < float("inf"):
+        key = f"{place}, key monitoring.price_per_gpu_hour"
+        raise SettingsError(key, shown(price), "a price from 0", "Correct it, or remove the key.")
     _check_signing(settings.signing, place)
     _check_score(settings, place)
     check_sampling(settings.sampling.over(Sampling()), f"{place}, table sampling")

@@ -84,8 +84,14 @@ class Forecast(Value, frozen=True):
     accepted: int
     basis: str
     runs: list[str] = []
+    devices: int = 1
+    """GPUs that are at work all that time, or machines without any."""
 
     @property
     def gpu_hours(self) -> float:
-        """Hours of one device."""
-        return self.seconds / 3600
+        """Hours of all devices together."""
+        return self.seconds / 3600 * self.devices
+
+    def error(self, took_s: float) -> float:
+        """By how much of it a run took longer: 0.2 is a fifth more, -0.2 a fifth less."""
+        return took_s / self.seconds - 1 if self.seconds else 0.0

@@ -11,11 +11,12 @@ import pytest
 from small_project import Project, small_project
 
 from aigc.errors import UsageError
-from aigc.history import Night, error, forecast, nights
+from aigc.history import Night, forecast, nights
 from aigc.provenance import RUN_FILE
+from aigc.records import EngineInfo
 from aigc.report import expected
 from aigc.start import Request, start
-from aigc.tally import Usage
+from aigc.tally import DeviceUse, Forecast, Usage
 from aigc.trends import draw
 
 
@@ -24,6 +25,15 @@ def a_night(run_id: str, tokens: int, seconds: float, *, digest: str = "sha256:m
     plain = {"run_id": run_id, "tokens_out": tokens, "usage": made, "model": {"digest": digest},
              "timings": {"generate_s": seconds}}
     return msgspec.convert(plain, Night)
+
+
+def of_machine(night: Night, *places: str, device: str = "", start_s: float = 0.0) -> Night:
+    """The night on those engine processes, on such a device."""
+    engine = EngineInfo(engine="local", model="m", model_digest="sha256:m", device=device)
+    return msgspec.structs.replace(
+        night, devices={place: DeviceUse() for place in places}, engines={"sha256:e": engine},
+        timings=msgspec.structs.replace(night.timings, start_s=start_s),
+    )
 
 
 @pytest.fixture
@@ -92,6 +102,69 @@ def test_nights_of_different_sizes_tell_the_start_apart_from_the_speed() -> None
     assert found.seconds == 520.0
 
 
+def test_loading_the_model_is_no_part_of_the_speed() -> None:
+    past = [of_machine(a_night("a", 1000, 50.0), start_s=40.0)]
+    found = forecast({"note": 100}, 0, past, "sha256:m")
+    assert found
+    assert (found.tokens_out, found.seconds) == (10_000, 140.0)  # 40 s to load, then 100 tokens a second
+    assert past[0].tokens_per_s == 100.0
+
+
+def test_all_devices_of_a_run_count_and_more_of_them_make_it_shorter() -> None:
+    gpus = [f"GPU {number} (NVIDIA L4)" for number in range(4)]
+    past = [of_machine(a_night("a", 4000, 50.0), *gpus, device="NVIDIA L4", start_s=40.0)]
+    assert past[0].gpu_hours == pytest.approx(4 * 50 / 3600)
+    assert past[0].cost(9.0) == pytest.approx(0.5)
+    for devices, seconds, hours in ((0, 50.0, 4 * 50 / 3600), (4, 50.0, 4 * 50 / 3600), (1, 80.0, 80 / 3600)):
+        found = forecast({"note": 10}, 0, past, "sha256:m", "NVIDIA L4", devices)
+        assert found
+        assert (found.seconds, found.gpu_hours) == (pytest.approx(seconds), pytest.approx(hours))
+
+
+@pytest.mark.parametrize(
+    ("device", "places", "count"),
+    [
+        ("cpu", [], 1),
+        ("cpu", ["process 1", "process 2"], 1),
+        ("cpu", ["worker 1 on a", "worker 2 on a", "worker 3 on b"], 2),
+        ("NVIDIA L4", [], 1),
+        ("NVIDIA L4", ["GPU 0 (NVIDIA L4)", "GPU 1 (NVIDIA L4)"], 2),
+        ("NVIDIA L4", ["worker 1 on a", "worker 2 on a"], 2),
+    ],
+)
+def test_devices_are_gpus_or_machines_without_any(device: str, places: list[str], count: int) -> None:
+    assert of_machine(a_night("a", 1000, 10.0), *places, device=device).device_count == count
+
+
+def test_runs_on_another_device_are_not_gone_by() -> None:
+    past = [of_machine(a_night("a", 1000, 10.0), device="NVIDIA L4"),
+            of_machine(a_night("b", 1000, 99.0), device="cpu")]
+    found = forecast({"note": 10}, 0, past, "sha256:m", "cpu")
+    assert found
+    assert (found.runs, found.basis) == (["b"], "1 earlier run of this model on cpu")
+    assert forecast({"note": 10}, 0, past, "sha256:m", "NVIDIA H100") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "price", "told"),
+    [
+        ({}, 0.0, "Expected: 1,000 rows to make, in about 1 h 15 min (1.25 hours of a device); 80% accepted, of 1,200 "
+                  "texts with retries, 100,000 tokens. By 1 earlier run of this model."),
+        ({"devices": 4, "taken_over": 50}, 2.0,
+         "Expected: 1,000 rows to make, 50 more taken over, in about 1 h 15 min (5.00 hours of 4 devices together, "
+         "which cost 10.00); 80% accepted, of 1,200 texts with retries, 100,000 tokens. By 1 earlier run of this "
+         "model."),
+        ({"seconds": 12.0}, 2.0, "Expected: 1,000 rows to make, in about 12.0 s; 80% accepted, of 1,200 texts with "
+                                 "retries, 100,000 tokens. By 1 earlier run of this model."),
+        ({"rows": 0, "taken_over": 7}, 0.0, "Expected: nothing to make; 7 rows taken over."),
+    ],
+)
+def test_what_is_expected_is_told_in_a_sentence(changes: dict[str, int | float], price: float, told: str) -> None:
+    plain = Forecast(rows=1000, taken_over=0, texts=1200, tokens_out=100_000, seconds=4500.0, accepted=800,
+                     basis="1 earlier run of this model")
+    assert expected(msgspec.structs.replace(plain, **changes), price) == told
+
+
 def test_nights_that_contradict_each_other_are_taken_in_proportion() -> None:
     past = [a_night("a", 1000, 50.0), a_night("b", 9000, 10.0)]
     found = forecast({"note": 20}, 0, past, "sha256:m")
@@ -109,7 +182,7 @@ def test_only_the_newest_nights_count() -> None:
 def test_the_error_of_a_forecast_is_a_share_of_it() -> None:
     found = forecast({"note": 10}, 0, [a_night("a", 1000, 10.0)], "sha256:m")
     assert found
-    assert [error(found, took) for took in (12.0, 8.0)] == pytest.approx([0.2, -0.2])
+    assert [found.error(took) for took in (12.0, 8.0)] == pytest.approx([0.2, -0.2])
     assert found.gpu_hours == pytest.approx(10 / 3600)
 
 
@@ -129,7 +202,7 @@ def test_a_run_is_told_what_it_is_expected_to_take_and_its_report_what_came(
                 started.run.generate(shard)
             file = started.run.finish()
     assert len(told) == 1  # the first run had nothing to go by
-    assert told[0].startswith("Expected: 44 rows to make; about ")
+    assert told[0].startswith("Expected: 44 rows to make, in about ")
     assert file.forecast
     assert abs(file.forecast.tokens_out / file.tokens_out - 1) < 0.25
     assert "| Time expected, taken |" in (tmp_path / "outputs" / file.run_id / "report.md").read_text("utf-8")

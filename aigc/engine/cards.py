@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -80,6 +81,31 @@ def chosen_cards(settings: EngineSettings, cards: Sequence[Card]) -> list[Card]:
         expected, remedy = f"at most {len(numbers)}, one for each GPU", "Lower it, or leave it at 0."
         raise SettingsError("key engine.processes", shown(settings.processes), expected, remedy)
     return [cards[number] for number in numbers][: settings.processes or None]
+
+
+class Devices(NamedTuple):
+    """What a run computes on, each of a kind: the name that engines tell it by, and how many. Empty and 0 where that is
+    known only when it has begun."""
+
+    name: str
+    count: int
+
+
+def expected_devices(settings: EngineSettings) -> Devices:
+    """What a run with `settings` will compute on. Loads nothing.
+
+    Raises:
+        SettingsError: they choose what is not there.
+        EngineError: the driver does not answer.
+    """
+    if settings.name != "local":
+        return Devices("", 1)
+    if settings.on == "ray":
+        return Devices("", settings.ray_workers)
+    if not belongs_apart(settings):
+        return Devices("cpu", 1)
+    chosen = chosen_cards(settings, visible_cards())
+    return Devices(chosen[0].name, len(chosen)) if chosen else Devices("", 1)
 
 
 class Hold:

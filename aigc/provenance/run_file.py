@@ -54,10 +54,12 @@ class ModelFacts(Value, frozen=True):
 
 
 class Timings(Value, frozen=True):
-    """Seconds of wall time, this session only. `generate_s` includes loading the model."""
+    """Seconds of wall time, this session only. `generate_s` includes `start_s`, before the first text was begun: the
+    model is loaded then."""
 
     survey_s: float = 0.0
     generate_s: float = 0.0
+    start_s: float = 0.0
     export_s: float = 0.0
 
 
