@@ -24,6 +24,7 @@ from msgspec import UNSET
 from aigc.disk import take_lock, write_atomically
 from aigc.errors import SettingsError, StoreError, UsageError, shown
 from aigc.export import FILES, PARQUET, STAGING, ExportedFile, export
+from aigc.forgotten_lines import forget_lines, read_forgotten
 from aigc.hashing import digest_file
 from aigc.labels.hidden import label_of
 from aigc.parquet_rows import places_of_brief, read_rows
@@ -44,7 +45,8 @@ from aigc.records import Limits, Record, RowError, Value
 from aigc.review.ledger import forget_decisions
 from aigc.settings import SigningSettings
 from aigc.stamped import Provenance, Stamped
-from aigc.store import JOURNAL, LOCK, rewrite_journal
+from aigc.storage import Place, share_forgotten
+from aigc.store import JOURNAL, LOCK
 
 if TYPE_CHECKING:
     from aigc.signing import Signer
@@ -64,12 +66,17 @@ class Gone(Value, frozen=True):
     attempts: int
     removed: list[str] = []
     decisions: int = 0
+    shared: bool = False
+    """Whether its copy in shared storage was rewritten too."""
 
 
 def forget(
-    out: Path, brief_id: str, say: Callable[[str], None] = lambda _: None, signing: SigningSettings | None = None
+    out: Path, brief_id: str, say: Callable[[str], None] = lambda _: None, signing: SigningSettings | None = None,
+    place: Place | None = None,
 ) -> list[Gone]:
-    """Remove all texts of a brief from all runs under `out`. A run that was signed is signed anew as `signing` says.
+    """Remove all texts of a brief from all runs under `out`, and from their copies at `place`, the shared storage.
+
+    A run that was signed is signed anew as `signing` says.
 
     Raises:
         UsageError: no run has such a brief.
@@ -78,25 +85,33 @@ def forget(
         StoreError: a run that cannot be read or written, or is not as its manifest states; runs before it are done.
     """
     own = signing or SigningSettings()
-    found = [gone for run in runs(out, say) if (gone := _forget_in(out / run.run_id, run, brief_id, own))]
+    found = [gone for run in runs(out, say) if (gone := _forget_in(out / run.run_id, run, brief_id, own, place))]
     if not found:
         raise UsageError("--brief", f"{shown(brief_id)}, which is in none of the runs under {out}", "the id of a brief",
                          "Look it up in the column id of accepted.csv, or name the folder of its runs with --out.")
     return found
 
 
-def _forget_in(folder: Path, run: RunFacts, brief_id: str, signing: SigningSettings) -> Gone | None:
+def _forget_in(
+    folder: Path, run: RunFacts, brief_id: str, signing: SigningSettings, place: Place | None
+) -> Gone | None:
     if not (folder / JOURNAL).is_file():
         return None
     lock = take_lock(folder / LOCK)
     try:
         _cleared(folder, LEFTOVERS)
-        if run.status != "finished":
-            return _forget_unfinished(folder, run.run_id, brief_id)
-        places = places_of_brief(folder / PARQUET, brief_id)
-        return _forget_rows(_last_whole(folder), places, brief_id, signing) if places else None
+        gone = _forgotten_in(folder, run, brief_id, signing)
+        is_shared = bool(place and (gone or read_forgotten(folder)) and share_forgotten(place, folder))
+        return msgspec.structs.replace(gone, shared=is_shared) if gone else None
     finally:
         os.close(lock)
+
+
+def _forgotten_in(folder: Path, run: RunFacts, brief_id: str, signing: SigningSettings) -> Gone | None:
+    if run.status != "finished":
+        return _forget_unfinished(folder, run.run_id, brief_id)
+    places = places_of_brief(folder / PARQUET, brief_id)
+    return _forget_rows(_last_whole(folder), places, brief_id, signing) if places else None
 
 
 def _forget_unfinished(folder: Path, run_id: str, brief_id: str) -> Gone | None:
@@ -235,7 +250,7 @@ def _blank_provenance(made: Provenance) -> Provenance:
 def _forget_in_journal(folder: Path, brief_id: str) -> int:
     """Take a brief's attempts out of a journal. Returns how many there were."""
     at = now()
-    return rewrite_journal(folder, brief_id, lambda record: blank_record(record, at))
+    return forget_lines(folder, brief_id, lambda record: blank_record(record, at))
 
 
 def _facts(file: ExportedFile) -> FileFacts:

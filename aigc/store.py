@@ -8,10 +8,10 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ from aigc.journal import (
     key_and_fingerprint,
     row_key,
 )
-from aigc.records import Attempt, Record, Value
+from aigc.records import Attempt, Record
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
@@ -282,48 +282,6 @@ class Store:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise StoreError(f"{self._path} at byte {offset}", f"a row in another form ({shown(exc)})",
                              "a row as this version writes it", _OTHER_VERSION) from exc
-
-
-class _OfBrief(Value, frozen=True):
-    """What tells whose a line is."""
-
-    brief_id: str
-    attempts: list[msgspec.Raw] = []
-
-
-def rewrite_journal(folder: Path, brief_id: str, blank: Callable[[Record], Record]) -> int:
-    """Write a journal anew, with the settled rows of a brief as `blank` leaves them and no other attempt of it.
-
-    Lines that are damaged go too: whose they are cannot be told. The caller holds the run's lock. Returns the number of
-    attempts that were taken out.
-
-    Raises:
-        StoreError: the journal cannot be read or written; it is as it was then.
-    """
-    path, gone = folder / JOURNAL, 0
-
-    def write(file: BinaryIO) -> None:
-        nonlocal gone
-        with os.fdopen(_open_journal(folder, os.O_RDONLY), "rb", buffering=1 << 20) as lines:
-            file.write(lines.readline())
-            for line in filter(is_whole, lines):
-                own = msgspec.json.decode(line[BODY], type=_OfBrief)
-                if own.brief_id != brief_id:
-                    file.write(line)
-                    continue
-                key, fingerprint = key_and_fingerprint(line)
-                gone += len(own.attempts) if fingerprint != PENDING else 1
-                if fingerprint != PENDING:
-                    record = blank(msgspec.json.decode(line[BODY], type=Record))
-                    file.write(encode_line(key, fingerprint_hash(record.fingerprint), json_bytes(record)))
-
-    with disk_errors(path, "the journal is as it was"):
-        try:
-            write_atomically(path, write)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise StoreError(str(path), f"a line in another form ({shown(exc)})", "lines of this version",
-                             _OTHER_VERSION) from exc
-    return gone
 
 
 def _start_journal(folder: Path) -> None:

@@ -116,16 +116,19 @@ def forget(
     import msgspec
 
     from aigc.forgetting import forget as remove
+    from aigc.storage import Place
 
     settings = _settings(out, config)
-    found = remove(Path(settings.run.out), brief, _say, settings.signing)
+    place = Place(settings.run.publish_to) if settings.run.publish_to else None
+    found = remove(Path(settings.run.out), brief, _say, settings.signing, place)
     if as_json:
         typer.echo(msgspec.json.encode({"runs": [msgspec.to_builtins(gone) for gone in found]}).decode())
         return
     for gone in found:
         beside = f"; removed {', '.join(gone.removed)}, which held texts" if gone.removed else ""
         decided = f", {gone.decisions} decisions on them" if gone.decisions else ""
-        typer.echo(f"{gone.run_id}: {gone.rows} rows and {gone.attempts} texts forgotten{decided}{beside}")
+        shared = "; in shared storage too" if gone.shared else ""
+        typer.echo(f"{gone.run_id}: {gone.rows} rows and {gone.attempts} texts forgotten{decided}{beside}{shared}")
     typer.echo("Take the brief out of its sheet too: the next run would make it again. "
                "What was copied or published before is not reached.")
 

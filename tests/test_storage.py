@@ -15,7 +15,10 @@ import pytest
 from small_project import GOOD, Power, Project, small_project, stopping_after
 
 from aigc.errors import RunLocked, SettingsError, StoreError
+from aigc.forgetting import forget
+from aigc.forgotten_lines import FORGOTTEN
 from aigc.provenance import RunFile, read_run
+from aigc.records import Prompt
 from aigc.runs import find_earlier, open_run
 from aigc.settings import load_settings
 from aigc.storage import Place, bring_run, copied, facts_of, publish
@@ -330,6 +333,80 @@ def test_only_the_sheets_own_runs_are_brought_and_none_older_than_the_newest_fin
     job = project.job()
     with copied(job.settings.run, job.briefs, project.said.append):
         assert sorted(path.name[-4:] for path in project.out.iterdir()) == ["bbbb", "cccc"]
+
+
+def held(machine: Project, place: Place, run_id: str) -> list[str]:
+    """Files here and there in which the second product stands, the sheet apart."""
+    here = [path.name for path in (machine.out / run_id).rglob("*") if path.is_file() and LAMP in path.read_bytes()]
+    there = {**place.parts(run_id), **place.files(run_id)}
+    return here + [name for name in there if LAMP in (place.read(name) or b"")]
+
+
+def named(prompt: Prompt) -> str:
+    return GOOD.replace("kettle", "Lampyris") if "lamp" in prompt.messages[-1].content else GOOD
+
+
+def stopped_with_three(project: Project) -> str:
+    """An unfinished run of three texts, of which the second is the lamp's."""
+    project.products("kettle", "lamp", "stool", "jug")
+    answers = iter(range(3))
+
+    def script(prompt: Prompt) -> str:
+        if next(answers, None) is None:
+            raise Power
+        return named(prompt)
+
+    with pytest.raises(Power):
+        make(project, script)
+    return project.newest().run_id
+
+
+LAMP = b"Lampyris"
+
+
+@pytest.mark.parametrize("knows_the_storage", [True, False])
+def test_what_was_forgotten_in_an_unfinished_run_does_not_come_back_when_it_goes_on(
+    machines: Callable[[str], Project], url: str, *, knows_the_storage: bool
+) -> None:
+    a, place = machines("a"), Place(url)
+    run_id = stopped_with_three(a)
+    assert len(held(a, place, run_id)) == 2, "its journal, here and there"
+    [gone] = forget(a.out, "lamp", place=place if knows_the_storage else None)
+    assert (gone.attempts, gone.shared) == (1, knows_the_storage)
+    assert [name for name in held(a, place, run_id) if name.startswith(run_id)] == [] or not knows_the_storage
+    a.products("kettle", "stool", "jug")
+    a.prompts.clear()
+    run = make(a)
+    assert (run.run_id, len(a.prompts)) == (run_id, 1), "no text but the jug's was made"
+    assert held(a, place, run_id) == []
+    assert verify(a.out / run_id).findings == []
+
+
+def test_what_was_forgotten_elsewhere_goes_from_the_journal_here_when_the_run_is_brought(
+    machines: Callable[[str], Project], url: str
+) -> None:
+    a, b, place = machines("a"), machines("b"), Place(url)
+    run_id = stopped_with_three(a)
+    assert bring_run(place, b.out, run_id)
+    forget(b.out, "lamp", place=place)
+    assert LAMP in (a.out / run_id / JOURNAL).read_bytes()
+    run = make(a, named)
+    assert run.run_id == run_id
+    lines = (a.out / run_id / JOURNAL).read_bytes().splitlines()
+    assert sum(LAMP in line for line in lines) == 1, "made again, since the sheet still has it: once"
+    assert forget(a.out, "lamp", place=place)[0].shared
+    assert held(a, place, run_id) == []
+
+
+def test_a_list_of_what_was_forgotten_that_somebody_edited_is_refused(
+    machines: Callable[[str], Project], url: str
+) -> None:
+    a, place = machines("a"), Place(url)
+    run_id = stopped_with_three(a)
+    for data, found in ((b"broken", "a damaged list"), (b'{"digest":"sha256:0","instead":"x"}', "no line")):
+        place.write(f"{run_id}/{FORGOTTEN}", data)
+        with pytest.raises(StoreError, match=found):
+            make(a)
 
 
 def test_bytes_that_differ_begin_a_new_line(tmp_path: Path) -> None:

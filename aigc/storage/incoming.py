@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,9 @@ import msgspec
 
 from aigc.disk import disk_errors, take_lock, write_atomically
 from aigc.errors import RunLocked, StoreError, writable
+from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, RunFacts
+from aigc.storage.oblivion import forget_here, forget_there
 from aigc.storage.place import Place
 from aigc.store import JOURNAL, LOCK, new_run_id
 
@@ -34,8 +36,9 @@ def bring_sheet(place: Place, out: Path, briefs: Path, say: Callable[[str], None
             continue
         if Path(facts.briefs).name != writable(briefs.name):
             continue
+        forgotten = forget_there(place, run_id, read_forgotten(out / run_id))  # before: parts have other sizes then
         brought[run_id] = place.parts(run_id)
-        if _bring(place, out / run_id, run_id, facts, brought[run_id]):
+        if _bring(place, out / run_id, run_id, facts, brought[run_id], forgotten):
             say(f"{run_id}: brought from {place.url}, {facts.status}")
         if facts.status == "finished":
             break
@@ -51,7 +54,8 @@ def bring_run(place: Place, out: Path, run_id: str) -> bool:
     facts = facts_of(place, run_id)
     if facts is None:
         raise StoreError(f"{place.url}/{run_id}", "no run", "a run's folder", "Correct its name, or the address.")
-    return _bring(place, out / run_id, run_id, facts, place.parts(run_id))
+    forgotten = forget_there(place, run_id, read_forgotten(out / run_id))
+    return _bring(place, out / run_id, run_id, facts, place.parts(run_id), forgotten)
 
 
 def facts_of(place: Place, run_id: str) -> RunFacts | None:
@@ -69,7 +73,9 @@ def begins_with(journal: Path, place: Place, parts: Iterable[str]) -> bool:
         return all(file.read(len(data)) == data for data in (place.read(name) or b"" for name in parts))
 
 
-def _bring(place: Place, folder: Path, run_id: str, facts: RunFacts, parts: Iterable[str]) -> bool:
+def _bring(
+    place: Place, folder: Path, run_id: str, facts: RunFacts, parts: Iterable[str], forgotten: Mapping[str, bytes]
+) -> bool:
     if _is_finished(folder):
         return False
     with _held(folder) as is_ours:
@@ -77,6 +83,7 @@ def _bring(place: Place, folder: Path, run_id: str, facts: RunFacts, parts: Iter
             return False
         if facts.status == "finished":
             return _bring_files(place, folder, run_id)
+        forget_here(folder, forgotten)
         return _bring_journal(place, folder, run_id, parts)
 
 
