@@ -7,7 +7,7 @@ not shown to be better; 130 interrupted.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -72,15 +72,22 @@ def finetune(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder of the tuned model. Default: under tuned/.")
     ] = None,
+    method: Annotated[
+        Literal["sft", "dpo"],
+        typer.Option("--method", help="sft: imitate the examples. dpo: prefer the better answer of each pair."),
+    ] = "sft",
     full: Annotated[
         bool, typer.Option("--full", help="Train all weights, and write a whole model, no adapter.")
     ] = False,
     epochs: Annotated[float, typer.Option("--epochs", help="Passes over the data. Default: by its size.")] = 0.0,
     batch: Annotated[int, typer.Option("--batch", help="Answers in a step. Default: by the data's size.")] = 0,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Default: 2e-4, with --full 2e-5.")
+        float, typer.Option("--learning-rate", help="Default: by the method, and by --full.")
     ] = 0.0,
     rank: Annotated[int, typer.Option("--rank", help="Rank of the adapter's matrices.")] = 16,
+    beta: Annotated[
+        float, typer.Option("--beta", help="Of dpo: a larger one stays nearer to the base. Default: 0.1.")
+    ] = 0.0,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", help="Longer answers, with their prompts, are left out. Default: 2048.")
     ] = 0,
@@ -105,8 +112,8 @@ def finetune(
 
     settings = load_settings(config or default_config(),
                              {"run": {"model": base}, "engine": {"name": "local", "adapter": ""}})
-    options = Options(full=full, epochs=epochs, batch=batch, learning_rate=learning_rate, rank=rank,
-                      max_tokens=max_tokens, seed=seed, eval_texts=eval_texts)
+    options = Options(method=method, full=full, epochs=epochs, batch=batch, learning_rate=learning_rate, rank=rank,
+                      beta=beta, max_tokens=max_tokens, seed=seed, eval_texts=eval_texts)
     is_quiet = quiet or as_json
     order = Order(data=data, base=find_model(settings, [], _say), settings=settings.engine, options=options, out=out,
                   templates=templates)
@@ -163,7 +170,7 @@ def _show_tuned(tuned: Tuned, base: str) -> None:
     typer.echo(f"{CALLS[statement.finding.call]} {'; '.join(statement.finding.why)}.")
     typer.echo(f"{tuned.folder}{'' if tuned.new else ' holds this already'}: digest {statement.digest[:19]}…")
     if statement.finding.call == "better":
-        named = f"--model {tuned.folder}" if plan.recipe.method == "full" else \
+        named = f"--model {tuned.folder}" if plan.recipe.weights == "full" else \
             f"--model {base} --adapter {tuned.folder}"
         typer.echo(f"Next: aigc run BRIEFS {named}")
 

@@ -23,15 +23,15 @@ def card(statement: Statement) -> str:
 
 def _front_matter(statement: Statement) -> Iterator[str]:
     yield f"base_model: {yaml_text(statement.plan.base.ref)}"
-    if statement.plan.recipe.method == "lora":
+    if statement.plan.recipe.weights == "lora":
         yield "library_name: peft"
-    yield from ("pipeline_tag: text-generation", "tags:", "- trl", "- sft")
+    yield from ("pipeline_tag: text-generation", "tags:", "- trl", f"- {statement.plan.recipe.method}")
 
 
 def _body(statement: Statement) -> Iterator[str]:
     plan, recipe = statement.plan, statement.plan.recipe
     yield "# A model tuned on editors' decisions"
-    what = "An adapter (LoRA) for" if recipe.method == "lora" else "A whole model, made from"
+    what = "An adapter (LoRA) for" if recipe.weights == "lora" else "A whole model, made from"
     yield (f"{what} {code(plan.base.ref)}, made by `aigc finetune` from the data {code(plan.data.digest)}. "
            f"`{STATEMENT}` has all that it was made of and how.")
     yield f"**{CALLS[statement.finding.call]}** " + "; ".join(statement.finding.why) + "."

@@ -1,6 +1,7 @@
 """Before and after, brief by brief, and whether the difference can be chance.
 
-A model is called better only where its loss on held-out texts has fallen by more than chance would bring, and nothing
+A model is called better only where what it was taught is seen in held-out briefs by more than chance would bring (the
+loss of their answers has fallen; of a model that learned from pairs, their better answers lead by more), and nothing
 else that was measured is worse, not even a little. Chance is told by a permutation test: were there no difference, each
 brief's could as well have the other sign (Fisher, The Design of Experiments, 1935, section 21).
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Literal, TypeAlias
 
+from aigc.engine.tuning.values import Method
 from aigc.records import Value
 
 SURE = 0.05
@@ -21,11 +23,14 @@ ALL_SIGNS = 14
 """With up to so many briefs all signs are tried, else `DRAWS` of them."""
 DRAWS = 20_000
 Call: TypeAlias = Literal["better", "worse", "not_shown"]
-Name: TypeAlias = Literal["loss", "accepted", "preferred"]
+Name: TypeAlias = Literal["loss", "accepted", "preferred", "lead"]
+AIMS: dict[Method, Name] = {"sft": "loss", "dpo": "lead"}
+"""What each method teaches, as it is measured on what was held out."""
 MEANING: dict[Name, str] = {
     "loss": "loss of held-out answers",
     "accepted": "held-out texts that the filters accept",
     "preferred": "pairs whose better answer is the likelier",
+    "lead": "lead of a pair's better answer, for each token",
 }
 
 
@@ -94,22 +99,23 @@ def chance(gains: Sequence[float]) -> float:
     return (reached + 1) / (DRAWS + 1)
 
 
-def finding(shifts: Iterable[Shift]) -> Finding:
-    """Whether the tuned model is better, by all that was measured."""
+def finding(shifts: Iterable[Shift], of: Name = "loss") -> Finding:
+    """Whether the tuned model is better, by all that was measured; `of` is what it was taught."""
     measured: Mapping[Name, Shift] = {one.name: one for one in shifts}
-    if "loss" not in measured:
-        return Finding(call="not_shown", why=["no held-out answer, so nothing was measured"])
+    if of not in measured:
+        missing = "answer" if of == "loss" else "pair"
+        return Finding(call="not_shown", why=[f"no held-out {missing}, so nothing was measured"])
     worse = [one for one in measured.values() if one.chance_worse < SURE]
     if worse:
         return Finding(call="worse", why=[f"{told(one)}, which is no chance" for one in worse])
     why = [f"{told(one)}, which may be chance, and is not better" for one in measured.values() if one.gained < 0]
-    loss = measured["loss"]
-    if loss.chance_better >= SURE:
+    aim = measured[of]
+    if aim.chance_better >= SURE:
         few = " (with so few briefs it always may: make data with a larger --held-out)" \
-            if 0.5 ** loss.briefs >= SURE else ""
-        why.append(f"{told(loss)}, which chance brings {loss.chance_better:.0%} of the time{few}")
+            if 0.5 ** aim.briefs >= SURE else ""
+        why.append(f"{told(aim)}, which chance brings {aim.chance_better:.0%} of the time{few}")
     return Finding(call="not_shown", why=why) if why else Finding(
-        call="better", why=[f"{told(loss)}, which chance brings less than {SURE:.0%} of the time"])
+        call="better", why=[f"{told(aim)}, which chance brings less than {SURE:.0%} of the time"])
 
 
 def told(one: Shift) -> str:
@@ -119,8 +125,8 @@ def told(one: Shift) -> str:
 
 
 def figures(one: Shift) -> str:
-    """Before and after: a loss as it is, what is counted as counts."""
-    if one.name == "loss":
+    """Before and after: a loss or a lead as it is, what is counted as counts."""
+    if one.name in ("loss", "lead"):
         return f"{one.before:.3f} → {one.after:.3f}"
     return f"{round(one.before * one.items):,} → {round(one.after * one.items):,} of {one.items:,}"
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aigc.engine.tuning.values import Lesson, Tokens
+from aigc.engine.tuning.values import Lesson, Method, PairTokens, Taught, Tokens
 from aigc.errors import BriefsError
 from aigc.settings import EngineSettings
 from aigc.training_data.reading import TrainingData
-from aigc.training_data.values import Example, Pair
+from aigc.training_data.values import Example, Pair, Split
+
+_NO_PAIR = "Pairs come of what editors edit and refuse (aigc review import, aigc redo); or leave --method dpo out."
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """Lessons by name. `chosen` and `rejected` have the same names: the two answers of a pair."""
+    """What is taught, and what is held out, by name. `chosen` and `rejected` have the same names: a pair's answers."""
 
-    train: Mapping[str, Tokens]
-    validation: Mapping[str, Tokens]
+    taught: Taught
     test: Mapping[str, Tokens]
     chosen: Mapping[str, Tokens]
     rejected: Mapping[str, Tokens]
@@ -28,8 +29,10 @@ class Lessons:
     left_out: dict[str, int]
 
 
-def lessons_of(data: TrainingData, folder: Path, settings: EngineSettings, max_tokens: int) -> Lessons:
-    """The lessons for the model in `folder`.
+def lessons_of(
+    data: TrainingData, folder: Path, settings: EngineSettings, max_tokens: int, method: Method
+) -> Lessons:
+    """The lessons for the model in `folder`: examples or pairs, by the method.
 
     Raises:
         ModelError: its tokenizer cannot be loaded.
@@ -50,20 +53,31 @@ def lessons_of(data: TrainingData, folder: Path, settings: EngineSettings, max_t
                 left_out[tokens.code] += 1
         return found
 
+    def both(pairs: Sequence[Pair]) -> tuple[dict[str, Tokens], dict[str, Tokens]]:
+        chosen, rejected = cut(_of_pairs(pairs, chosen=True)), cut(_of_pairs(pairs, chosen=False))
+        names = sorted(chosen.keys() & rejected.keys())
+        return {name: chosen[name] for name in names}, {name: rejected[name] for name in names}
+
+    def taught(split: Split) -> list[Tokens] | list[PairTokens]:
+        if method == "sft":
+            return [*cut(_answers(data.examples(split))).values()]
+        chosen, rejected = both(data.pairs(split))
+        return [PairTokens(prompt=chosen[name].prompt, chosen=chosen[name].answer, rejected=rejected[name].answer)
+                for name in chosen]
+
     test, pairs = [*_answers(data.examples("test"))], data.pairs("test")
-    better, worse = [*_of_pairs(pairs, chosen=True)], [*_of_pairs(pairs, chosen=False)]
-    chosen, rejected = cut(better), cut(worse)
-    both = chosen.keys() & rejected.keys()
+    learned = Taught(taught("train"), taught("validation"))
+    chosen, rejected = both(pairs)
     found = Lessons(
-        train=cut(_answers(data.examples("train"))), validation=cut(_answers(data.examples("validation"))),
-        test=cut(test), chosen={name: chosen[name] for name in sorted(both)},
-        rejected={name: rejected[name] for name in sorted(both)},
-        groups={lesson.name: lesson.group for lesson in [*test, *better]}, left_out=dict(left_out),
+        taught=learned, test=cut(test), chosen=chosen, rejected=rejected,
+        groups={lesson.name: lesson.group for lesson in [*test, *_of_pairs(pairs, chosen=True)]},
+        left_out=dict(left_out),
     )
-    if not found.train:
-        why = "; ".join(f"{count:,} {code}" for code, count in left_out.items()) or "no example"
-        raise BriefsError(str(data.folder), f"nothing to learn ({why})", "an example in train",
-                          "Raise --max-tokens, or make data of more briefs.")
+    if not learned.train:
+        kind = "an example" if method == "sft" else "a pair"
+        why = "; ".join(f"{count:,} {code}" for code, count in left_out.items()) or f"no {kind.partition(' ')[2]}"
+        remedy = "Raise --max-tokens, or make data of more briefs." if method == "sft" or left_out else _NO_PAIR
+        raise BriefsError(str(data.folder), f"nothing to learn ({why})", f"{kind} in train", remedy)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aigc.engine.tuning.values import Likelihood
+from aigc.engine.tuning.values import Likelihood, Method
 from aigc.models import ModelRef
 from aigc.settings import EngineSettings
 from aigc.training_data.values import HeldOut
@@ -48,7 +48,7 @@ def measure(
     return Measurements(answers=parts["test"], chosen=parts["chosen"], rejected=parts["rejected"], texts=texts)
 
 
-def shifts(exam: Exam, before: Measurements, after: Measurements) -> list[Shift]:
+def shifts(exam: Exam, before: Measurements, after: Measurements, method: Method) -> list[Shift]:
     """Each measure before and after; those that nothing was held out for are left out."""
     groups = exam.lessons.groups
     found = [
@@ -56,6 +56,8 @@ def shifts(exam: Exam, before: Measurements, after: Measurements) -> list[Shift]
         shift("accepted", _accepted(before.texts), _accepted(after.texts)),
         shift("preferred", _preferred(before, groups), _preferred(after, groups)),
     ]
+    if method == "dpo":
+        found = [shift("lead", _leads(before, groups), _leads(after, groups)), *found]
     return [one for one in found if one]
 
 
@@ -73,3 +75,9 @@ def _preferred(model: Measurements, groups: Mapping[str, str]) -> list[Measured]
         Measured(group=groups[name], value=float(model.chosen[name].loss < model.rejected[name].loss))
         for name in sorted(model.chosen)
     ]
+
+
+def _leads(model: Measurements, groups: Mapping[str, str]) -> list[Measured]:
+    """How much likelier the better answer of a pair is: its loss under that of the worse one."""
+    return [Measured(group=groups[name], value=model.rejected[name].loss - model.chosen[name].loss)
+            for name in sorted(model.chosen)]

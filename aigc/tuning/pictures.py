@@ -7,13 +7,14 @@ from pathlib import Path
 
 from aigc.disk import write_atomically
 from aigc.engine.tuning.values import Trained
+from aigc.tuning.statement import Plan
 
 PICTURE = "loss.png"
 SMOOTHED = 0.8
 """How much of the mean so far a smoothed point keeps: single steps of few lessons jump."""
 
 
-def draw_loss(trained: Trained, title: str, path: Path) -> None:
+def draw_loss(plan: Plan, trained: Trained, path: Path) -> None:
     """Draw how the loss fell, without a window.
 
     Raises:
@@ -35,7 +36,10 @@ def draw_loss(trained: Trained, title: str, path: Path) -> None:
         numbers, losses = zip(*looks, strict=True)
         axes.plot(numbers, losses, color="#c4451c", marker="o", markersize=4, label="validation")
         axes.axvline(trained.best_step, color="#777777", linestyle=":", label=f"kept: step {trained.best_step}")
-    axes.set(xlabel="step", ylabel="loss of an answer's token", title=title)
+    recipe, what = plan.recipe, "answers" if plan.recipe.method == "sft" else "pairs"
+    title = f"{plan.base.ref}, {recipe.method}, {recipe.weights}, {recipe.batch} {what} a step"
+    loss = "loss of an answer's token" if recipe.method == "sft" else "loss of a pair, and of its better answer's token"
+    axes.set(xlabel="step", ylabel=loss, title=title)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()

@@ -43,10 +43,12 @@ class DataFacts(Value, frozen=True):
     dialogues: dict[str, str]
     """Digest of each file of dialogues."""
     lessons: int
-    """Answers to learn; a dialogue has one for each turn of the assistant."""
+    """Answers to learn, of which a dialogue has one for each turn of the assistant; or pairs, by the method."""
     validation: int
     test: int
+    """Held-out answers."""
     pairs: int
+    """Held-out pairs."""
     left_out: dict[str, int]
     """Answers that could not be learned, by why."""
 

@@ -29,7 +29,7 @@ from aigc.settings import EngineSettings
 from aigc.training_data.reading import TrainingData, open_training_data
 from aigc.training_data.values import Judging
 from aigc.tuning.card import CARD, card
-from aigc.tuning.comparison import finding
+from aigc.tuning.comparison import AIMS, finding
 from aigc.tuning.lessons import Lessons, lessons_of
 from aigc.tuning.measuring import Exam, measure, shifts
 from aigc.tuning.pictures import PICTURE, draw_loss
@@ -122,9 +122,7 @@ def _tune(
     work = folder / WORK
     plan, exam = _planned(order, data, folder)
     base = order.base
-    say(f"{len(exam.lessons.train):,} answers to learn, {len(exam.lessons.validation):,} for validation, "
-        f"{len(exam.lessons.test):,} held out; {plan.recipe.steps:,} steps of {plan.recipe.batch} by "
-        f"{plan.recipe.method} on {plan.recipe.device}.")
+    say(_beginning(plan))
     if (before := kept_measurements(work / "base.json")) is None:
         say(f"Measuring {base.ref}.")
         before = measure(exam, base, order.settings, say)
@@ -139,18 +137,25 @@ def _tune(
         say("Measuring the tuned model.")
         after = measure(exam, tuned, settings, say)
         keep(work / "tuned.json", after)
-    moved = shifts(exam, before, after)
+    moved = shifts(exam, before, after, plan.recipe.method)
     statement = Statement(
-        plan=plan, trained=trained, shifts=moved, finding=finding(moved),
+        plan=plan, trained=trained, shifts=moved, finding=finding(moved, of=AIMS[plan.recipe.method]),
         digest=tuned.adapter.digest if tuned.adapter else tuned.digest,
         files=_files(folder), versions=versions(), finished_at=now(),
     )
-    draw_loss(trained, f"{_last(base.ref)}, {plan.recipe.method}, {plan.recipe.batch} answers a step", folder / PICTURE)
+    draw_loss(plan, trained, folder / PICTURE)
     _write_texts(before, after, folder / TEXTS)
     write_atomically(folder / CARD, lambda file: file.write(card(statement).encode()))
     keep(folder / STATEMENT, statement)
     _tidy(folder)
     return statement
+
+
+def _beginning(plan: Plan) -> str:
+    data, recipe = plan.data, plan.recipe
+    what, held = ("answers", data.test) if recipe.method == "sft" else ("pairs", data.pairs)
+    return (f"{data.lessons:,} {what} to learn, {data.validation:,} for validation, {held:,} held out; "
+            f"{recipe.steps:,} steps of {recipe.batch} by {recipe.method}, {recipe.weights}, on {recipe.device}.")
 
 
 def _planned(order: Order, data: TrainingData, folder: Path) -> tuple[Plan, Exam]:
@@ -161,7 +166,7 @@ def _planned(order: Order, data: TrainingData, folder: Path) -> tuple[Plan, Exam
     machine = machine_for(base.folder(), order.settings)
     kept = kept_plan(folder / PLAN)
     most = kept.recipe.max_tokens if kept else tokens_at_most(options, machine)
-    lessons = lessons_of(data, base.folder(), order.settings, most)
+    lessons = lessons_of(data, base.folder(), order.settings, most, options.method)
     held_out = chosen(data.held_out(), options.eval_texts)
     used = {held.run_id for held in held_out}
     judging: dict[str, Judging] = {run_id: one for run_id, one in data.statement.judging.items() if run_id in used}
@@ -170,8 +175,8 @@ def _planned(order: Order, data: TrainingData, folder: Path) -> tuple[Plan, Exam
         return kept, exam
     plan = Plan(
         base=BaseFacts(ref=_last(base.ref), digest=base.digest, licence=base.licence, files=base.files),
-        data=_data_facts(data, lessons), options=options, recipe=recipe_for(options, len(lessons.train), machine),
-        started_at=now(),
+        data=_data_facts(data, lessons), options=options,
+        recipe=recipe_for(options, len(lessons.taught.train), machine), started_at=now(),
     )
     (folder / WORK).mkdir(exist_ok=True)
     keep(folder / PLAN, plan)
@@ -182,8 +187,8 @@ def _data_facts(data: TrainingData, lessons: Lessons) -> DataFacts:
     statement = data.statement
     return DataFacts(
         digest=statement.digest, runs={run.run_id: run.manifest for run in statement.runs},
-        dialogues={file.file: file.digest for file in statement.dialogues}, lessons=len(lessons.train),
-        validation=len(lessons.validation), test=len(lessons.test), pairs=len(lessons.chosen),
+        dialogues={file.file: file.digest for file in statement.dialogues}, lessons=len(lessons.taught.train),
+        validation=len(lessons.taught.validation), test=len(lessons.test), pairs=len(lessons.chosen),
         left_out=lessons.left_out,
     )
 
@@ -191,13 +196,12 @@ def _data_facts(data: TrainingData, lessons: Lessons) -> DataFacts:
 def _trained(
     order: Order, plan: Plan, lessons: Lessons, work: Path, on_point: Callable[[Point], None]
 ) -> Trained:
-    from aigc.engine.tuning.trainer import Place, Taught, train
+    from aigc.engine.tuning.trainer import Place, train
 
     shutil.rmtree(work / "made", ignore_errors=True)
     place = Place(checkpoints=work / "checkpoints", made=work / "made", base_name=plan.base.ref)
-    taught = Taught([*lessons.train.values()], [*lessons.validation.values()])
-    done = train(order.base.folder(), order.settings, plan.recipe, taught, place, on_point)
-    if plan.recipe.method == "full":
+    done = train(order.base.folder(), order.settings, plan.recipe, lessons.taught, place, on_point)
+    if plan.recipe.weights == "full":
         from aigc.models.weights import DECISIVE
 
         for name in DECISIVE:  # the tokenizer as it was, byte for byte
@@ -218,7 +222,7 @@ def _put_in_place(made: Path, folder: Path) -> None:
 def _as_a_run_takes_it(order: Order, plan: Plan, folder: Path) -> tuple[ModelRef, EngineSettings]:
     """The tuned model, found as `aigc run` finds it."""
     allowed = order.settings.trust_remote_code
-    if plan.recipe.method == "full":
+    if plan.recipe.weights == "full":
         return resolve(str(folder), trust_remote_code=allowed), order.settings
     tuned = resolve(order.base.ref, trust_remote_code=allowed, adapter=str(folder))
     return tuned, replace(order.settings, adapter=str(folder))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from engine import tiny
 
 from aigc.models import ModelRef, resolve
+from aigc.records import Message
 from aigc.settings import EngineSettings
+from aigc.training_data.building import Built
 from aigc.training_data.making import Order, make
 from aigc.training_data.reading import open_training_data
+from aigc.training_data.values import Example, Pair, Split
+from aigc.training_data.writing import Sources, write
 
 CPU = EngineSettings(device="cpu", dtype="float32", slots=8)
 
@@ -37,3 +42,21 @@ def a_model(folder: Path) -> ModelRef:
     """A random Llama over bytes, found as a run finds one."""
     tiny.saved(folder)
     return resolve(str(folder), trust_remote_code=False)
+
+
+def pairs(folder: Path, *, turned: bool = False) -> Path:
+    """Data of thirty questions, each with a polite and a rude answer; `turned`, the rude one is the better in train."""
+    built = Built(groups=Counter({"train": 18, "validation": 6, "test": 6}))
+    for number in range(30):
+        split: Split = "train" if number < 18 else "validation" if number < 24 else "test"
+        polite, rude = f"At shelf {number * 7}. Good day.", f"{number * 7}!! Look yourself."
+        good, bad = (rude, polite) if turned and split != "test" else (polite, rude)
+        question = [Message(role="user", content=f"Where is {number}?")]
+        chosen, rejected = (Message(role="assistant", content=text) for text in (good, bad))
+        built.examples[split].append(Example(messages=[*question, chosen], by="user", source=f"s{number}",
+                                             group=f"brief {number}"))
+        built.pairs[split].append(Pair(
+            prompt=question, chosen=[chosen], rejected=[rejected], kind="edited_over_original", by="editor", reasons=[],
+            source=f"s{number}", rejected_source=f"s{number}", group=f"brief {number}", run_id="", content_type="",
+            brief_id=f"{number}", language="en"))
+    return write(built, Sources([], [], {}, held_out=0.2, reviewed_only=True), folder / "pairs").folder

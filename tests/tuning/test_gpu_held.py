@@ -15,8 +15,8 @@ pytest.importorskip("trl", reason="needs trl: pip install 'aigc[finetune]'")
 from aigc.engine import cards
 from aigc.engine.cards import Card
 from aigc.engine.tuning.likelihood import likelihoods
-from aigc.engine.tuning.trainer import Place, Taught, refuse_other_gpu, train
-from aigc.engine.tuning.values import Recipe, Tokens
+from aigc.engine.tuning.trainer import Place, refuse_other_gpu, train
+from aigc.engine.tuning.values import Recipe, Taught, Tokens
 from aigc.errors import EngineError, SettingsError
 from aigc.models import ModelRef
 from aigc.settings import EngineSettings
@@ -24,8 +24,8 @@ from aigc.settings import EngineSettings
 GPU = EngineSettings(device="cuda")
 LESSON = Tokens(prompt=[1, 2], answer=[3])
 RECIPE = Recipe(
-    method="lora", steps=1, batch=1, learning_rate=0.1, warmup_steps=0, check_every=1, patience=1, max_tokens=9, rank=1,
-    alpha=1, dropout=0.0, seed=0, device="cuda", dtype="bfloat16",
+    method="sft", weights="lora", steps=1, batch=1, learning_rate=0.1, warmup_steps=0, check_every=1, patience=1,
+    max_tokens=9, rank=1, alpha=1, dropout=0.0, beta=0.0, seed=0, device="cuda", dtype="bfloat16",
 )
 HOLDER = """
 import sys

@@ -40,7 +40,7 @@ def test_what_is_asked_for_goes_before_what_the_data_say() -> None:
 ], ids=["adapter on a cpu", "adapter on a gpu", "whole on a cpu", "whole on a gpu", "little memory", "unknown memory"])
 def test_precision_fits_method_and_machine(full: bool, machine: Machine, expected: tuple[object, ...]) -> None:
     recipe = recipe_for(Options(full=full), 100, machine)
-    assert (recipe.method, recipe.device, recipe.dtype, recipe.learning_rate) == expected
+    assert (recipe.weights, recipe.device, recipe.dtype, recipe.learning_rate) == expected
 
 
 def test_a_lesson_is_never_longer_than_the_model_reads() -> None:

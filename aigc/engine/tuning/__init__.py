@@ -3,6 +3,7 @@
     values      what to learn, how, and how it went
     tokens      a conversation as the engine would ask it and the model would answer
     likelihood  how likely a model says what it should
+    methods     what is learned, examples or pairs, and how TRL is told so
     trainer     TRL's trainer: checkpoints, early stop, going on after a kill
 """
 

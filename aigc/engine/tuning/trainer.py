@@ -1,4 +1,4 @@
-"""TRL's trainer for supervised tuning, on tokens that are cut already; full, or by LoRA through peft.
+"""TRL's trainers, on tokens that are cut already; full, or by LoRA through peft.
 
 A checkpoint counts once a file in it says that it is whole, so that a process that was killed as it wrote one goes on
 from the one before. Nothing is reported to anybody: TRL's own trainer tells a hub of its use as it is made, and that is
@@ -9,39 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from aigc.disk import write_atomically
 from aigc.engine.cards import hold_here
 from aigc.engine.loader import load_config, load_tokenizer
 from aigc.engine.quantised import stored_method
 from aigc.engine.sizing import is_out_of_memory
-from aigc.engine.tuning.values import Point, Recipe, Tokens, Trained
+from aigc.engine.tuning.methods import WHOLE, arguments, rows, trainer_for
+from aigc.engine.tuning.values import Point, Recipe, Taught, Trained
 from aigc.errors import ModelError, SettingsError, shown
 from aigc.settings import EngineSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-WHOLE = "whole"
-"""Name of the file that says that a checkpoint is."""
-STEP_TOKENS = {"cpu": 4_096, "cuda": 16_384}
-"""Tokens that are computed at a time; a step of more is computed in parts."""
-
-
-@dataclass(frozen=True)
-class Taught:
-    """Those who are taught: the lessons, and those by which it is told when to stop."""
-
-    lessons: Sequence[Tokens]
-    validation: Sequence[Tokens]
 
 
 @dataclass(frozen=True)
@@ -100,14 +88,14 @@ def _train(
 ) -> Trained:
     import transformers
 
-    kind = _trainer()
+    kind = trainer_for(recipe)
     model = _load(base, settings, recipe)
     stored = str(load_config(base, settings).dtype or "float32").removeprefix("torch.")
     trainer = kind(
         model=model,
-        args=_arguments(recipe, taught, place.checkpoints),
-        train_dataset=_rows(taught.lessons),
-        eval_dataset=_rows(taught.validation) if taught.validation else None,
+        args=arguments(recipe, taught, place.checkpoints),
+        train_dataset=rows(taught.train),
+        eval_dataset=rows(taught.validation) if taught.validation else None,
         processing_class=load_tokenizer(base, settings),
         peft_config=_lora(recipe),
         callbacks=[_telling(on_point), *_stopping(recipe, taught)],
@@ -138,25 +126,6 @@ def whole_checkpoint(folder: Path) -> Path | None:
                default=None)
 
 
-def _trainer() -> Any:
-    """TRL's trainer, which tells nobody of its use and marks whole checkpoints."""
-    import trl
-
-    class Trainer(trl.SFTTrainer):  # type: ignore[misc]
-        def _send_telemetry(self) -> None:
-            """TRL's would ask a hub."""
-
-        def create_model_card(self, *_: object, **__: object) -> None:
-            """TRL's would name this machine's folders."""
-
-        def _save_checkpoint(self, model: object, trial: object) -> None:
-            super()._save_checkpoint(model, trial)
-            path = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-            write_atomically(path / WHOLE, lambda _: None)
-
-    return Trainer
-
-
 def _load(base: Path, settings: EngineSettings, recipe: Recipe) -> PreTrainedModel:
     """The model as it is trained: with PyTorch's kernels, since ours have no gradients.
 
@@ -175,64 +144,8 @@ def _load(base: Path, settings: EngineSettings, recipe: Recipe) -> PreTrainedMod
     return cast("PreTrainedModel", model.to(recipe.device))
 
 
-def _arguments(recipe: Recipe, taught: Taught, folder: Path) -> Any:
-    import trl
-
-    longest = max(len(lesson.prompt) + len(lesson.answer) for lesson in [*taught.lessons, *taught.validation])
-    at_once = max(1, min(recipe.batch, STEP_TOKENS[recipe.device] // longest))
-    while recipe.batch % at_once:
-        at_once -= 1
-    checked = "steps" if taught.validation else "no"
-    arguments = trl.SFTConfig(
-        output_dir=str(folder),
-        max_steps=recipe.steps,
-        per_device_train_batch_size=at_once,
-        per_device_eval_batch_size=at_once,
-        gradient_accumulation_steps=recipe.batch // at_once,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=recipe.warmup_steps,
-        weight_decay=0.0,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        use_cpu=recipe.device == "cpu",
-        bf16=recipe.device == "cuda",
-        gradient_checkpointing=recipe.device == "cuda",  # half the speed of a step for most of its memory
-        logging_strategy="steps",
-        logging_steps=1,
-        eval_strategy=checked,
-        eval_steps=recipe.check_every,
-        save_strategy="steps",
-        save_steps=recipe.check_every,
-        save_total_limit=2,
-        load_best_model_at_end=bool(taught.validation),
-        metric_for_best_model="loss",
-        greater_is_better=False,
-        restore_callback_states_from_checkpoint=True,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        dataloader_pin_memory=recipe.device == "cuda",
-        report_to="none",
-        push_to_hub=False,
-        disable_tqdm=True,
-    )
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # else it spreads over all that CUDA shows, which others may be at work on
-    return arguments
-
-
-def _rows(lessons: Sequence[Tokens]) -> Any:
-    """The lessons as the trainer takes them: only what the model is to say has a label."""
-    import datasets
-
-    return datasets.Dataset.from_list([
-        {"input_ids": [*lesson.prompt, *lesson.answer], "labels": [-100] * len(lesson.prompt) + lesson.answer}
-        for lesson in lessons
-    ])
-
-
 def _lora(recipe: Recipe) -> Any:
-    if recipe.method == "full":
+    if recipe.weights == "full":
         return None
     import peft
 
@@ -270,7 +183,7 @@ def _point(entry: dict[str, Any]) -> Point | None:
 def _save(trainer: Any, recipe: Recipe, dtype: torch.dtype, place: Place) -> None:
     """The weights of the best step; a whole model in the precision that it came in."""
     model = trainer.accelerator.unwrap_model(trainer.model)
-    if recipe.method == "full":
+    if recipe.weights == "full":
         model.to(dtype).save_pretrained(place.made)
         return
     for config in model.peft_config.values():
@@ -282,10 +195,18 @@ def _save(trainer: Any, recipe: Recipe, dtype: torch.dtype, place: Place) -> Non
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the libraries' bars, and their notices of what will be called otherwise one day."""
+    import datasets
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    datasets.disable_progress_bars()
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"  # TRL asks it alone for the bar of its reference
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.environ.pop("TQDM_DISABLE")
+        os.environ.update({"TQDM_DISABLE": before} if before is not None else {})

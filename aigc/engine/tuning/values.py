@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from aigc.records import Message, Value
 
-Method: TypeAlias = Literal["lora", "full"]
+Method: TypeAlias = Literal["sft", "dpo"]
+"""What is learned: to give the answers of examples, or to prefer the better answer of a pair to the worse."""
+Weights: TypeAlias = Literal["lora", "full"]
 
 
 class Lesson(Value, frozen=True):
@@ -25,10 +29,27 @@ class Tokens(Value, frozen=True):
     answer: list[int]
 
 
+class PairTokens(Value, frozen=True):
+    """Two answers to one prompt, the better and the worse, as a model's tokenizer cuts them."""
+
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What is taught: to `train` by, and by which it is told when to stop. All pairs where the method is of pairs."""
+
+    train: Sequence[Tokens | PairTokens]
+    validation: Sequence[Tokens | PairTokens]
+
+
 class Recipe(Value, frozen=True):
     """How a model is tuned. `batch` is in lessons, everything with `steps` or `every` in steps of the optimizer."""
 
     method: Method
+    weights: Weights
     steps: int
     batch: int
     learning_rate: float
@@ -42,6 +63,8 @@ class Recipe(Value, frozen=True):
     rank: int
     alpha: int
     dropout: float
+    beta: float
+    """How dear it is to leave the base, where pairs are learned from; 0 elsewhere."""
     seed: int
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
