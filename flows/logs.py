@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import CancelledRun, FailedRun
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 
 
@@ -17,6 +18,7 @@ def logs_to_api() -> Iterator[None]:
 
     PREFECT_LOGGING_EXTRA_LOGGERS=aigc would add the handler but not the level, and loses lines of threads.
     """
+    logging.getLogger("prefect.flow_runs").addFilter(_is_news)
     logger, context = logging.getLogger("aigc"), FlowRunContext.get()
     level, present = logger.level, any(isinstance(handler, APILogHandler) for handler in logger.handlers)
     handler = APILogHandler()
@@ -37,6 +39,11 @@ def logs_to_api() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line is more than a traceback through Prefect: a run that was ended on purpose has said why."""
+    return not (record.exc_info and isinstance(record.exc_info[1], FailedRun | CancelledRun))
 
 
 _ON_THE_PAGE = ("prefect.flow_runs", "prefect.task_runs")

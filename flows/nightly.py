@@ -68,16 +68,23 @@ def nightly(
 def _made(path: Path, sheet: Sheet, watch: Watch) -> Made | Missed:
     try:
         return make(sheet, watch)
-    except AigcError as exc:
-        get_run_logger().error(str(exc))
-        return Missed(writable(path), str(exc))
+    except (AigcError, OSError, MemoryError) as exc:
+        message = _with_sheet(writable(path), exc)
+        get_run_logger().error(message)
+        return Missed(writable(path), message)
+
+
+def _with_sheet(path: str, exc: Exception) -> str:
+    """What went wrong, beginning with the sheet: what refuses it may name a model or a disk alone."""
+    message = str(exc) if isinstance(exc, AigcError) else f"{type(exc).__name__} {exc}".strip()
+    return message if message.startswith(path) else f"{path}: {message}"
 
 
 def _ended(came: list[Made | Missed], sheets: str) -> State[None]:
     missed = [each for each in came if isinstance(each, Missed)]
     if missed:
-        others = f" {len(came) - len(missed)} of {counted(len(came), 'sheet')} went well."
-        return Failed(message=" ".join(each.message for each in missed) + others)
+        others = f"{len(came) - len(missed)} of {counted(len(came), 'sheet')} went well."
+        return Failed(message="\n".join([others, *(each.message for each in missed)]))
     made = [each for each in came if isinstance(each, Made)]
     new = [each for each in made if each.is_new]
     if not new:

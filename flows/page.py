@@ -13,9 +13,10 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from aigc.errors import writable
 from aigc.gpu_memory import GpuMemory
 from aigc.provenance import RunFile
-from aigc.report import counted, duration, headline, report, share
+from aigc.report import counted, duration, expected, headline, report, share
 from aigc.samples import samples
 from aigc.settings import MonitoringSettings
+from aigc.tally import Forecast
 
 _LINK = re.compile(r"\[([^]]+)\]\(\1\)")
 
@@ -45,11 +46,37 @@ class Missed:
     message: str
 
 
+def show_forecast(key: str, sheet: str, texts: int, forecast: Forecast | None) -> None:
+    """What a sheet is expected to take, before its first text is made. `texts` are its rows, those taken over too."""
+    rows = _expected(forecast) if forecast else [
+        ("Rows", f"{texts:,}"),
+        ("Time, tokens, acceptance", "not known before: no run of this model has finished in this folder yet"),
+    ]
+    told = expected(forecast) if forecast else f"{counted(texts, 'row')} to make; how long that takes is not known yet."
+    table = "\n".join(f"| {what} | {value} |" for what, value in rows)
+    create_markdown_artifact(f"# Expected of `{writable(sheet)}`\n\n| | |\n|---|---|\n{table}\n",
+                             key=f"aigc-forecast{key}", description=told)
+
+
+def _expected(forecast: Forecast) -> list[tuple[str, str]]:
+    return [
+        ("Rows to make", f"{forecast.rows:,}"),
+        ("Rows taken over from earlier runs", f"{forecast.taken_over:,}"),
+        ("Texts, with those made again", f"{forecast.texts:,}"),
+        ("Tokens", f"{forecast.tokens_out:,}"),
+        ("Time", duration(forecast.seconds)),
+        ("Hours of a GPU", f"{forecast.gpu_hours:.2f}"),
+        ("Accepted", f"{forecast.accepted:,} ({share(forecast.accepted, forecast.rows)})"),
+        ("Known by", forecast.basis),
+    ]
+
+
 def show_run(key: str, made: Made, gpus: Sequence[GpuMemory], monitoring: MonitoringSettings) -> None:
     """Report, sample rows and links of a run. `key` ends the artifacts' keys, where a flow makes several runs."""
     place = f"The run's files: {made.folder.resolve()}"
     text = _LINK.sub(lambda found: _linked(made, found[1], monitoring), report(made.file))
-    create_markdown_artifact(f"{text}\n{_took(made, gpus)}", key=f"aigc-report{key}", description=writable(place))
+    create_markdown_artifact(f"{text}\n{_took(made, gpus)}", key=f"aigc-report{key}",
+                             description=headline(made.file))
     if monitoring.samples != "none":
         rows = samples(made.folder, with_texts=monitoring.samples == "texts")
         table = [{"id": row.id, "variant": row.variant, "type": row.content_type, "outcome": row.outcome,

@@ -29,7 +29,7 @@ from aigc.report import duration, headline, share
 from aigc.runs import Run
 from aigc.start import Request, Started, start
 from aigc.tally import Tally
-from flows.page import Made, show_run
+from flows.page import Made, show_forecast, show_run
 from flows.parameters import Alerts, Publishing, Tries
 from flows.telling import tell_run, tell_shard
 from flows.watch import Watch
@@ -80,6 +80,7 @@ def make(sheet: Sheet, watch: Watch) -> Made:
             return _make_once(sheet, watch)
         except (AigcError, OSError, MemoryError) as exc:
             if again > sheet.tries.again or not passes(exc):
+                watch.stop(f"{sheet.name}: failed, as the log tells")
                 raise
             wait_s = wait_before_s(again, sheet.tries.wait_s)
             _log.warning("%s Try %d of %d follows in %s.", exc, again + 1, sheet.tries.again + 1, duration(wait_s))
@@ -100,6 +101,8 @@ def _make_once(sheet: Sheet, watch: Watch) -> Made:
         started = stack.enter_context(start(sheet.request, on_row, sheet.say))
         stack.push(_hold_sigterm)
         if started.run:
+            with watch.bearing_silence():
+                show_forecast(sheet.key, sheet.name, started.survey.requests, started.file.forecast)
             with _told(started.file.run_id, sheet):
                 file = _generated(sheet, started, started.run)
         else:

@@ -78,9 +78,16 @@ class Watch:
 
     def end(self, what: str) -> None:
         """Show the sheet's end: all rows are done."""
+        self._show_last(100.0, what)
+
+    def stop(self, what: str) -> None:
+        """Show that the sheet did not come to its end: the bar stays where it is."""
+        self._show_last(100.0 * self._tally.done / self._tally.total if self._tally.total else 0.0, what)
+
+    def _show_last(self, percent: float, what: str) -> None:
         if self._answers:
             with self.bearing_silence():
-                self._show(100.0, what)
+                self._show(percent, what)
 
     @property
     def answers(self) -> bool:
