@@ -12,11 +12,12 @@ import msgspec
 import typer
 
 from aigc.batch import BatchOrder, BatchSummary, run_batch
-from aigc.doctor import examine, examine_prefect, prefect_api_url
+from aigc.doctor import examine
 from aigc.errors import AigcError, UsageError, shown, writable
 from aigc.models import catalogue, installed
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
+from aigc.reach import examine_prefect, prefect_api_url
 from aigc.report import counted, duration, expected, headline, outcome_lines
 from aigc.runs import find_run
 from aigc.settings import Table, load_settings

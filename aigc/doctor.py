@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import subprocess
-import tomllib
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from aigc.errors import AigcError, ModelError, UsageError, shown
+from aigc.findings import Finding, Status
 from aigc.job import templates_folder
 from aigc.memory import free_memory_bytes
 from aigc.models import ModelRef, cache_folder, catalogue, resolve
-from aigc.records import Value
+from aigc.reach import examine_plans, examine_prefect, examine_ray, examine_storage
 from aigc.settings import DEFAULT_MODEL, EngineSettings, RunSettings, Settings
 
 if TYPE_CHECKING:
     from aigc.engine.hardware import Gpu, Hardware
 
-Status: TypeAlias = Literal["ok", "warn", "problem"]
 GIB = 1 << 30
 DISK_WARN_GIB, DISK_PROBLEM_GIB = 5.0, 0.5
 MEMORY_WARN_GIB = 2.0
-API_WAIT_S = 2.0
-
-
-class Finding(Value, frozen=True):
-    """One thing examined. `remedy` is empty where there is nothing to do."""
-
-    name: str
-    status: Status
-    found: str
-    remedy: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything a run with `settings` needs, in the order in which a run meets it. Never raises for what it finds.
 
-    Takes seconds: it imports torch, and asks the Prefect API if one is set.
+    Takes seconds: it imports torch, and asks the Prefect API, the cluster and the storage that are set.
     """
     found, hardware = _torch(settings.engine)
     out, cache = Path(settings.run.out), cache_folder()
@@ -60,6 +44,9 @@ def examine(settings: Settings) -> list[Finding]:
         _hub(),
         _templates(settings.run),
         examine_prefect(os.environ),
+        examine_plans(os.environ),
+        examine_ray(settings.engine, os.environ),
+        examine_storage(settings.run),
     ]
 
 
@@ -239,56 +226,3 @@ def _templates(settings: RunSettings) -> Finding:
                        remedy="Add a content type, or name another folder with --templates.")
     told = "1 content type" if len(packs) == 1 else f"{len(packs)} content types"
     return Finding(name="templates", status="ok", found=f"{told} in {folder}")
-
-
-def examine_prefect(environ: Mapping[str, str]) -> Finding:
-    """Whether a Prefect API is set and answers. Takes `API_WAIT_S` at most."""
-    url = prefect_api_url(environ)
-    if not url:
-        return Finding(name="prefect", status="ok", found="none set: runs go without Prefect")
-    parts = urlsplit(url)
-    # Without user, password and path, which may hold a key or an account.
-    shown_url = f"{parts.scheme}://{(parts.netloc or '').rpartition('@')[2]}"
-    if parts.scheme not in {"http", "https"}:
-        return Finding(name="prefect", status="problem", found="PREFECT_API_URL is no http address",
-                       remedy="Set it to something like http://127.0.0.1:4200/api.")
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=API_WAIT_S) as answer:  # noqa: S310 # checked above
-            healthy = json.load(answer) is True
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        healthy = exc.code in {401, 403}  # a server that asks for a key is there; whether the key fits, a run will tell
-    except (OSError, ValueError):
-        return Finding(name="prefect", status="problem", found=f"no answer from {shown_url}",
-                       remedy="Start it with `prefect server start`, or unset PREFECT_API_URL.")
-    if not healthy:
-        return Finding(name="prefect", status="problem", found=f"{shown_url} answers, but not as a Prefect API",
-                       remedy="The address usually ends in /api: correct PREFECT_API_URL.")
-    return Finding(name="prefect", status="ok", found=f"{shown_url} answers")
-
-
-def prefect_api_url(environ: Mapping[str, str], folder: Path = Path()) -> str:
-    """The API's address from the environment, prefect.toml in `folder` or the active profile; empty if none is set.
-
-    Prefect's own rule, read here because importing it takes seconds.
-    """
-    if url := environ.get("PREFECT_API_URL"):
-        return url
-    project = _table(_toml(folder / "prefect.toml"), "api").get("url")
-    home = Path(environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
-    profiles = _toml(Path(environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser())
-    active = environ.get("PREFECT_PROFILE") or profiles.get("active")
-    url_of_profile = _table(_table(profiles, "profiles"), str(active)).get("PREFECT_API_URL")
-    return str(project or url_of_profile or "")
-
-
-def _toml(path: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):  # Prefect itself will complain of a broken one
-        return {}
-
-
-def _table(table: Mapping[str, object], key: str) -> Mapping[str, object]:
-    value = table.get(key)
-    return value if isinstance(value, dict) else {}

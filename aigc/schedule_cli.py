@@ -97,8 +97,8 @@ def _secret(variable: str) -> str:
 
 def _refuse_no_api() -> None:
     from aigc.console import refuse_dead_api
-    from aigc.doctor import prefect_api_url
     from aigc.errors import AigcError
+    from aigc.reach import prefect_api_url
 
     if not prefect_api_url(os.environ):
         raise AigcError("Prefect", "no server to plan with", "a Prefect API",

@@ -16,7 +16,8 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows", "stamped",
-          "tally", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory"}
+          "tally", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory",
+          "findings"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
           "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset",
@@ -91,7 +92,7 @@ ASSEMBLY = {
 SURFACE = {
     "commands": set(),
     "ui_cli": {"prefect_server"},
-    "schedule_cli": {"console", "doctor", "flows", "nights_plan", "prefect_worker"},
+    "schedule_cli": {"console", "flows", "nights_plan", "prefect_worker", "reach"},
     "chat_cli": {"chat", "console", "start"},
     "keys_cli": {"signing", "start"},
     "labels_cli": set(),
@@ -111,9 +112,10 @@ SURFACE = {
     "console_sheet": {"console", "earlier", "job", "outlook", "panel", "probe", "provenance", "report", "runs",
                       "sheets", "start"},
     "project": {"job"},
-    "doctor": {"models", "engine", "job"},
+    "doctor": {"models", "engine", "job", "reach"},
+    "reach": {"engine", "storage"},
     "progress": {"report"},
-    "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "report", "runs", "start"},
+    "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "reach", "report", "runs", "start"},
     "cli": {"batch", "chat_cli", "commands", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli",
             "labels_cli", "trust_cli", "history_cli", "models_cli", "project", "provenance", "publishing_cli", "redo_cli", "report_cli",
             "review_cli",

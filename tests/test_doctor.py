@@ -14,9 +14,11 @@ import pytest
 from model_folders import write_model
 from msgspec.structs import replace
 
-from aigc.doctor import Finding, driver_gpus, examine, examine_cpu, examine_gpus, prefect_api_url
+from aigc.doctor import driver_gpus, examine, examine_cpu, examine_gpus
 from aigc.engine.hardware import Gpu, Hardware
+from aigc.findings import Finding
 from aigc.memory import free_memory_bytes, total_memory_bytes
+from aigc.reach import prefect_api_url
 from aigc.settings import EngineSettings, RunSettings, Settings
 
 
@@ -44,8 +46,8 @@ def test_a_bare_machine_is_described_and_told_what_to_do() -> None:
     names = [finding.name for finding in findings]
     assert names[:2] == ["python", "torch"]
     assert len(set(names)) == len(names)
-    assert names[-8:] == ["cpu", "memory", "disk for results", "disk for models", "model", "model hub", "templates",
-                          "prefect"]
+    assert names[-11:] == ["cpu", "memory", "disk for results", "disk for models", "model", "model hub", "templates",
+                           "prefect", "plans", "ray", "shared storage"]
     assert all(finding.remedy for finding in findings if finding.status == "problem")
     assert all(finding.found and "\n" not in finding.found for finding in findings)
 

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -83,7 +82,7 @@ def chosen_cards(settings: EngineSettings, cards: Sequence[Card]) -> list[Card]:
     return [cards[number] for number in numbers][: settings.processes or None]
 
 
-class Devices(NamedTuple):
+class Devices(Value, frozen=True):
     """What a run computes on, each of a kind: the name that engines tell it by, and how many. Empty and 0 where that is
     known only when it has begun."""
 
@@ -99,13 +98,13 @@ def expected_devices(settings: EngineSettings) -> Devices:
         EngineError: the driver does not answer.
     """
     if settings.name != "local":
-        return Devices("", 1)
+        return Devices(name="", count=1)
     if settings.on == "ray":
-        return Devices("", settings.ray_workers)
+        return Devices(name="", count=settings.ray_workers)
     if not belongs_apart(settings):
-        return Devices("cpu", 1)
+        return Devices(name="cpu", count=1)
     chosen = chosen_cards(settings, visible_cards())
-    return Devices(chosen[0].name, len(chosen)) if chosen else Devices("", 1)
+    return Devices(name=chosen[0].name, count=len(chosen)) if chosen else Devices(name="", count=1)
 
 
 class Hold:

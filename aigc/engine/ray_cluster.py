@@ -129,7 +129,7 @@ def _joined(ray: Any, address: str) -> Iterator[None]:
     """
     own = {"include_dashboard": False} if address == ALONE else {}
     os.environ.setdefault("RAY_worker_niceness", "0")  # else they give way to all other work of the machine
-    _refuse_silence(address)
+    refuse_silence(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(sys.stderr):
         try:
@@ -143,7 +143,7 @@ def _joined(ray: Any, address: str) -> Iterator[None]:
             ray.shutdown()
 
 
-def _refuse_silence(address: str) -> None:
+def refuse_silence(address: str) -> None:
     """Raise EngineError where nobody listens at HOST:PORT: Ray would go on asking for minutes."""
     named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
     host, _, port = named.rpartition(":")

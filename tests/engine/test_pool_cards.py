@@ -17,7 +17,16 @@ import pytest
 
 from aigc.engine import cards as cards_module
 from aigc.engine import cuda_probe, open_engine
-from aigc.engine.cards import Card, Hold, chosen_cards, hold_here, own_command, visible_cards
+from aigc.engine.cards import (
+    Card,
+    Devices,
+    Hold,
+    chosen_cards,
+    expected_devices,
+    hold_here,
+    own_command,
+    visible_cards,
+)
 from aigc.engine.child import ChildEngine
 from aigc.engine.places import open_pool
 from aigc.engine.pool import EnginePool
@@ -295,3 +304,21 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def files_of(pid: int) -> set[str]:
     return {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "devices"),
+    [
+        (EngineSettings(device="cpu", processes=3), Devices(name="cpu", count=1)),
+        (EngineSettings(device="cuda"), Devices(name="Played 80GB", count=3)),
+        (EngineSettings(device="cuda", devices="2"), Devices(name="Played 80GB", count=1)),
+        (EngineSettings(name="openai"), Devices(name="", count=1)),
+        (EngineSettings(on="ray"), Devices(name="", count=0)),
+        (EngineSettings(on="ray", ray_workers=4), Devices(name="", count=4)),
+    ],
+)
+def test_what_a_run_will_compute_on_is_known_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, settings: EngineSettings, devices: Devices
+) -> None:
+    monkeypatch.setattr(cards_module, "visible_cards", lambda: CARDS)
+    assert expected_devices(settings) == devices
