@@ -8,6 +8,7 @@ What is wrong is reported row by row, and all that is right is taken. Codes, sta
     no_change        an edit that changes nothing             wrong_fields     other fields than the text has
     empty_text       an edit that leaves nothing              needless_reason  a reason beside an approval
     two_edits        text and fields both changed             conflict         taken, but another editor differs
+    no_reason        taken, but a rejection that does not say why
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Reviewed:
 
 
 class Taken(Value, frozen=True):
-    """What came of an import. `problems` has conflicts too, though both sides of one are kept."""
+    """What came of an import. `problems` has conflicts and rejections without a reason too, though these are kept."""
 
     run_id: str
     source: str
@@ -120,6 +121,8 @@ def checked(
             problems.append(found)
         else:
             sound.append(found)
+            if found.decision.verb == "reject" and not found.decision.reason:
+                problems.append(_reasonless(found))
     return sound, problems
 
 
@@ -218,6 +221,13 @@ def _time(text: str) -> datetime | None:
     except ValueError:
         return None
     return at.astimezone(UTC) if at.tzinfo else None
+
+
+def _reasonless(offer: Offered) -> Reported:
+    """What is to be said of a rejection without a reason. It counts: a text that was refused must not be published."""
+    return Reported(place=offer.place, code="no_reason", found="a rejection without a reason", expected="why",
+                    remedy="It is taken. Choose a reason in the same file, and import that again: a text that is made "
+                    "again is told why.")
 
 
 def _conflict(offer: Offered, latest: Sequence[Decision]) -> Reported:

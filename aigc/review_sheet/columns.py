@@ -21,6 +21,7 @@ class Column(NamedTuple):
 
 _FIRST = (
     Column("id", {"en": "id", "zh": "编号"}, 14),
+    Column("variant", {"en": "variant", "zh": "版本"}, 8),
     Column("decision", {"en": "decision", "zh": "决定"}, 11, is_open=True),
     Column("reason", {"en": "reason", "zh": "理由"}, 14, is_open=True),
     Column("note", {"en": "note", "zh": "备注"}, 26, is_open=True),
@@ -34,7 +35,6 @@ _LAST = (
     Column("other_texts", {"en": "other attempts", "zh": "其他稿"}, 30),
     Column("content_type", {"en": "content type", "zh": "类型"}, 14),
     Column("language", {"en": "language", "zh": "语言"}, 9),
-    Column("variant", {"en": "variant", "zh": "版本"}, 8),
     Column("source", {"en": "source", "zh": "来源"}, 22),
     Column("record_id", {"en": "record_id", "zh": "record_id"}, 12, is_hidden=True),
     Column("run_id", {"en": "run_id", "zh": "run_id"}, 12, is_hidden=True),

@@ -32,7 +32,7 @@ def cells_of(row: Reviewable, stands: Standing | None, run_id: str, language: La
         **{FIELD + name: cell_text(value) for name, value in row.fields.items()},
         "findings": "\n".join(_findings(row)),
         "brief": "\n".join(_brief(record, language)),
-        "outcome": _OUTCOMES.get(record.outcome, record.outcome) if language == "zh" else record.outcome,
+        "outcome": outcome_word(record.outcome, language),
         "standing": _standing(stands, language),
         "other_texts": "\n\n".join(_others(row, language)),
         "content_type": record.content_type,
@@ -43,6 +43,10 @@ def cells_of(row: Reviewable, stands: Standing | None, run_id: str, language: La
         "run_id": run_id,
         "base": row.base,
     }
+
+
+def outcome_word(outcome: str, language: Language) -> str:
+    return _OUTCOMES.get(outcome, outcome) if language == "zh" else outcome
 
 
 def _findings(row: Reviewable) -> Iterable[str]:

@@ -17,13 +17,15 @@ from aigc.review.reviewable import Reviewable
 from aigc.review.standing import Standing
 from aigc.review.words import REASON_WORDS, VERB_WORDS, Language
 from aigc.review_sheet.columns import EDITOR, FIELD, TEXT, Column, columns_of, is_open
-from aigc.review_sheet.rows import cells_of
+from aigc.review_sheet.rows import cells_of, outcome_word
 from aigc.review_sheet.spelling import workbook_cell
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
 
 XLSX = "review.xlsx"
+FONT = "Calibri"
+"""That of all other cells: a font without a name is whatever a program likes."""
 RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 KEPT_AS_TEXT_CHARS = 255
 """Cells of the format "text" keep `1-2` from becoming a date; older Excel shows longer ones as `####`."""
@@ -32,20 +34,22 @@ LINE_POINTS, MAX_LINES = 15, 24
 FIRST_SHEET = {"en": "review", "zh": "说明"}
 _GUIDE: dict[Language, list[str]] = {
     "en": [
-        "Write your name into the cell beside 'editor'. There is a sheet for each content type.",
-        "In each row choose a decision: approve, edit or reject. A row without one stays open.",
-        "To edit, change the white cells: the text, or the fields that it is made of. Choose edit, or leave it empty.",
-        "When you reject, choose a reason. A note is for your colleagues and for the model, should it write again.",
-        "Save the file under any name, as .xlsx, and send it back. Grey cells cannot be changed.",
+        "1. Write your name into the white cell beside 'editor'.",
+        "2. Go through the other sheets, one for each content type. In each row choose a decision: approve, edit or "
+        "reject. A row without one stays open.",
+        "3. To edit, change the white cells: the text, or the fields that it is made of. Then choose edit.",
+        "4. When you reject, choose a reason. A note is for your colleagues and for the model, should it write again.",
+        "5. Save the file as .xlsx, under any name, and send it to who gave it to you. Grey cells cannot be changed.",
     ],
     "zh": [
-        "请在“编辑人”旁边的单元格写上姓名。每种内容类型各有一张工作表。",
-        "每一行请选择决定：通过、修改或退回。没有决定的行保持待审。",
-        "要修改，请直接改白色单元格：正文，或组成正文的各字段。决定可选“修改”，也可留空。",
-        "退回时请选择理由。备注写给同事；如需重写，也会告诉模型。",
-        "完成后另存为 .xlsx（文件名不限）并发回。灰色单元格不能改动。",
+        "1. 请在“编辑人”旁边的白色单元格写上姓名。",
+        "2. 逐张查看其他工作表，每种内容类型一张。每一行请选择决定：通过、修改或退回。没有决定的行保持待审。",
+        "3. 要修改，请直接改白色单元格：正文，或组成正文的各字段；然后选“修改”。",
+        "4. 退回时请选择理由。备注写给同事；如需重写，也会告诉模型。",
+        "5. 完成后另存为 .xlsx（文件名不限），发给给你此文件的人。灰色单元格不能改动。",
     ],
 }
+_COUNTED: dict[Language, tuple[str, str, str]] = {"en": ("sheet", "outcome", "texts"), "zh": ("工作表", "状态", "篇数")}
 _WRONG_CHOICE = {"en": "Choose one of the list, or leave the cell empty.", "zh": "请从列表中选择，或留空。"}
 
 
@@ -98,7 +102,7 @@ class _Styles:
         line = Side("thin", color="CCCCCC")
         self.frame = Border(left=line, right=line, top=line, bottom=line)  # a fill hides the sheet's own lines
         self.open, self.locked = Protection(locked=False), Protection(locked=True)
-        self.bold = Font(bold=True)
+        self.bold, self.title = Font(name=FONT, bold=True), Font(name=FONT, bold=True, size=14)
         self.grey = PatternFill("solid", start_color="F2F2F2")
         self.heading = PatternFill("solid", start_color="D9E2EC")
         self.wrapped = Alignment(wrap_text=True, vertical="top")
@@ -128,7 +132,7 @@ class _TypeSheet:
         self._sheet, self._styles, self._language = book.create_sheet(title), styles, language
         self._columns = {get_column_letter(at): column for at, column in enumerate(columns_of(fields), 1)}
         self._rows = 1
-        self._sheet.freeze_panes = "C2"
+        self._sheet.freeze_panes = "D2"
         for letter, column in self._columns.items():
             self._sheet.column_dimensions[letter].width = column.width
             self._sheet.column_dimensions[letter].hidden = column.is_hidden
@@ -204,12 +208,17 @@ def _write_first(
     """The sheet that says what to do, takes the editor's name, and counts the texts."""
     sheet.column_dimensions["A"].width, sheet.column_dimensions["B"].width = 24, 30
     title, editor, name = (_text_cell(sheet, text) for text in (f"aigc {run_id}", EDITOR[language], ""))
-    title.font = editor.font = styles.bold
-    name.protection, name.fill = styles.open, styles.heading
+    title.font, editor.font = styles.title, styles.bold
+    name.protection, name.border = styles.open, styles.frame
     for row in ([title], [], [editor, name], [], *([_text_cell(sheet, line)] for line in _GUIDE[language]), []):
         sheet.append(row)
+    headings = [_text_cell(sheet, word) for word in _COUNTED[language]]
+    for heading in headings:
+        heading.font, heading.fill = styles.bold, styles.heading
+    sheet.append(headings)
     for (content_type, outcome), count in sorted(counts.items()):
-        sheet.append([_text_cell(sheet, workbook_cell(content_type)), _text_cell(sheet, outcome), count])
+        words = workbook_cell(content_type), outcome_word(outcome, language)
+        sheet.append([*(_text_cell(sheet, word) for word in words), count])
     _lock(sheet)
 
 
@@ -228,7 +237,7 @@ def titles(names: Iterable[str], taken: str = "") -> dict[str, str]:
 
 
 def _lines(text: str, width: int) -> int:
-    """How many lines a text takes in a column; a Chinese character is as wide as two letters."""
-    lines = text[: MAX_LINES * width].split("\n")
-    return sum(1 + (len(line) + sum(unicodedata.east_asian_width(char) in "WF" for char in line)) // width
+    """How many lines a text takes in a column: a Chinese character is as wide as two letters, and lines end early."""
+    lines, filled = text[: MAX_LINES * width].split("\n"), max(1, width * 9 // 10)
+    return sum(1 + (len(line) + sum(unicodedata.east_asian_width(char) in "WF" for char in line)) // filled
                for line in lines)

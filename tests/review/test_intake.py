@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from returned_sheets import in_table, setting, with_cells
 from runs_to_review import NOW, RUN, SCENE, TEXTS, a_decision, a_text, record_id, reviewed, write_run
 
 from aigc.errors import ReviewError, UsageError
@@ -207,3 +208,24 @@ def test_decisions_on_texts_that_are_gone_are_counted_apart(run: Reviewed) -> No
     write_run(run.folder, [a_text("new", "Another text.")])
     status = status_of(RUN, reviewed(run.folder).originals.values(), read_ledger(run.folder))
     assert (status.records, status.open, status.approved, status.gone) == (1, 1, 0, 1)
+
+
+@pytest.mark.parametrize("form", ["page", "workbook", "table"])
+def test_a_rejection_without_a_reason_is_taken_and_told_in_every_form(
+    run: Reviewed, tmp_path: Path, form: str
+) -> None:
+    def file(reason: str) -> Path:
+        if form == "page":
+            return page_file(tmp_path / "back.jsonl", run, a_line(run, action="reject", reason=reason, note="no"))
+        cells = {("plain", "decision"): "reject", ("plain", "reason"): reason, ("plain", "note"): "no"}
+        if form == "workbook":
+            return with_cells(run.folder, tmp_path, cells)
+        return in_table(run.folder, tmp_path, setting(cells))
+
+    taken = import_file(run.folder, RUN, file(""), "Ana")
+    assert (taken.taken, [problem.code for problem in taken.problems]) == (1, ["no_reason"])
+    assert "found a rejection without a reason; expected why. It is taken." in taken.problems[0].message
+    assert read_ledger(run.folder).standing()[record_id("plain")].state == "rejected"
+    again = import_file(run.folder, RUN, file("legal"), "Ana")  # completed in the same file
+    assert (again.taken, again.problems) == (1, [])
+    assert read_ledger(run.folder).standing()[record_id("plain")].latest[0].reason == "legal"

@@ -86,8 +86,8 @@ def test_a_workbook_that_was_edited_in_one_cell_comes_back_as_one_edit(
     source = write_workbook(folder, RUN, lambda: reviewables(folder), {}, "zh")
     back = tmp_path / "back.xlsx"
     new = "第一行，茶。\nSecond line."
-    office.edit(source, back, {("说明", "B3"): "李安", ("note", "E3"): new, ("film_scene", "H2"): "Dark.",
-                               ("note", "B2"): "退回", ("note", "C2"): "过长"})
+    office.edit(source, back, {("说明", "B3"): "李安", ("note", "F3"): new, ("film_scene", "I2"): "Dark.",
+                               ("note", "C2"): "退回", ("note", "D2"): "过长"})
     taken = import_file(folder, RUN, back)
     assert (taken.taken, taken.editors, taken.problems) == (3, ["李安"], [])
     said = {offer.decision.record_id: offer.decision
@@ -107,7 +107,7 @@ def test_a_workbook_that_was_only_opened_and_saved_has_no_edits(office: Office, 
     sheet = load_workbook(back)["note"]
     assert sheet.protection.sheet
     assert sheet.data_validations.dataValidation[0].formula1 == '"approve,edit,reject"'
-    assert [cell.data_type for cell in sheet["E"]] == ["s"] * (len(TEXTS) + 3)
+    assert [cell.data_type for cell in sheet["F"]] == ["s"] * (len(TEXTS) + 3)
 
 
 @pytest.mark.parametrize("options", ["44,34,76,1", "59,34,76,1", "9,34,76,1"], ids=["comma", "semicolon", "tab"])

@@ -66,6 +66,7 @@ def deciding(*decisions: str) -> Callable[[Rows], None]:
     def how(rows: Rows) -> None:
         for row, decision in zip(rows, decisions, strict=False):
             row["decision"] = decision
+            row["reason"] = "other" if decision == "reject" else ""
 
     return how
 
@@ -79,7 +80,7 @@ def test_files_are_written_into_the_runs_folder_and_say_what_to_do_next(aigc: Ai
     assert {path.name for path in folder.glob("review.*")} >= {"review.xlsx", "review.csv"}
     told = json.loads(aigc("files", run_id, "--format", "csv", "--language", "zh", "--json").out)
     assert told == {"run_id": run_id, "language": "zh", "texts": 3, "files": [f"outputs/{run_id}/review.csv"]}
-    assert (folder / "review.csv").read_text("utf-8-sig").startswith('"编号","决定"')
+    assert (folder / "review.csv").read_text("utf-8-sig").startswith('"编号","版本","决定"')
 
 
 def test_an_import_tells_what_was_taken_and_what_not_and_its_code_says_so(aigc: Aigc, run_id: str) -> None:
@@ -129,16 +130,17 @@ def test_the_status_says_what_is_done_by_whom_and_where_they_differ(aigc: Aigc, 
     for editor, decisions in (("Ana", ("approve", "reject", "")), ("Bo", ("approve", "approve", ""))):
         aigc("import", run_id, change(path, deciding(*decisions), f"{editor}.csv"), "--editor", editor)
     lines = aigc("status").out.splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         f"{run_id}: 2 of 3 texts decided, 1 open.",
         "  approved     1",
         "  in conflict  1: not approved until the editors agree",
+        "Reasons: other 1",
         "Ana: approve 1, reject 1",
         "Bo: approve 2",
     ]
-    assert lines[5] == "Ana and Bo: 2 texts in common, 50% agreed, Cohen's kappa 0.00"
-    assert lines[6].startswith("in conflict: lamp/0 (")
-    assert lines[6].endswith(") Ana: reject, Bo: approve")
+    assert lines[6] == "Ana and Bo: 2 texts in common, 50% agreed, Cohen's kappa 0.00"
+    assert lines[7].startswith("in conflict: lamp/0 (")
+    assert lines[7].endswith(") Ana: reject, Bo: approve")
     told = json.loads(aigc("status", run_id, "--json").out)
     assert (told["done"], told["open"], told["in_conflict"], told["by_editor"]["Bo"]) == (2, 1, 1, {"approve": 2})
 

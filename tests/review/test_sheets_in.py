@@ -155,16 +155,16 @@ def test_a_text_column_that_was_sorted_alone_is_told_row_by_row(folder: Path, tm
 def test_columns_may_be_moved_added_and_left_out(folder: Path, tmp_path: Path) -> None:
     def change(book: Any) -> None:
         sheet = book["note"]
-        sheet["B3"], sheet["B4"] = "approve", "reject"
-        sheet.delete_cols(6, 3)  # findings, brief, outcome
+        sheet["C3"], sheet["C4"] = "approve", "reject"
+        sheet.delete_cols(7, 3)  # findings, brief, outcome
         sheet.insert_cols(1)
         sheet["A1"], sheet["A3"] = "mine", "=1+1"
         sheet.insert_rows(1, 2)
         sheet["A1"] = "Review of Monday"
-        sheet.move_range("F3:F20", cols=20)
+        sheet.move_range("G3:G20", cols=20)
         sheet.title = "Monday"
         book.create_sheet("scratch")["A1"] = "record_id"
-        book["film_scene"].delete_cols(9)  # the text, made of its fields
+        book["film_scene"].delete_cols(10)  # the text, made of its fields
 
     reading = read(in_workbook(folder, tmp_path, change), folder)
     assert (reading.problems, reading.notices) == ([], [])
@@ -208,7 +208,7 @@ def test_entries_whose_ends_cannot_be_told_are_edited_on_the_page(tmp_path: Path
 def test_the_editor_is_named_by_the_workbook_or_the_command(folder: Path, tmp_path: Path) -> None:
     def name(book: Any) -> None:
         book["review"]["B3"] = " Bo Li "
-        book["note"]["B2"] = "approve"
+        book["note"]["C2"] = "approve"
 
     path = in_workbook(folder, tmp_path, name)
     assert read(path, folder, "").offered[0].decision.editor == "Bo Li"

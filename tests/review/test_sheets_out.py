@@ -118,7 +118,7 @@ def test_editors_can_write_where_they_decide_and_nowhere_else(folder: Path) -> N
         sheet = book[title]
         assert sheet.protection.sheet
         assert sheet.protection.password is None
-        assert sheet.freeze_panes == "C2"
+        assert sheet.freeze_panes == "D2"
         for cells in rows_of(sheet).values():
             assert {heading for heading, cell in cells.items() if not cell.protection.locked} == open_cells
         assert all(cell.protection.locked for cell in sheet[1])
@@ -145,8 +145,8 @@ def test_decisions_and_reasons_are_chosen_from_lists_in_the_workbooks_language(
     assert book.sheetnames[0] == FIRST_SHEET[language]
     first, second = book["note"].data_validations.dataValidation
     reasons = ",".join(REASON_WORDS[language][reason] for reason in REASONS)
-    assert (first.formula1, str(first.sqref)) == (f'"{verbs}"', "B2:B15")
-    assert (second.formula1, str(second.sqref)) == (f'"{reasons}"', "C2:C15")
+    assert (first.formula1, str(first.sqref)) == (f'"{verbs}"', "C2:C15")
+    assert (second.formula1, str(second.sqref)) == (f'"{reasons}"', "D2:D15")
     assert all(one.allow_blank and one.showErrorMessage and len(one.formula1) <= 255 for one in (first, second))
     words = [column.words[language] for column in columns_of([])]
     assert [cell.value for cell in book["note"][1]] == words
@@ -156,7 +156,7 @@ def test_decisions_and_reasons_are_chosen_from_lists_in_the_workbooks_language(
 def test_a_field_named_as_a_column_is_told_from_it(tmp_path: Path) -> None:
     folder = write_run(tmp_path, [a_scene("s", {"text": "one", "理由": "two", "Decision": "three", "title": "four"})])
     headings = [cell.value for cell in workbook(folder)["film_scene"][1]]
-    assert headings[4:9] == ["output.text", "output.理由", "output.Decision", "title", "text"]
+    assert headings[5:10] == ["output.text", "output.理由", "output.Decision", "title", "text"]
 
 
 def test_what_was_decided_so_far_is_shown_and_fills_in_nothing(folder: Path) -> None:
