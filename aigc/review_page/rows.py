@@ -19,7 +19,10 @@ from aigc.review.reviewable import PARQUET, Reviewable
 from aigc.review.standing import Standing, State
 
 TITLE_CHARS, EXCERPT_CHARS = 120, 160
-_MARKS = re.compile(r"^\s*(?:#+|[-*>])\s+")
+_MARKS = re.compile(r"^\s*(?:#+|[-*>])\s+|\*\*")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_WHOSE = "brand"
+"""A field that many briefs have alike: what a brief is about is told by another, where there is one."""
 
 
 class Row(Protocol):
@@ -113,9 +116,10 @@ class Shown(Value, frozen=True, omit_defaults=True):
 
 
 class TypeHelp(Value, frozen=True, omit_defaults=True):
-    """What a content type says of its fields, to those who read their texts."""
+    """What a content type says of its fields, to those who read their texts. `names` are those of briefs in Chinese."""
 
     title: str
+    names: dict[str, str] = {}
     brief: dict[str, str] = {}
     output: dict[str, dict[str, str] | str] = {}
 
@@ -149,6 +153,8 @@ def help_of(type_: ContentType) -> TypeHelp:
     output |= {name: field.help for name, field in type_.output.whole.items()}
     return TypeHelp(
         title=type_.title,
+        names={name: alias for name, field in type_.fields.items()
+               if (alias := next(filter(_HAN.search, field.aliases), ""))},
         brief={name: field.help for name, field in type_.fields.items() if field.help},
         output={name: help_ for name, help_ in output.items() if help_},
     )
@@ -211,7 +217,9 @@ def _errors(record: Record) -> list[str]:
 
 def _title(brief: Mapping[str, FieldValue]) -> str:
     """The brief in a line: its first field that is a text."""
-    return next((_line(value, TITLE_CHARS) for value in brief.values() if isinstance(value, str) and value.strip()), "")
+    texts = {name: value for name, value in brief.items() if isinstance(value, str) and value.strip()}
+    own = [value for name, value in texts.items() if name != _WHOSE]
+    return _line((own or [*texts.values(), ""])[0], TITLE_CHARS)
 
 
 def _excerpt(text: str, title: str) -> str:

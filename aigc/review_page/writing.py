@@ -12,7 +12,9 @@ from typing import BinaryIO
 
 from aigc.content import ContentType
 from aigc.disk import disk_errors, write_atomically
+from aigc.errors import TemplateError
 from aigc.hashing import digest, digest_file
+from aigc.packs import load_packs
 from aigc.provenance import FileFacts, RunFile, read_run
 from aigc.records import Record, Value
 from aigc.review.decisions import REASONS
@@ -225,8 +227,17 @@ def write_review_html(
     folder: Path, rows: Iterable[Row], standing: Mapping[str, Standing], language: Language | None = None
 ) -> list[Path]:
     """The pages of the finished run in `folder`, with what was decided before. Raises as `write_pages` does."""
-    telling = Telling(standing=dict(standing), language=language)
-    return [folder / facts.path for facts in write_pages(folder, read_run(folder), rows, telling=telling)]
+    run = read_run(folder)
+    telling = Telling(types=_types(run), standing=dict(standing), language=language)
+    return [folder / facts.path for facts in write_pages(folder, run, rows, telling=telling)]
+
+
+def _types(run: RunFile) -> dict[str, ContentType]:
+    """The content types as they are now. A page without what they say of their fields is better than none."""
+    try:
+        return load_packs(Path(run.settings.run.templates)).types
+    except TemplateError:
+        return {}
 
 
 def _name(share: Share, part: int) -> str:

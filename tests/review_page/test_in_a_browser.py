@@ -178,7 +178,7 @@ def test_variants_stand_beside_each_other(opened: Open, sample_folder: Path) -> 
     assert "Pour slower" in columns.nth(1).inner_text()
     page.keyboard.press("l")
     page.keyboard.press("a")  # of two that stand beside each other the other one comes next
-    assert page.locator(".column.current").get_attribute("aria-label") == "Variant 1"
+    assert page.locator(".column.current").get_attribute("aria-label") == "Variant 0"
     page.keyboard.press("v")
     page.locator(".row").nth(4).click()
     assert page.locator(".strip").inner_text().startswith("Approved")
@@ -213,7 +213,7 @@ def test_an_edit_that_is_left_is_kept_as_a_draft(opened: Open, sample_folder: Pa
     page.wait_for_timeout(50)
     again = opened(sample_folder / "review.html", page.context)
     page.close()
-    assert again.locator(".row").nth(5).locator(".state.draft").count() == 1
+    again.locator(".row").nth(5).locator(".state.draft").wait_for()
     again.locator(".row").nth(5).click()
     again.keyboard.press("e")
     assert again.locator("textarea").first.input_value() == "Rain on the roof"
@@ -332,8 +332,71 @@ def test_without_storage_the_page_still_works_and_says_so(
     wait_for(page, "#notice", "does not keep decisions")
     page.keyboard.press("a")
     assert page.locator("#track-words").inner_text() == "1 of 6 decided"
+    page.keyboard.press("Escape")  # the question for a name
     assert len(lines(export(page, "Ana", tmp_path))) == 2
     context.close()
+
+
+def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_answer(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    page = opened(sample_folder / "review.html", editor="")
+    page.keyboard.press("a")
+    wait_for(page, "dialog", "Who decides?")
+    assert page.locator("#track-words").inner_text() == "1 of 6 decided"
+    page.keyboard.type("  ")
+    page.keyboard.press("Enter")
+    assert page.locator("dialog").count() == 1  # a blank is no name
+    page.keyboard.type("Bo")
+    page.keyboard.press("Enter")
+    page.keyboard.press("a")
+    assert page.locator("dialog").count() == 0
+    assert {each["editor"] for each in lines(export(page, "Bo", tmp_path))} == {"Bo"}
+
+    page = opened(sample_folder / "review.html", editor="")
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Later").click()
+    page.keyboard.press("a")
+    assert page.locator("dialog").count() == 0  # it is asked for once, and at the export
+    assert page.locator("#track-words").inner_text() == "2 of 6 decided"
+    page.locator(".row").first.click()
+    page.keyboard.press("e")
+    page.get_by_label("headline", exact=True).fill("A kettle")
+    page.keyboard.press("Control+Enter")
+    assert [each["editor"] for each in lines(export(page, "Cy", tmp_path))] == ["Cy"] * 3
+
+
+def test_dialogues_stand_as_turns_and_a_new_line_is_the_other_ones(
+    opened: Open, tmp_path: Path
+) -> None:
+    turns = [{"speaker": "Ines", "line": "Is it done?"}, {"speaker": "Marek", "line": "At two."}]
+    text = "Ines: Is it done?\n\nMarek: At two."
+    write_records(tmp_path, [a_text(1, text, fields={"turns": turns}, content_type="dialogue")])
+    write_page(a_run(), all_rows(tmp_path), tmp_path / "review.html")
+    page = opened(tmp_path / "review.html")
+    assert page.locator(".turn dt").all_inner_texts() == ["Ines", "Marek"]
+    page.keyboard.press("e")
+    assert page.evaluate("document.activeElement.value") == "Is it done?"
+    page.get_by_role("button", name="Insert after turns 1").click()
+    page.keyboard.type("It is noon.")
+    page.get_by_role("button", name="Add an entry").click()
+    page.keyboard.type("Good.")
+    page.keyboard.press("Control+Enter")
+    assert [line["speaker"] for line in lines(export(page, "Bo", tmp_path))[1]["fields"]["turns"]] == [
+        "Ines", "Marek", "Marek", "Ines"
+    ]
+
+
+def test_the_end_is_told_until_all_is_exported(opened: Open, sample_folder: Path, tmp_path: Path) -> None:
+    page = opened(sample_folder / "review.html")
+    for _ in range(6):
+        assert page.locator("#finished").is_hidden()
+        page.keyboard.press("a")
+    wait_for(page, "#finished", "All texts are decided.")
+    with page.expect_download():
+        page.locator("#finished-export").click()
+        page.keyboard.press("Enter")
+    assert page.locator("#finished").is_hidden()
 
 
 def test_two_windows_of_one_page_know_of_each_other(opened: Open, sample_folder: Path) -> None:

@@ -1,4 +1,4 @@
-// Reasons of filters in Chinese. A code that is not here is shown as it is.
+// Reasons of filters, output fields and content types in Chinese. What is not here is shown as it is.
 
 const CODES_ZH = {
   empty: '无内容', empty_field: '栏目为空', not_in_form: '格式不符', mojibake: '乱码', lone_surrogate: '残缺字符', replacement_character: '字符丢失',
@@ -16,4 +16,17 @@ const CODES_ZH = {
   claims_human_author: '自称真人所写', near_duplicate: '与他文雷同', safety: '安全', judge: '评审', filter_error: '检查出错', safety_error: '安全检查出错', judge_error: '评审出错',
   not_made: '未再生成', few_texts: '可选文本过少', token_budget: '用量已尽', template_failed: '模板出错', layout_failed: '排版出错', engine_died: '引擎中断',
   out_of_memory: '内存不足', prompt_too_long: '提示过长', forgotten: '已删除',
+};
+
+const FIELDS_ZH = {
+  headline: '标题', title: '标题', subject: '邮件主题', preview: '预览文字', heading: '小标题', name: '名称', body: '正文', text: '正文', message: '正文',
+  intro: '导语', stories: '各条内容', bullets: '卖点', greeting: '称呼', closing: '结尾', call_to_action: '行动号召', hashtags: '话题标签', turns: '对话',
+  line: '台词', lines: '台词', speaker: '说话人', says: '台词', choices: '玩家选项', journal: '任务日志', action: '动作', ending: '结尾', background: '背景',
+  decision: '决策点', questions: '讨论题', question: '问题', goal: '目的', objective: '目标', steps: '步骤', time: '时间', activity: '活动', check: '检查',
+  verse_1: '主歌一', verse_2: '主歌二', chorus: '副歌', outro: '尾声', point: '要点', points: '要点',
+};
+
+const TYPES_ZH = {
+  ad_copy: '广告文案', dialogue: '对话', email_newsletter: '邮件通讯', film_scene: '电影场景', game_dialogue: '游戏对话', lesson_plan: '教案', news_article: '新闻',
+  product_description: '商品介绍', service_reply: '客服回复', social_post: '社交帖', song_lyrics: '歌词', summary: '摘要', teaching_case: '教学案例',
 };

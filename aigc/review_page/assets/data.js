@@ -56,8 +56,11 @@ const isStructured = (n) => fieldsOf(n).length > 0;
 
 const allLines = (fields) => fields.map(([, value]) => asLines(value)).join('\n');
 
-/** A field as lines: of a text itself, of a list its entries, of objects their parts. */
+/** Whether an entry is what somebody says: a speaker, and the words. */
+const isTurn = (entry) => typeof entry !== 'string' && Object.keys(entry).length === 2 && Object.keys(entry)[0] === 'speaker';
+
+/** A field as lines: of a text itself, of a list its entries, of objects their parts, of what somebody says the speaker before it. */
 function asLines(value) {
   if (typeof value === 'string') return value;
-  return value.map((entry) => (typeof entry === 'string' ? entry : Object.values(entry).join('\n'))).join('\n');
+  return value.map((entry) => (typeof entry === 'string' ? entry : Object.values(entry).join(isTurn(entry) ? ': ' : '\n'))).join('\n');
 }

@@ -1,7 +1,7 @@
 // Questions and answers in boxes above the page.
 
 /** Open a box. `submit` is given its form; where it returns false the box stays. */
-function openBox({ title, body, ok, submit = () => true, kind = '', cancel = true, extra = null }) {
+function openBox({ title, body, ok, submit = () => true, kind = '', cancel = t('cancel'), extra = null }) {
   const form = h('form', {
     method: 'dialog',
     submit: (event) => {
@@ -14,7 +14,7 @@ function openBox({ title, body, ok, submit = () => true, kind = '', cancel = tru
   },
   h('h2', { id: 'box-title' }, title), body,
   h('div', { class: 'buttons' }, extra, h('span', { class: 'grow' }),
-    cancel && button(t('cancel'), { class: 'plain', click: () => box.close() }),
+    cancel && button(cancel, { class: 'plain', click: () => box.close() }),
     h('button', { type: 'submit', class: 'primary' }, ok)));
   const box = h('dialog', { class: `box ${kind}`, 'aria-labelledby': 'box-title', close: () => box.remove() }, form);
   $('dialogs').append(box);
@@ -88,18 +88,28 @@ function nameIn(form) {
   return name;
 }
 
-function openName() {
-  openBox({
-    title: t('name_title'), ok: t('save'), body: [nameInput(), h('p', { class: 'aside' }, t('name_hint'))],
+/** Whose decisions they are. After the first one it is asked for at once; `why` says so. It may wait until the export. */
+function openName(why = '') {
+  const box = openBox({
+    title: t('name_title'), ok: t('save'), cancel: why ? t('later') : t('cancel'),
+    body: [nameInput(), h('p', { class: 'aside' }, why || t('name_hint'))],
     submit: (form) => {
       const name = nameIn(form);
       if (!name) return false;
       rename(name);
       showBar();
-      showReading();
+      if (mode !== 'edit') showReading();
       return true;
     },
   });
+  box.addEventListener('close', () => { isNamePutOff = true; });
+}
+
+/** Ask once for the name of who has just decided. The decision is kept already, whatever is answered. */
+let isNamePutOff = false;
+
+function askName() {
+  if (!liked.editor && !isNamePutOff) openName(t('name_first'));
 }
 
 function openExport() {
@@ -124,7 +134,7 @@ function openExport() {
     }) }),
     submit: (form) => withName(form, (text) => {
       download(text, fileName());
-      say(t('exported', { name: fileName() }));
+      say(t('exported', { name: fileName() }), '', 9000);
     }),
   });
   return box.querySelector('button.primary').focus();
@@ -152,6 +162,7 @@ async function importFile(input) {
     [t('import_elsewhere', { count: report.elsewhere }), report.elsewhere],
     [t('import_unknown', { count: report.unknown.length, ids: some(report.unknown) }), report.unknown.length],
     [t('import_changed', { count: report.changed.length, ids: some(report.changed.map((n) => rows[n].brief)) }), report.changed.length],
+    [t('import_reasonless', { count: report.reasonless.length, ids: some(report.reasonless) }), report.reasonless.length],
     [t('import_broken', { count: report.broken.length, lines: some(report.broken) }), report.broken.length],
   ];
   openBox({

@@ -68,6 +68,17 @@ function button(word, given, { drawing, key } = {}) {
 /** A text of somebody else's inside a line of ours: its direction stays its own. */
 const foreign = (text, given) => h('bdi', given, text);
 
+/** Boxes that are scrolled. To ask a box, or to set one back that is at its top, would cost a whole layout. */
+const scrolled = new Set();
+
+function watchScroll(box) {
+  box.addEventListener('scroll', () => (box.scrollTop > 0 ? scrolled.add(box) : scrolled.delete(box)), { passive: true });
+}
+
+function toTop(box) {
+  if (scrolled.delete(box)) box.scrollTop = 0;
+}
+
 function after(wait_ms, action) {
   let timer = 0;
   return (...given) => {

@@ -16,7 +16,7 @@ function openEditor() {
   mode = 'edit';
   showReading();
   if (saved) say(t('draft_restored'));
-  $('body').querySelector('textarea')?.focus({ preventScroll: true });
+  $('body').querySelector('textarea:not(.speaker textarea)')?.focus({ preventScroll: true });
   $('scroll').scrollTop = 0;
 }
 
@@ -60,35 +60,46 @@ function entryBoxes(n, name, entries, before, set) {
     showChange(changed, asLines(before), asLines(entries), rows[n].language);
   };
   const redraw = (focusAt) => {
-    refill(box, entries.map((entry, i) => entryBox(n, name, entries, i, note, redraw)),
-      button(t('add_entry'), { class: 'plain', click: () => { entries.push(blankEntry(before)); redraw(entries.length - 1); } }, { drawing: 'plus' }));
+    refill(box, entries.map((entry, i) => entryBox(n, name, entries, i, note, redraw, add)),
+      button(t('add_entry'), { class: 'plain', click: () => add(entries.length) }, { drawing: 'plus' }));
     note();
     fitAreas();
-    if (focusAt !== undefined) (box.children[focusAt]?.querySelector('textarea') || box.lastElementChild).focus();
+    if (focusAt !== undefined) (box.children[focusAt]?.querySelector('textarea:not(.speaker textarea)') || box.lastElementChild).focus();
+  };
+  const add = (at) => {
+    entries.splice(at, 0, blankEntry(before, entries, at));
+    redraw(at);
   };
   redraw();
   return [box, changed];
 }
 
-function entryBox(n, name, entries, i, note, redraw) {
+function entryBox(n, name, entries, i, note, redraw, add) {
   const label = `${fieldName(name)} ${i + 1}`;
   const parts = typeof entries[i] === 'string'
     ? area(n, { label, value: entries[i], put: (text) => { entries[i] = text; note(); } })
-    : h('div', { class: 'entry-parts' }, Object.entries(entries[i]).map(([part, text]) => h('label', null,
-      h('span', { class: 'aside' }, foreign(fieldName(part))),
+    : h('div', { class: isTurn(entries[i]) ? 'entry-parts turn' : 'entry-parts' }, Object.entries(entries[i]).map(([part, text], at) => h('label', { class: isTurn(entries[i]) && !at && 'speaker' },
+      h('span', { class: 'aside part-name' }, foreign(fieldName(part))),
       area(n, { label: `${label}, ${fieldName(part)}`, value: text, put: (now) => {
         entries[i] = Object.fromEntries(Object.entries(entries[i]).map(([key, old]) => [key, key === part ? now : old]));
         note();
       } }))));
-  const remove = h('button', {
-    type: 'button', class: 'quiet icon-only', 'aria-label': t('remove_entry', { entry: label }), title: t('remove_entry', { entry: label }),
-    click: () => { entries.splice(i, 1); redraw(Math.min(i, entries.length - 1)); },
-  }, icon('reject'));
-  return h('div', { class: 'entry-box' }, parts, remove);
+  const small = (word, drawing, click) => h('button', {
+    type: 'button', class: 'quiet icon-only', 'aria-label': t(word, { entry: label }), title: t(word, { entry: label }), click,
+  }, icon(drawing));
+  return h('div', { class: 'entry-box' }, parts, h('div', { class: 'entry-tools' },
+    small('remove_entry', 'reject', () => { entries.splice(i, 1); redraw(Math.min(i, entries.length - 1)); }),
+    small('add_after', 'plus', () => add(i + 1))));
 }
 
-const blankEntry = (entries) => (entries.length && typeof entries[0] !== 'string'
-  ? Object.fromEntries(Object.keys(entries[0]).map((part) => [part, ''])) : '');
+/** A new entry in the form of those that there are. Where two speak in turn, it is the other's turn. */
+function blankEntry(before, entries, at) {
+  if (!before.length || typeof before[0] === 'string') return '';
+  const blank = Object.fromEntries(Object.keys(before[0]).map((part) => [part, '']));
+  if (!isTurn(blank)) return blank;
+  const [last, ...others] = [...entries.slice(0, at).reverse(), ...entries.slice(at)].map((entry) => entry.speaker);
+  return { ...blank, speaker: others.find((speaker) => speaker !== last) ?? '' };
+}
 
 /** A box for one text. With `before`, what has changed is shown below it. */
 function area(n, { label, before, value, put: set }) {

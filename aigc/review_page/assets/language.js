@@ -10,28 +10,38 @@ function t(key, values) {
   return typeof words === 'function' ? words(values) : words;
 }
 
-const number = (value) => value.toLocaleString(language === 'zh' ? 'zh-CN' : 'en-GB');
 const LOCALES = { en: 'en-GB', zh: 'zh-CN' };
+const formats = new Map();
+
+/** What `make` makes for the language that is set: each is slow to make, and asked for at every key. */
+function format(name, make) {
+  const key = `${language} ${name}`;
+  if (!formats.has(key)) formats.set(key, make(LOCALES[language]));
+  return formats.get(key);
+}
+
+const number = (value) => format('number', (locale) => new Intl.NumberFormat(locale)).format(value);
 
 function time(at) {
   const when = new Date(at);
   const isToday = when.toDateString() === new Date().toDateString();
-  const form = isToday ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' };
-  return new Intl.DateTimeFormat(LOCALES[language], form).format(when);
+  const day = isToday ? {} : { dateStyle: 'medium' };
+  return format(`time ${isToday}`, (locale) => new Intl.DateTimeFormat(locale, { ...day, timeStyle: 'short' })).format(when);
 }
 
 function languageName(tag) {
   try {
-    return new Intl.DisplayNames([LOCALES[language]], { type: 'language' }).of(tag) || tag;
+    return format('language', (locale) => new Intl.DisplayNames([locale], { type: 'language' })).of(tag) || tag;
   } catch {
     return tag;
   }
 }
 
 /** `short of words` of `short_of_words`; in Chinese the name that a known code has there. */
-const codeWords = (code) => (language === 'zh' && Object.hasOwn(CODES_ZH, code) ? CODES_ZH[code] : code.replaceAll('_', ' '));
-const typeName = (type) => type.replaceAll('_', ' ');
-const fieldName = (name) => name.replaceAll('_', ' ');
+const named = (name, chinese) => (language === 'zh' && Object.hasOwn(chinese, name) ? chinese[name] : name.replaceAll('_', ' '));
+const codeWords = (code) => named(code, CODES_ZH);
+const typeName = (type) => named(type, TYPES_ZH);
+const fieldName = (name) => named(name, FIELDS_ZH);
 const reasonWords = (code) => about.reasons[language]?.[code] || codeWords(code);
 const outcomeWords = (outcome) => t(`outcome_${outcome}`);
 

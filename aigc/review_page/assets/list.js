@@ -5,6 +5,8 @@ const BEYOND = 4;
 const inView = new Map();
 let rowHeight = 78;
 let spacer = null;
+/** Where the list is and how high, as it was at the last frame: to ask it amid changes would cost a whole layout. */
+let [listTop, listHeight] = [0, 0];
 
 function measureRows() {
   rowHeight = Math.round(ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize));
@@ -18,14 +20,23 @@ function showList() {
   spacer.style.height = `${found.length * rowHeight}px`;
   refill($('list'), found.length ? spacer : h('p', { class: 'nothing' }, t('nothing_found')));
   $('list').setAttribute('aria-label', t('list'));
+  lookAtList();
+}
+
+function lookAtList() {
+  [listTop, listHeight] = [$('list').scrollTop, $('list').clientHeight];
   paintList();
+}
+
+function scrollList(top) {
+  listTop = Math.max(0, Math.min(top, found.length * rowHeight - listHeight));
+  $('list').scrollTop = listTop;
 }
 
 function paintList() {
   if (!found.length) return;
-  const list = $('list');
-  const first = Math.max(0, Math.floor(list.scrollTop / rowHeight) - BEYOND);
-  const beyond = Math.min(found.length, Math.ceil((list.scrollTop + list.clientHeight) / rowHeight) + BEYOND);
+  const first = Math.max(0, Math.floor(listTop / rowHeight) - BEYOND);
+  const beyond = Math.min(found.length, Math.ceil((listTop + listHeight) / rowHeight) + BEYOND);
   for (const [place, row] of inView) {
     if (place < first || place >= beyond) {
       row.remove();
@@ -51,7 +62,7 @@ function listRow(place) {
   h('div', { class: 'row-meta' },
     h('span', { class: `outcome ${outcomeClass(n)}` }, outcomeWords(isFlagged(n) ? 'flagged' : row.outcome)),
     h('span', { class: 'row-codes' }, row.reasons.map(codeWords).join(' · ')),
-    h('span', { class: 'row-kind' }, [row.language, others && `${t('variant_short')}${row.variant + 1}`].filter(Boolean).join(' · '))));
+    h('span', { class: 'row-kind' }, [row.language, others && `${t('variant_short')}${row.variant}`].filter(Boolean).join(' · '))));
   element.style.top = `${place * rowHeight}px`;
   return element;
 }
@@ -96,8 +107,8 @@ function markCurrent(before) {
   const place = found.indexOf(current);
   if (place < 0) return list.removeAttribute('aria-activedescendant');
   const top = place * rowHeight;
-  if (top < list.scrollTop) list.scrollTop = Math.max(0, top - rowHeight);
-  else if (top + rowHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + 2 * rowHeight - list.clientHeight;
+  if (top < listTop) scrollList(top - rowHeight);
+  else if (top + rowHeight > listTop + listHeight) scrollList(top + 2 * rowHeight - listHeight);
   paintList();
   return list.setAttribute('aria-activedescendant', `row-${current}`);
 }

@@ -21,6 +21,8 @@ function showWords() {
   $('help').title = t('help');
   $('query').placeholder = t('search');
   $('import').textContent = t('import');
+  $('finished-words').textContent = t('finished');
+  $('finished-export').textContent = t('export');
   $('import').title = t('import_hint');
   showTheme();
   showNotice();
@@ -36,7 +38,10 @@ function showAll() {
 }
 
 function wire() {
-  $('list').addEventListener('scroll', paintList, { passive: true });
+  $('list').addEventListener('scroll', lookAtList, { passive: true });
+  new ResizeObserver(lookAtList).observe($('list'));
+  watchScroll($('scroll'));
+  watchScroll($('side'));
   $('list').addEventListener('click', (event) => {
     const row = event.target.closest('.row');
     if (row) read(Number(row.dataset.n));
@@ -70,8 +75,8 @@ function wire() {
     showTheme();
   });
   $('help').addEventListener('click', openHelp);
-  $('who').addEventListener('click', openName);
-  $('export').addEventListener('click', openExport);
+  $('who').addEventListener('click', () => openName());
+  for (const id of ['export', 'finished-export']) $(id).addEventListener('click', openExport);
   $('import').addEventListener('click', () => $('import-file').click());
   $('import-file').addEventListener('change', (event) => importFile(event.target));
   document.addEventListener('keydown', onKey);

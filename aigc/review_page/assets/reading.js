@@ -45,7 +45,7 @@ function headOf(n) {
     h('p', { class: 'kicker' },
       h('span', { class: `outcome ${outcomeClass(n)}` }, outcomeWords(isFlagged(n) ? 'flagged' : row.outcome)),
       foreign(typeName(row.type)), h('span', null, languageName(row.language)),
-      isDecidable(n) && h('span', null, t('length', { count: words, characters: isPerCharacter(row.language) })),
+      isDecidable(n) && mode !== 'edit' && h('span', null, t('length', { count: words, characters: isPerCharacter(row.language) })),
       h('span', { class: 'place' }, t('place', { place: found.indexOf(n) + 1, of: found.length }))),
     h('h2', { class: 'title', dir: 'auto', lang: row.language }, row.title || row.brief),
     h('div', { class: 'switches' }, variantSwitch(n), mode === 'read' && formSwitch(n)),

@@ -15,8 +15,18 @@ function read(n) {
   markCurrent(before);
   showReading();
   showSide();
-  if (!(isSameBrief && mode === 'compare')) $('scroll').scrollTop = 0;
+  if (!(isSameBrief && mode === 'compare')) toTop($('scroll'));
+  bringText();
   keepPlace();
+}
+
+const isNarrow = matchMedia('(max-width: 52rem)');
+
+/** In a narrow window the text stands below the list: bring its start into view. */
+function bringText() {
+  if (!isNarrow.matches) return;
+  const { top } = $('reading').getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 3) $('reading').scrollIntoView({ block: 'start' });
 }
 
 const keepPlaceNow = () => keep(`${HERE}place`, { id: rows[current]?.id, wanted });
@@ -73,18 +83,18 @@ function goTo(next) {
   markCurrent(old);
   showReading();
   showSide();
-  $('scroll').scrollTop = 0;
+  toTop($('scroll'));
   return keepPlace();
 }
 
 /** Row `n` was decided on or opened again: only where the list shows some decisions alone does that change the list. */
 function refresh(n, next) {
   if (wanted.state !== ALL || searched.length) return refind(next);
+  goTo(next);
   repaintRow(n);
   showFound();
   showBar();
-  recount();
-  return goTo(next);
+  return recount();
 }
 
 const recount = after(150, () => showFilters(find().counts));
@@ -104,7 +114,9 @@ function settle(verb, more) {
   }
   const left = leftToDo();
   say(left ? t(`said_${verb}`, { left }) : t('all_done'), verb);
-  $('list').focus();
+  $('list').focus({ preventScroll: true });
+  bringText();
+  askName();
 }
 
 function approve() {
@@ -153,6 +165,7 @@ function showBar() {
   $('track-words').textContent = t('progress', { done, total });
   const waiting = unexported();
   refill($('export'), t('export'), waiting > 0 && h('span', { class: 'count', title: t('unexported', { count: waiting }) }, number(waiting)));
+  $('finished').hidden = done < total || !total || !waiting;
   refill($('who'), liked.editor ? foreign(liked.editor) : t('your_name'));
   $('who').title = t('name_title');
   $('who').classList.toggle('wanting', !liked.editor);
@@ -161,12 +174,12 @@ function showBar() {
 let toastTimer = 0;
 
 /** Say something in passing. */
-function say(words, kind = '') {
+function say(words, kind = '', shown_ms = 4000) {
   const toast = $('toast');
   clearTimeout(toastTimer);
   toast.className = `toast shown ${kind}`;
   refill(toast, words);
-  toastTimer = setTimeout(() => { toast.className = 'toast'; }, 4000);
+  toastTimer = setTimeout(() => { toast.className = 'toast'; }, shown_ms);
 }
 
 /** What is wrong with keeping decisions, until it is right again. */

@@ -5,7 +5,7 @@ function showSide() {
   if (current < 0) return refill($('side'));
   const all = shown(current);
   refill($('side'), beforeSection(current, all), objectionSection(all), briefSection(current, all), attemptSection(current, all), originSection(current, all));
-  return $('side').scrollTo(0, 0);
+  return toTop($('side'));
 }
 
 /** What editors decided before this page was written. */
@@ -19,6 +19,9 @@ function beforeSection(n, all) {
   decision.note && h('p', { dir: 'auto' }, decision.note),
   decision.verb === 'edit' && h('details', null, h('summary', null, t('form_changes')), changesOf(n, decision))))));
 }
+
+/** Whether advice that a filter gives in Chinese is for this reader; what it found is in English. */
+const isChinese = (advice) => language === 'zh' && /[\u4e00-\u9fff]/.test(advice || '');
 
 const section = (title, ...inside) => h('section', { class: 'beside' }, h('h2', null, title), inside);
 
@@ -36,8 +39,8 @@ function card(objection, at, text) {
   return h('li', { class: `card ${action}`, id: `objection-${at}` },
     h('p', { class: 'card-top' }, h('b', { title: reason || filter }, codeWords(reason || filter)),
       h('span', { class: `action ${action}` }, t(`action_${action}`))),
-    message && h('p', { dir: 'auto' }, message),
-    advice && language === 'zh' && /[\u4e00-\u9fff]/.test(advice) && h('p', { dir: 'auto', lang: 'zh' }, advice),
+    isChinese(advice) && h('p', { lang: 'zh' }, advice),
+    message && h('p', { dir: 'auto', class: isChinese(advice) ? 'aside' : null }, message),
     hasFigures && h('p', { class: 'aside' }, t('measured', { measured: figure(measured), limit: figure(limit) })),
     spans.length > 0 && h('ul', { class: 'quotes' }, quotes(text, spans).map((quote) => h('li', null, h('button', {
       type: 'button', class: 'quote', click: () => pointAt(at),
@@ -82,10 +85,10 @@ function pointBack(mark) {
 }
 
 function briefSection(n, all) {
-  const help = about.help[rows[n].type]?.brief || {};
+  const { brief: help = {}, names = {} } = about.help[rows[n].type] || {};
   const { min_words: least, max_words: most, keywords = [], must_not_mention: unwanted = [] } = all.limits || {};
   const entries = [
-    ...Object.entries(all.brief || {}).map(([name, value]) => [fieldName(name), value, help[name]]),
+    ...Object.entries(all.brief || {}).map(([name, value]) => [named(name, names), value, help[name]]),
     [t('tone'), all.tone], [t('audience'), all.audience],
     [t('length_asked'), (least ?? most ?? null) === null || !isDecidable(n) ? '' : limitWords(n, standingLength(n))],
     [t('keywords'), keywords], [t('must_not_mention'), unwanted],
@@ -120,7 +123,7 @@ function attemptSection(n, all) {
 
 function originSection(n, all) {
   const facts = [
-    [t('source'), all.source], [t('brief_id'), rows[n].brief], [t('record_id'), rows[n].id],
+    [t('source'), all.source], [t('row_name'), `${rows[n].brief}/${rows[n].variant}`], [t('record_id'), rows[n].id],
     [t('attempt_shown'), isDecidable(n) && number((all.attempt || 0) + 1)], [t('made_at'), all.made_at && time(all.made_at)],
     [t('model'), about.model],
   ].filter(([, value]) => value);

@@ -59,8 +59,13 @@ function entryList(name, entries, valueOf) {
   return h('ol', { class: entries.some((entry) => typeof entry !== 'string') ? 'entries parts' : 'entries' },
     entries.map((entry, i) => h('li', null, typeof entry === 'string'
       ? valueOf(`${name}/${i}`, entry)
-      : h('dl', { class: 'entry' }, Object.entries(entry).map(([part, text]) => [
-        h('dt', null, foreign(fieldName(part))), h('dd', null, valueOf(`${name}/${i}/${part}`, text))])))));
+      : partList(`${name}/${i}`, entry, valueOf))));
+}
+
+function partList(path, entry, valueOf) {
+  const parts = Object.entries(entry).map(([part, text]) => [part, valueOf(`${path}/${part}`, text)]);
+  if (isTurn(entry)) return h('dl', { class: 'turn' }, h('dt', null, parts[0][1]), h('dd', null, parts[1][1]));
+  return h('dl', { class: 'entry' }, parts.map(([part, shownPart]) => [h('dt', null, foreign(fieldName(part))), h('dd', null, shownPart)]));
 }
 
 /** The fields of row `n`, marked where filters and the search point. */

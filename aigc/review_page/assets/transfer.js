@@ -45,7 +45,7 @@ async function copy(text) {
 
 /** Take the decisions of a file. Of two on one text the later one stays. Tells what came of each. */
 function importText(text) {
-  const report = { taken: 0, same: 0, older: 0, unknown: [], changed: [], elsewhere: 0, broken: [], editors: new Set() };
+  const report = { taken: 0, same: 0, older: 0, unknown: [], changed: [], reasonless: [], elsewhere: 0, broken: [], editors: new Set() };
   let heading = null;
   text.replace(/^\ufeff/, '').split('\n').forEach((line, i) => {
     if (!line.trim()) return;
@@ -77,6 +77,7 @@ function takeOne(found, heading, report, line) {
     if (found[name] && Object.keys(found[name]).length) decision[name] = found[name];
   }
   if (!isSound(n, decision)) return report.broken.push(line);
+  if (decision.action === 'reject' && !decision.reason) report.reasonless.push(rows[n].brief);
   const known = decisions.get(n)?.decision;
   if (known && JSON.stringify(known) === JSON.stringify(decision)) report.same += 1;
   else if (known && Date.parse(known.at) >= Date.parse(decision.at)) report.older += 1;

@@ -1,4 +1,4 @@
-// Several texts of one brief: one after another, or beside each other.
+// Several texts of one brief: one after another, or beside each other. They count from 0, as in all other files of a run.
 
 function variantSwitch(n) {
   const others = variantsOf(n);
@@ -6,7 +6,7 @@ function variantSwitch(n) {
   return h('div', { class: 'variants' },
     h('div', { class: 'switch', role: 'group', 'aria-label': t('variants') }, others.map((other) => h('button', {
       type: 'button', 'aria-pressed': String(other === n), click: () => read(other),
-    }, t('variant', { number: rows[other].variant + 1 }), stateMark(other)))),
+    }, t('variant', { number: rows[other].variant }), stateMark(other)))),
     mode !== 'edit' && h('button', {
       type: 'button', class: 'plain', 'aria-pressed': String(mode === 'compare'), 'aria-keyshortcuts': 'V', click: compare,
     }, icon('columns'), h('span', null, t('side_by_side')), h('kbd', { 'aria-hidden': 'true' }, 'V')));
@@ -22,10 +22,10 @@ function compare() {
 function columnsOf(n) {
   return h('div', { class: 'columns' }, variantsOf(n).map((other) => h('article', {
     class: `column ${other === n ? 'current' : ''}`, 'aria-current': other === n ? 'true' : null, 'data-n': other,
-    'aria-label': t('variant', { number: rows[other].variant + 1 }),
+    'aria-label': t('variant', { number: rows[other].variant }),
     click: () => other !== current && !String(getSelection()) && read(other),
   },
-  h('p', { class: 'kicker' }, h('b', null, t('variant', { number: rows[other].variant + 1 })),
+  h('p', { class: 'kicker' }, h('b', null, t('variant', { number: rows[other].variant })),
     h('span', { class: `outcome ${outcomeClass(other)}` }, outcomeWords(isFlagged(other) ? 'flagged' : rows[other].outcome)),
     isDecidable(other) && h('span', null, t('length', {
       count: standingLength(other), characters: isPerCharacter(rows[other].language),

@@ -21,7 +21,8 @@ const WORDS_EN = {
   found: ({ found: all, open }) => `${many(all, 'text', 'texts')}, ${number(open)} undecided`,
   nothing_found: 'No text matches.', nothing_open: 'Nothing is open. Clear the filters to see all texts.',
   nothing_here: 'This page holds no texts.', no_text: 'No text', variant_short: 'v', at_end: 'This is the last text.', at_start: 'This is the first text.',
-  none_open: 'Nothing in this list is undecided.', all_done: 'All texts are decided. Export your decisions.',
+  none_open: 'Nothing in this list is undecided.', all_done: 'That was the last one.',
+  finished: 'All texts are decided. Export your decisions, and send the file to whoever gave you this page.',
 
   forms: 'Form of the text', form_fields: 'Fields', form_text: 'As laid out', form_changes: 'Changes', form_edited: 'Edited', form_original: 'Original',
   length: ({ count, characters }) => (characters ? many(count, 'character', 'characters') : many(count, 'word', 'words')),
@@ -43,7 +44,7 @@ const WORDS_EN = {
   nothing_to_undo: 'There is nothing to take back.',
 
   save_edit: 'Save edit', leave_edit: 'Leave', key_save: 'Ctrl ↵', discard_draft: 'Discard draft', edit_reason: 'Reason (optional)', no_reason: 'No reason',
-  add_entry: 'Add an entry', remove_entry: ({ entry }) => `Remove ${entry}`,
+  add_entry: 'Add an entry', remove_entry: ({ entry }) => `Remove ${entry}`, add_after: ({ entry }) => `Insert after ${entry}`,
   draft_restored: 'Your unsaved edit is restored.', draft_kept: 'Your edit is kept as a draft.', no_change: 'Nothing has changed. Approve the text as it is, or leave.',
   emptied: ({ fields }) => `Nothing is left of ${fields}. Restore it, or reject the text.`, emptied_text: 'Nothing is left of the text. Restore it, or reject the text.',
 
@@ -51,17 +52,18 @@ const WORDS_EN = {
   action_hold: 'held', action_flag: 'flagged', action_retry: 'failed', action_reject: 'rejected', action_not_run: 'not checked',
   measured: ({ measured, limit }) => `measured ${measured}, limit ${limit}`,
   tone: 'tone', audience: 'audience', length_asked: 'length', keywords: 'keywords', must_not_mention: 'must not mention', yes: 'yes', no: 'no',
-  attempt: ({ number: which }) => `Attempt ${which}`, source: 'Brief', brief_id: 'Brief id', record_id: 'Record id', attempt_shown: 'Attempt shown',
+  attempt: ({ number: which }) => `Attempt ${which}`, source: 'Brief', row_name: 'Row', record_id: 'Record id', attempt_shown: 'Attempt shown',
   made_at: 'Made', model: 'Model',
 
   cancel: 'Cancel', close: 'Close', save: 'Save', reject_title: 'Reject this text', reject_why: 'Reason',
   note_title: 'Note', save_note: 'Save note', note_hint: 'For colleagues, and for the model if it writes again',
   your_name: 'Your name', name_title: 'Who decides?', name_needed: 'A name is needed: decisions are somebody’s.',
+  name_first: 'Your decision is kept. Your name goes with it, and with those to come.', later: 'Later',
   name_hint: 'It goes with your decisions. Those that you have exported keep the name they had.',
   export: 'Export', export_title: 'Export decisions', download: 'Download', copy: 'Copy instead',
   export_words: (tally) => `${WORDS_EN.tally(tally)}.`,
-  export_hint: 'A file decisions.jsonl, to be brought into the run with “aigc review import”, or opened here again.',
-  exported: ({ name }) => `Downloaded ${name}`, copied: 'Copied. Paste it into a file that ends in .jsonl.', copy_by_hand: 'The clipboard is not available. Copy this:',
+  export_hint: 'You get a file with all your decisions. Send it to whoever gave you this page.',
+  exported: ({ name }) => `Downloaded ${name}. Send it to whoever gave you this page.`, copied: 'Copied. Paste it into a file that ends in .jsonl.', copy_by_hand: 'The clipboard is not available. Copy this:',
   nothing_to_export: 'There are no decisions yet.',
   import: 'Import', import_hint: 'Open a file of decisions that was exported before', import_title: ({ name }) => `From ${name}`,
   import_taken: ({ count, editors }) => `${many(count, 'decision', 'decisions')} taken${editors && ` (${editors})`}.`,
@@ -70,6 +72,7 @@ const WORDS_EN = {
   import_elsewhere: ({ count }) => `${many(count, 'is on a text', 'are on texts')} of another run, and left out.`,
   import_unknown: ({ count, ids }) => `${many(count, 'is on a text', 'are on texts')} that this page does not hold: ${ids}.`,
   import_changed: ({ count, ids }) => `${many(count, 'was made on another version of its text', 'were made on other versions of their texts')}: ${ids}.`,
+  import_reasonless: ({ count, ids }) => `${many(count, 'rejection says', 'rejections say')} no reason: ${ids}.`,
   import_broken: ({ count, lines }) => `${many(count, 'line is no decision', 'lines are no decisions')}: line ${lines}.`,
 
   keeping_off: 'This browser does not keep decisions for files. Export before you close the page, or they are lost.',
@@ -80,6 +83,6 @@ const WORDS_EN = {
   key_filters: 'Filters', key_export: 'Export decisions', key_escape: 'Leave, close',
   help_decide: 'Approve a text as it is, edit it, or reject it with a reason. You may think again: the last decision counts.',
   help_kept: 'Your browser keeps decisions, drafts and notes for this page. Nobody else sees them until you export.',
-  help_back: 'Send the exported file back. Whoever runs the project brings it in with “aigc review import”.',
+  help_back: 'Export when you are done, or whenever you want to pause. Send the file to whoever gave you this page; they bring it in with “aigc review import”.',
   help_private: 'The page sends nothing and loads nothing: it works without a network.',
 };

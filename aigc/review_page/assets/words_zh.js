@@ -19,7 +19,8 @@ const WORDS_ZH = {
   found: ({ found: all, open }) => `${number(all)} 篇，${number(open)} 篇未处理`,
   nothing_found: '没有符合条件的文本。', nothing_open: '没有可看的文本。清除筛选即可看到全部。',
   nothing_here: '此页面没有文本。', no_text: '无正文', variant_short: '版本', at_end: '已是最后一篇。', at_start: '已是第一篇。',
-  none_open: '列表中没有未处理的文本。', all_done: '全部处理完毕，请导出决定。',
+  none_open: '列表中没有未处理的文本。', all_done: '已处理完最后一篇。',
+  finished: '全部处理完毕。请导出决定，并把文件发给给你此页面的人。',
 
   forms: '显示方式', form_fields: '分栏目', form_text: '排版后', form_changes: '改动', form_edited: '修改稿', form_original: '原文',
   length: ({ count, characters }) => `${number(count)} ${characters ? '字' : '词'}`,
@@ -42,7 +43,7 @@ const WORDS_ZH = {
   nothing_to_undo: '没有可撤销的决定。',
 
   save_edit: '保存修改', leave_edit: '离开', key_save: 'Ctrl ↵', discard_draft: '丢弃草稿', edit_reason: '原因（可选）', no_reason: '不填原因',
-  add_entry: '添加一条', remove_entry: ({ entry }) => `删除 ${entry}`,
+  add_entry: '添加一条', remove_entry: ({ entry }) => `删除 ${entry}`, add_after: ({ entry }) => `在 ${entry} 之后插入`,
   draft_restored: '已恢复未保存的修改。', draft_kept: '修改已存为草稿。', no_change: '没有改动。请按原样通过，或离开。',
   emptied: ({ fields }) => `${fields} 已被清空。请恢复，或退回此文。`, emptied_text: '正文已被清空。请恢复，或退回此文。',
 
@@ -50,17 +51,18 @@ const WORDS_ZH = {
   action_hold: '待确认', action_flag: '提示', action_retry: '未通过', action_reject: '拒绝', action_not_run: '未检查',
   measured: ({ measured, limit }) => `实测 ${measured}，限值 ${limit}`,
   tone: '语气', audience: '读者', length_asked: '篇幅', keywords: '关键词', must_not_mention: '不得提及', yes: '是', no: '否',
-  attempt: ({ number: which }) => `第 ${which} 次尝试`, source: '要求所在', brief_id: '要求编号', record_id: '记录编号', attempt_shown: '显示第几次尝试',
+  attempt: ({ number: which }) => `第 ${which} 次尝试`, source: '要求所在', row_name: '编号', record_id: '记录编号', attempt_shown: '显示第几次尝试',
   made_at: '生成时间', model: '模型',
 
   cancel: '取消', close: '关闭', save: '保存', reject_title: '退回此文', reject_why: '原因',
   note_title: '批注', save_note: '保存批注', note_hint: '写给同事；若重新生成，也写给模型',
   your_name: '你的姓名', name_title: '审稿人是谁？', name_needed: '请填写姓名：每项决定都要有署名。',
+  name_first: '你的决定已保存。姓名会写在这项和以后的决定上。', later: '以后再填',
   name_hint: '姓名随你的决定一并保存。已导出的决定保留原来的署名。',
   export: '导出', export_title: '导出决定', download: '下载', copy: '改为复制',
   export_words: (tally) => `${WORDS_ZH.tally(tally)}。`,
-  export_hint: '导出为 decisions.jsonl 文件，用“aigc review import”并入批次，也可在此重新打开。',
-  exported: ({ name }) => `已下载 ${name}`, copied: '已复制。请粘贴到以 .jsonl 结尾的文件中。', copy_by_hand: '无法使用剪贴板，请手动复制：',
+  export_hint: '你会得到一个包含全部决定的文件，请把它发给给你此页面的人。',
+  exported: ({ name }) => `已下载 ${name}。请把它发给给你此页面的人。`, copied: '已复制。请粘贴到以 .jsonl 结尾的文件中。', copy_by_hand: '无法使用剪贴板，请手动复制：',
   nothing_to_export: '还没有任何决定。',
   import: '导入', import_hint: '打开先前导出的决定文件', import_title: ({ name }) => `来自 ${name}`,
   import_taken: ({ count, editors }) => `采纳 ${number(count)} 项决定${editors && `（${editors}）`}。`,
@@ -69,6 +71,7 @@ const WORDS_ZH = {
   import_elsewhere: ({ count }) => `${number(count)} 项属于其他批次，未采纳。`,
   import_unknown: ({ count, ids }) => `${number(count)} 项所指文本不在此页：${ids}。`,
   import_changed: ({ count, ids }) => `${number(count)} 项针对的是文本的其他版本：${ids}。`,
+  import_reasonless: ({ count, ids }) => `${number(count)} 项退回没有原因：${ids}。`,
   import_broken: ({ count, lines }) => `${number(count)} 行不是决定：第 ${lines} 行。`,
 
   keeping_off: '此浏览器不为本地文件保存决定。关闭页面前请先导出，否则会丢失。',
@@ -79,6 +82,6 @@ const WORDS_ZH = {
   key_filters: '筛选', key_export: '导出决定', key_escape: '离开、关闭',
   help_decide: '按原样通过，修改后采用，或注明原因退回。可以改主意：以最后一次决定为准。',
   help_kept: '决定、草稿和批注保存在你的浏览器中，导出之前别人看不到。',
-  help_back: '把导出的文件发回，由项目负责人用“aigc review import”并入。',
+  help_back: '处理完毕或想暂停时导出，把文件发给给你此页面的人，由对方用“aigc review import”并入。',
   help_private: '此页面不发送也不加载任何东西，断网也能用。',
 };
