@@ -26,7 +26,7 @@ from aigc.settings import load_settings  # noqa: E402
 
 Figures = dict[str, Any]
 Cells = Mapping[str, str]
-SHEETS = ("briefs.csv", "briefs.zh.csv", "products.parquet")
+SHEETS = ("briefs.csv", "zh/briefs.csv", "products.parquet")
 HOSTS_EACH = 6
 """Honest briefs that each payload is put into."""
 
@@ -34,7 +34,7 @@ HOSTS_EACH = 6
 def measure(data: Path) -> Figures:
     """Every figure whose texts are there; for the others, why not."""
     shipped = {name: list(_briefs(ROOT / "inputs" / name)) for name in SHEETS}
-    english, chinese = shipped["briefs.csv"], shipped["briefs.zh.csv"]
+    english, chinese = shipped["briefs.csv"], shipped["zh/briefs.csv"]
     natural = [*_flat(shipped.values()), *_public(data)]
     decoys = [{"cell": cell} for cell in (*honest_cases.ENGLISH, *honest_cases.CHINESE)]
     aside = [{"cell": cell} for cell in (*honest_cases.ENGLISH_ASIDE, *honest_cases.CHINESE_ASIDE)]

@@ -47,7 +47,7 @@ Changed = tuple[str, str]
 def make(folder: Path) -> Path:
     """A signed run of the Chinese example sheet, whose texts carry visible labels. Returns its folder."""
     new_identity(folder / "keys", name="Tamper bench", days=30)
-    request = Request(briefs=str(SHEETS / "briefs.zh.csv"), overrides={
+    request = Request(briefs=str(SHEETS / "zh" / "briefs.csv"), overrides={
         "engine": {"name": "scripted"},
         "run": {"out": str(folder / "outputs"), "templates": str(SHEETS.parent / "templates")},
         "signing": {"enabled": True, "identity": str(folder / "keys")},

@@ -262,7 +262,7 @@ def test_a_new_project_runs_as_it_is(aigc: Aigc, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_shipped_chinese_sheet_can_be_rehearsed(aigc: Aigc) -> None:
-    shown = aigc("run", str(shipped("inputs") / "briefs.zh.csv"), "--templates", str(shipped("templates")), "--json")
+    shown = aigc("run", str(shipped("inputs") / "zh/briefs.csv"), "--templates", str(shipped("templates")), "--json")
     file = json.loads(shown.out)
     assert (file["rows"], file["outcomes"]["accepted"] >= 24) == (25, True)
     assert [reason for reason, rows in file["reasons"].items() if "exhausted" in rows] == ["missing_keyword"]

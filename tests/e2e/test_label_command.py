@@ -15,7 +15,7 @@ ZH = "本内容由人工智能生成"
 CODE = "001191440300708461136T1XGW3"
 
 
-def a_run(aigc: Aigc, settings: str = "", sheet: str = "briefs.zh.csv") -> Path:
+def a_run(aigc: Aigc, settings: str = "", sheet: str = "zh/briefs.csv") -> Path:
     Path("aigc.toml").write_text(settings, "utf-8")
     shown = aigc("run", str(ROOT / "inputs" / sheet), "--limit", "12", "-q", "--new")
     assert shown.code in (0, 3), shown.err
@@ -92,7 +92,7 @@ def test_texts_in_english_have_the_label_where_settings_ask_for_it(aigc: Aigc) -
 def test_a_changed_setting_takes_the_texts_over_and_labels_them_anew(aigc: Aigc) -> None:
     a_run(aigc)
     Path("aigc.toml").write_text('[labels]\nvisible = "off"\n', "utf-8")
-    shown = aigc("run", str(ROOT / "inputs" / "briefs.zh.csv"), "--limit", "12", "--json")
+    shown = aigc("run", str(ROOT / "inputs" / "zh" / "briefs.csv"), "--limit", "12", "--json")
     assert json.loads(shown.out)["tokens_out"] == 0
     newest = max(Path("outputs").iterdir(), key=lambda path: (path / "run.json").stat().st_mtime_ns)
     assert not any(ZH in str(row["text"]) for row in accepted(newest))
