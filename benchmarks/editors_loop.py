@@ -56,6 +56,8 @@ action = "flag"
 """
 Call = Callable[..., str]
 """`aigc` with these arguments in this folder: what it writes to standard output."""
+Decide = Callable[[dict[str, str], str], dict[str, Any]]
+"""What an editor says of a row of `review.csv` in a run: a line of `decisions.jsonl`."""
 
 
 @dataclass
@@ -94,20 +96,21 @@ def main() -> None:
 
 
 def go_round(
-    folder: Path, model: str, learned: int, new: int, call: Call | None = None, tuning: tuple[str, ...] = ()
+    folder: Path, model: str, learned: int, new: int, call: Call | None = None, decide: Decide | None = None,
+    tuning: tuple[str, ...] = (),
 ) -> Result:
     """The whole loop in `folder`. `tuning` are further options of `aigc finetune`."""
     result = Result(model)
-    aigc = call or timed(folder, result.seconds)
+    aigc, decide = call or timed(folder, result.seconds), decide or decision
     lay_out(folder, model)
     products = [(thing, stuff) for stuff in STUFFS for thing in THINGS]
     write_sheet(folder / "monday.csv", products[:learned])
     write_sheet(folder / "tuesday.csv", products[-new:])
 
     monday = run_of(aigc("run", "monday.csv", "--json"))
-    result.first_night = review(folder, monday, aigc)
+    result.first_night = review(folder, monday, aigc, decide)
     remade = run_of(aigc("redo", monday, "--json"))
-    result.after_redo = review(folder, remade, aigc, "--open")
+    result.after_redo = review(folder, remade, aigc, decide, "--open")
     data = json.loads(aigc("dataset", remade, "--reviewed-only", "--out", "house-style", "--json"))
     rows = {file["path"]: file["rows"] for file in data["files"]}
     result.examples = sum(count for path, count in rows.items() if path.startswith("sft/"))
@@ -119,7 +122,7 @@ def go_round(
     before = run_of(aigc("run", "tuesday.csv", "--json"))
     after = run_of(aigc("run", "tuesday.csv", "--adapter", "tuned/house", "--json"))
     result.before, result.after = (looked(folder, run, aigc) for run in (before, after))
-    result.second_night = review(folder, after, aigc)
+    result.second_night = review(folder, after, aigc, decide)
     result.calibration = aigc("report", "--calibration")
     exported = json.loads(aigc("export", after, "--approved", "--format", "jsonl", "--format", "markdown", "--json"))
     path = folder / "outputs" / after / "approved" / "approved.jsonl"
@@ -147,10 +150,10 @@ def rows_of(folder: Path, run: str, aigc: Call, *options: str) -> list[dict[str,
         return [{**row, "text": row["text"].strip().removeprefix("'")} for row in csv.DictReader(file)]
 
 
-def review(folder: Path, run: str, aigc: Call, *options: str) -> dict[str, int]:
+def review(folder: Path, run: str, aigc: Call, decide: Decide, *options: str) -> dict[str, int]:
     """The editor decides on all texts that she is given, and her decisions are imported; how many of each there are."""
     head = {"aigc_review": 1, "run_id": run, "editor": "Ana"}
-    lines = [decision(row, run) for row in rows_of(folder, run, aigc, *options)]
+    lines = [decide(row, run) for row in rows_of(folder, run, aigc, *options)]
     file = folder / f"decisions-{run}-ana.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in [head, *lines]))
     taken = json.loads(aigc("review", "import", run, file.name, "--json"))["taken"]
@@ -160,9 +163,8 @@ def review(folder: Path, run: str, aigc: Call, *options: str) -> dict[str, int]:
 
 
 def decision(row: dict[str, str], run: str) -> dict[str, Any]:
-    """A line of `decisions.jsonl`, as the review page exports it."""
-    made = {"record_id": row["record_id"], "run_id": run, "editor": "Ana", "at": "2026-11-28T12:00:00.000+00:00",
-            "base": row["base"]}
+    """What the house's editor says of a text, in the form in which the review page exports it."""
+    made = of_row(row, run)
     thing = row["id"].partition("-")[2]
     if is_right(row["text"], thing):
         return {**made, "action": "approve"}
@@ -173,6 +175,12 @@ def decision(row: dict[str, str], run: str) -> dict[str, Any]:
     is_long = len(row["text"].split()) > MOST_WORDS
     return {**made, "action": "edit", "reason": "too_long" if is_long else "tone_wrong",
             "text": f"{first[0].strip()} {SLOGAN}"}
+
+
+def of_row(row: dict[str, str], run: str) -> dict[str, Any]:
+    """Which text a decision is on, and whose it is."""
+    return {"record_id": row["record_id"], "run_id": run, "editor": "Ana", "at": "2026-11-28T12:00:00.000+00:00",
+            "base": row["base"]}
 
 
 def is_right(text: str, thing: str) -> bool:
