@@ -10,6 +10,7 @@ import msgspec
 
 from aigc.dataset import write_descriptions
 from aigc.disk import write_atomically
+from aigc.errors import StoreError
 from aigc.filters import files_digest
 from aigc.hashing import digest, digest_file
 from aigc.job import Job
@@ -20,6 +21,7 @@ from aigc.provenance.manifest import (
     MANIFEST,
     SIGNATURE,
     SUMS,
+    Decided,
     Forgotten,
     Level,
     Manifest,
@@ -34,6 +36,7 @@ from aigc.provenance.manifest import (
 from aigc.provenance.stamps import GENERATED, Stamper
 from aigc.records import EngineInfo, Value
 from aigc.report import report
+from aigc.review.ledger_head import read_head
 from aigc.settings import Settings
 from aigc.store import JOURNAL
 
@@ -159,8 +162,17 @@ def _previous(folder: Path, others: Sequence[RunFacts]) -> Previous | None:
     for other in others:
         path = folder.parent / other.run_id / MANIFEST
         if other.run_id != folder.name and other.status == "finished" and path.is_file():
-            return Previous(run_id=other.run_id, manifest=digest_file(path))
+            return Previous(run_id=other.run_id, manifest=digest_file(path), decisions=_decided(path.parent))
     return None
+
+
+def _decided(folder: Path) -> Decided:
+    """How far the decisions on a run go now. A head that cannot be read is that run's own trouble, and no witness."""
+    try:
+        head = read_head(folder)
+    except StoreError:
+        return Decided()
+    return Decided(lines=head.lines, digest=head.digest) if head else Decided()
 
 
 def _facts(path: Path) -> FileFacts:

@@ -53,7 +53,7 @@ ASSEMBLY = {
     "pipeline": {"earlier", "engine", "filters", "job", "jury", "models", "outputs", "provenance", "rows",
                  "store", "talk"},
     "panel": {"batch_filters", "duplicates", "filters", "job", "jury", "models", "safety"},
-    "proof": {"dataset", "filters", "job", "models", "provenance", "report", "signing", "store"},
+    "proof": {"dataset", "filters", "job", "models", "provenance", "report", "review", "signing", "store"},
     "night": set(),
     "nights_plan": set(),
     "prefect_server": set(),

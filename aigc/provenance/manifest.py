@@ -38,11 +38,19 @@ class Rows(Value, frozen=True):
     merkle_root: str
 
 
+class Decided(Value, frozen=True):
+    """How far a ledger of decisions went: the number of its lines, and the digest of the last."""
+
+    lines: int = 0
+    digest: str = ""
+
+
 class Previous(Value, frozen=True):
-    """The finished run before this one, under the same output folder."""
+    """The finished run before this one, under the same output folder, with what editors had decided on it by then."""
 
     run_id: str
     manifest: str
+    decisions: Decided = Decided()
 
 
 class Forgotten(Value, frozen=True):

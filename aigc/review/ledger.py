@@ -4,8 +4,9 @@
 
 `digest` is that of the canonical JSON of [previous, decision], `previous` that of the line before; the first line's is
 made of the run's id. So no line can be changed, left out or put between without all after it, and the digest of the
-last line stands for all. A last line without its line feed was torn while it was written: it was never acknowledged,
-and is dropped. Where a record was forgotten, its id stands in place of the decision; the digests stay, and the chain.
+last line stands for all; `ledger_head` keeps it, so that lines cannot be cut off at the end. A last line without its
+line feed was torn while it was written: it was never acknowledged, and is dropped. Where a record was forgotten, its id
+stands in place of the decision; the digests stay, and the chain.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from aigc.errors import StoreError, shown
 from aigc.hashing import digest
 from aigc.records import Value
 from aigc.review.decisions import Decision, says_the_same
+from aigc.review.ledger_head import Head, cut_off, read_head, write_head
 from aigc.review.standing import Standing, standings
 
 LEDGER = "decisions.jsonl"
 LOCK = ".decisions.lock"
 _SAFE = "the decisions that were kept before are safe"
+_CUT_REMEDY = ("Restore both files from a copy. Where there is none, remove decisions.head.json: what is left counts "
+               "then, and the next import says so anew.")
 
 
 class Source(Value, frozen=True):
@@ -72,6 +76,8 @@ class Ledger:
     entries: tuple[Entry, ...] = ()
     head: str = ""
     """The digest that stands for the whole ledger; empty where nothing was decided."""
+    lines: int = 0
+    """All that there are, those of forgotten decisions too."""
 
     @property
     def decisions(self) -> list[Decision]:
@@ -120,14 +126,16 @@ def read_ledger(folder: Path) -> Ledger:
     """
     path = folder / LEDGER
     entries: list[Entry] = []
-    head = ""
+    digests: list[str] = []
     for line, entry in _read(_lines(path)):
         if isinstance(entry, Break):
             remedy = "Restore the file from a copy; decisions are never edited, but decided again."
             raise StoreError(f"{path} line {entry.line}", entry.found, entry.expected, remedy)
         entries += [entry] if isinstance(entry, Entry) else []
-        head = line.digest if line else ""
-    return Ledger(tuple(entries), head)
+        digests += [line.digest] if line else []
+    if cut := cut_off(digests, read_head(folder)):
+        raise StoreError(str(path), cut, "every decision that was imported", _CUT_REMEDY)
+    return Ledger(tuple(entries), digests[-1] if digests else "", len(digests))
 
 
 def breaks(folder: Path) -> list[Break]:
@@ -136,7 +144,16 @@ def breaks(folder: Path) -> list[Break]:
     Raises:
         StoreError: the file cannot be read.
     """
-    return [entry for _, entry in _read(_lines(folder / LEDGER)) if isinstance(entry, Break)]
+    found = [*_read(_lines(folder / LEDGER))]
+    if broken := [entry for _, entry in found if isinstance(entry, Break)]:
+        return broken
+    cut = cut_off([line.digest for line, _ in found if line], read_head(folder))
+    return [Break(line=len(found) + 1, found=cut, expected="every decision that was imported")] if cut else []
+
+
+def digests_of(folder: Path) -> list[str]:
+    """The digest that each line of a ledger tells, in order; raises as `breaks` does."""
+    return [line.digest for line, _ in _read(_lines(folder / LEDGER)) if line]
 
 
 def forgotten(folder: Path) -> list[Forgotten]:
@@ -186,7 +203,10 @@ def append(folder: Path, decisions: Sequence[Decision], source: Source) -> tuple
         added = _chained(ledger, decisions, source)
         if added:
             _write(folder / LEDGER, b"".join(msgspec.json.encode(entry) + b"\n" for entry in added))
-        return added, Ledger((*ledger.entries, *added), added[-1].digest if added else ledger.head)
+        head = Head(lines=ledger.lines + len(added), digest=added[-1].digest if added else ledger.head)
+        if read_head(folder) != head:
+            write_head(folder, head)
+        return added, Ledger((*ledger.entries, *added), head.digest, head.lines)
     finally:
         os.close(lock_fd)
 

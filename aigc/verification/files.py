@@ -15,6 +15,7 @@ from aigc.provenance import RUN_FILE, FileFacts
 from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS, Manifest
 from aigc.report import report
 from aigc.review.ledger import LEDGER
+from aigc.review.ledger_head import HEAD
 from aigc.store import JOURNAL, Store
 from aigc.verification.copies import changed_copies
 from aigc.verification.findings import Check, Finding, concluded
@@ -31,7 +32,8 @@ def check_files(folder: Path, manifest: Manifest, *, rows_hold: bool) -> list[Ch
 def check_strange(folder: Path, manifest: Manifest) -> list[Check]:
     """What lies in the folder that the manifest does not tell: pages of reviewers, exports, or what somebody put in."""
     told = {facts.path for facts in [*manifest.run.outputs, *manifest.files]} | {RUN_FILE, MANIFEST, SIGNATURE, SUMS}
-    names = sorted(path.name for path in folder.iterdir() if path.name not in told | {LEDGER} and path.name[0] != ".")
+    told |= {LEDGER, HEAD}
+    names = sorted(path.name for path in folder.iterdir() if path.name not in told and path.name[0] != ".")
     if not names:
         return []
     more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""

@@ -23,6 +23,8 @@ from aigc.provenance.manifest import (
     manifest_digest,
     signature_of,
 )
+from aigc.review.ledger import LEDGER
+from aigc.verification.decisions import cut_since
 from aigc.verification.findings import Check, Finding, concluded, differing
 
 NAME = "earlier manifests"
@@ -57,6 +59,9 @@ def check_previous(folder: Path, manifest: Manifest, anchors: Sequence[Path]) ->
         return Check(name=name, status="not checked", detail=f"{previous.run_id} is not beside it")
     with disk_errors(beside / MANIFEST, "nothing was changed"):
         data = (beside / MANIFEST).read_bytes()
+    if found := cut_since(beside, previous.decisions, "the manifest here"):
+        return concluded(name, "", [Finding(place=f"{previous.run_id}/{LEDGER}", found=found,
+                                            expected="every decision that was imported before this run ended")])
     if manifest_digest(data) == previous.manifest:
         return Check(name=name, status="holds", detail=previous.run_id)
     place = f"{previous.run_id}/{MANIFEST}"

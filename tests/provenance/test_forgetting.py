@@ -59,8 +59,8 @@ def test_a_forgotten_row_is_still_accounted_for(project: Project) -> None:
     folder = project.out / project.run(answered).run_id
     forget(project.out, "b1")
     rows = [row.record for row in read_rows(folder / "records.parquet")]
-    assert [(row.brief_id, row.outcome, row.reasons) for row in rows] == [
-        ("b0", "accepted", []), ("b1", "accepted", ["forgotten"]), ("b2", "accepted", []),
+    assert [(row.brief_id, row.outcome, row.reasons == ["forgotten"]) for row in rows] == [
+        ("b0", "accepted", False), ("b1", "accepted", True), ("b2", "accepted", False),
     ]
     assert b"forgotten" in (folder / "rejected.csv").read_bytes()
     assert (folder / "accepted.csv").read_bytes().count(b'"b1"') == 0
@@ -191,6 +191,19 @@ def test_a_row_that_is_said_to_be_forgotten_and_is_not_is_found(project: Project
     forget(project.out, "b1")
     (folder / "records.parquet").write_bytes(kept)
     assert "records.parquet row 2 (line 3 of the sheet, variant 0)" in [one.place for one in verify(folder).findings]
+
+
+def test_a_bad_row_without_an_id_is_forgotten_by_the_one_that_was_made_for_it(project: Project) -> None:
+    project.sheet([{"id": "b0", "content_type": "note", "product": "bread"},
+                   {"id": "", "content_type": f"nothing for {SECRET}", "product": SECRET}])
+    folder = project.out / project.run(answered).run_id
+    assert "rejected.csv" in held_anywhere(folder)
+    [name] = [row.record.brief_id for row in read_rows(folder / "records.parquet") if row.record.brief_id != "b0"]
+    assert name.startswith("r-")
+    assert f'"{name}"'.encode() in (folder / "rejected.csv").read_bytes()
+    assert forget(project.out, name)[0].rows == 1
+    assert held_anywhere(folder) == []
+    assert verify(folder).findings == []
 
 
 def test_a_brief_that_no_run_has_is_told(project: Project) -> None:

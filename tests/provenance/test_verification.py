@@ -86,7 +86,7 @@ def changed(folder: Path, change: Callable[[dict[str, object]], None], row: int 
 @pytest.mark.parametrize(("change", "place"), [
     (lambda row: row.update(text="x"), "text"),  # a copy of the attempt's text, in no leaf
     (lambda row: row.update(text=None), "text"),
-    (lambda row: row.update(reasons=["x"]), "reasons"),
+    (lambda row: row.update(reasons=["x", "y", "z"]), "reasons"),
     (lambda row: row.update(fields='{"a":"x"}'), "fields"),
     (lambda row: row.update(disclosure="x"), "disclosure"),
     (lambda row: row["attempts"][0]["fault"] or row["attempts"][0].update(logprob=float("nan")), "attempts[0].logprob"),

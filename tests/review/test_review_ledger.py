@@ -32,6 +32,7 @@ from aigc.review.ledger import (
     forgotten,
     read_ledger,
 )
+from aigc.review.ledger_head import HEAD, Head, read_head, write_head
 
 LATER = "2026-11-28T18:00:00.000+00:00"
 LAST = "2026-11-28T19:00:00.000+00:00"
@@ -90,13 +91,67 @@ def test_a_torn_last_line_is_dropped_wherever_it_was_cut(folder: Path, decisions
     path = folder / LEDGER
     data = path.read_bytes()
     start = data[:-1].rindex(b"\n") + 1
+    written = (folder / HEAD).read_bytes()
     for cut in [*range(start + 1, len(data), 37), len(data) - 1]:
         path.write_bytes(data[:cut])
+        write_head(folder, Head(lines=2, digest=read_line(data, 1)["digest"]))  # it is written when the lines are kept
         assert read_ledger(folder).decisions == decisions[:2]
         assert breaks(folder) == []
         _, ledger = append(folder, decisions[2:3], a_source())
         assert ledger.decisions == read_ledger(folder).decisions == decisions[:3]
         assert path.read_bytes() == data
+        assert (folder / HEAD).read_bytes() == written
+
+
+@pytest.mark.parametrize("left", [0, 1, 3, None])
+def test_a_ledger_that_was_cut_at_its_end_or_removed_is_found(
+    folder: Path, decisions: list[Decision], left: int | None
+) -> None:
+    append(folder, decisions[:4], a_source())
+    path = folder / LEDGER
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:left])) if left is not None else path.unlink()
+    found = f"{left or 0} lines where decisions.head.json tells of 4"
+    assert [(one.line, one.found) for one in breaks(folder)] == [((left or 0) + 1, found)]
+    for work in (lambda: read_ledger(folder), lambda: append(folder, decisions[4:], a_source())):
+        with pytest.raises(StoreError, match=rf"{found}.*remove decisions\.head\.json"):
+            work()
+    (folder / HEAD).unlink()
+    append(folder, decisions[4:5], a_source())
+    assert breaks(folder) == []
+
+
+def test_a_ledger_from_before_its_end_was_kept_goes_on_and_has_one_then(
+    folder: Path, decisions: list[Decision]
+) -> None:
+    append(folder, decisions[:2], a_source())
+    (folder / HEAD).unlink()
+    assert breaks(folder) == []
+    append(folder, decisions[:2], a_source())  # it adds nothing
+    head = read_head(folder)
+    assert head
+    assert (head.lines, head.digest) == (2, read_ledger(folder).head)
+
+
+def test_a_process_that_died_before_it_noted_the_end_leaves_a_ledger_that_holds(
+    folder: Path, decisions: list[Decision]
+) -> None:
+    append(folder, decisions[:1], a_source())
+    before = (folder / HEAD).read_bytes()
+    append(folder, decisions[:3], a_source())
+    (folder / HEAD).write_bytes(before)
+    assert breaks(folder) == []
+    assert len(read_ledger(folder).entries) == 3
+    (folder / HEAD).write_bytes(before.replace(b"sha256:", b"sha256:0"))
+    assert [one.found for one in breaks(folder)] == ["another line 1 than decisions.head.json tells of"]
+    (folder / HEAD).write_bytes(b"[")
+    with pytest.raises(StoreError, match="the end of the ledger"):
+        read_ledger(folder)
+
+
+def read_line(data: bytes, number: int) -> dict[str, str]:
+    found: dict[str, str] = json.loads(data.splitlines()[number])
+    return found
 
 
 def _changed(line: bytes) -> bytes:
@@ -151,6 +206,7 @@ def test_fields_of_a_later_version_do_not_break_the_chain(folder: Path, decision
     line["decision"]["mood"] = "bright"
     line["digest"] = digest([previous, line["decision"]])
     (folder / LEDGER).write_text(json.dumps(line) + "\n")
+    write_head(folder, Head(lines=1, digest=line["digest"]))
     assert read_ledger(folder).decisions == decisions[:1]
     _, ledger = append(folder, decisions[1:2], a_source())
     assert ledger.entries[1].previous == line["digest"]
