@@ -89,18 +89,21 @@ def show_run(key: str, made: Made, gpus: Sequence[GpuMemory], monitoring: Monito
 
 
 def show_night(came: Sequence[Made | Missed]) -> None:
-    """All sheets of a night, a line each."""
-    lines = ["# Night", "", "| Sheet | Run | Rows | Accepted | Took | |", "|---|---|---|---|---|---|"]
+    """All sheets of a night, a line each; then where their runs are, or why there is none."""
+    table = ["| Sheet | | Rows | Accepted | Took |", "|---|---|---|---|---|"]
+    notes = list[str]()
     for each in came:
         if isinstance(each, Missed):
-            cells = [f"`{each.sheet}`", "", "", "", "", f"**failed**: {each.message}"]
+            cells, note = ["**failed**", "", "", ""], each.message
         else:
-            what = "made" if each.is_new else "unchanged since that run"
-            what += f"; published to `{each.published}`" if each.published else ""
-            cells = [f"`{each.sheet}`", f"`{each.file.run_id}`", f"{each.file.rows:,}",
-                     f"{each.accepted:,} ({share(each.accepted, each.file.rows)})", duration(each.took_s), what]
-        lines.append("| " + " | ".join(writable(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-    create_markdown_artifact("\n".join(lines) + "\n", key="aigc-night", description="The sheets of this night")
+            cells = ["made" if each.is_new else "unchanged", f"{each.file.rows:,}",
+                     f"{each.accepted:,} ({share(each.accepted, each.file.rows)})", duration(each.took_s)]
+            note = f"run `{each.file.run_id}`" + (f", published to `{each.published}`" if each.published else "")
+        sheet = writable(f"`{each.sheet}`").replace("|", "\\|")
+        table.append(f"| {' | '.join([sheet, *cells])} |")
+        notes.append(writable(f"- `{each.sheet}`: {note.removeprefix(f'{each.sheet}: ')}").replace("\n", " "))
+    create_markdown_artifact("\n".join(["# Night", "", *table, "", *notes, ""]), key="aigc-night",
+                             description="The sheets of this night")
 
 
 def told(made: Made) -> str:

@@ -18,6 +18,7 @@ import pytest
 from bad_inputs.cases import HEADER, MANIFEST, Case, lay_out
 from chat_server import Call, ChatServer, Reply, prompt, said
 from prefect_api import aigc_worker, artifacts, ask, call, environ, eventually, of_run, own_environment, set_state
+from run_page import RunPage, browser_page
 
 from aigc.engine.scripted import answer
 
@@ -110,10 +111,27 @@ def test_a_planned_night_runs_by_itself_and_shows_what_it_made(project: Project,
     assert "6 of 6 rows accepted" in shown["aigc-report-bread-csv"]
     assert [row["id"] for row in json.loads(shown["aigc-samples-bread-csv"])] == [f"b{n}" for n in range(6)]
     assert folder.name in shown["aigc-files-bread-csv"]
-    assert f"| `{folder.name}` | 6 | 6 (100%) |" in shown["aigc-night"]
+    assert "| `inputs/bread.csv` | made | 6 | 6 (100%) | " in shown["aigc-night"]
+    assert f"- `inputs/bread.csv`: run `{folder.name}`, published to `published/{folder.name}`" in shown["aigc-night"]
     there = project.folder / "published" / folder.name
     assert sorted(path.name for path in there.iterdir()) == ["accepted.csv", "accepted.jsonl", "manifest.json"]
     assert (there / "accepted.jsonl").read_bytes() == (folder / "accepted.jsonl").read_bytes()
+
+
+def test_a_browser_shows_the_run_its_state_progress_and_report(
+    project: Project, planned: dict[str, Any], tmp_path: Path
+) -> None:
+    with browser_page() as page:
+        shown = RunPage(page, project.api, planned["id"])
+        shown.open()
+        shown.sees(planned["name"])
+        shown.sees("Completed")
+        shown.photograph(tmp_path / "run.png")
+        shown.open_artifact("aigc-progress-bread-csv")
+        shown.sees("6 of 6 rows · 6 accepted")
+        shown.open_artifact("aigc-report-bread-csv")
+        shown.sees("Share accepted")
+        shown.photograph(tmp_path / "report.png")
 
 
 class SlowServer:
