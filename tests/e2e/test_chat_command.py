@@ -21,7 +21,7 @@ from aigc.training_data.dialogues import read_dialogues
 
 CACHE = cache_folder()  # the user's own, read before the fixtures hide it
 AIGC = [sys.executable, "-m", "aigc", "chat"]
-LONG_S = 120.0
+LONG_S, AGAIN_S = 120.0, 3.0
 TAKE_TERMINAL = """import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])"""
@@ -131,15 +131,46 @@ class Terminal:
 
     def wait_for(self, text: str, *, since: int = 0) -> int:
         """Wait until the terminal shows `text`, after `since`; returns where it ends."""
+        assert self._comes(text, since, LONG_S), f"{text!r} is not in {self.seen!r}"
+        return self.seen.index(text, since) + len(text)
+
+    def press_until(self, key: str, text: str, *, since: int) -> int:
+        """Press a key, and again where nothing comes of it, as a person does.
+
+        A Ctrl-C between the prompt and the wait for a key is kept by Python's readline until the next key; on a busy
+        machine that moment is long.
+        """
         deadline = time.monotonic() + LONG_S
+        while time.monotonic() < deadline:
+            self.type(key)
+            if self._comes(text, since, AGAIN_S):
+                return self.seen.index(text, since) + len(text)
+        raise AssertionError(f"{text!r} is not in {self.seen!r}")
+
+    def leave_by_ctrl_d(self) -> int:
+        """Ctrl-D until the process has ended; its exit code. One between two prompts is taken by the terminal itself.
+        """
+        deadline = time.monotonic() + LONG_S
+        while time.monotonic() < deadline:
+            self.type("\x04")
+            self._comes("\0never\0", 0, AGAIN_S)  # reads what there is, so that the process can write
+            if (code := self.process.poll()) is not None:
+                return code
+        raise AssertionError(f"it has not ended: {self.seen!r}")
+
+    def _comes(self, text: str, since: int, wait_s: float) -> bool:
+        """Whether the terminal shows `text` within so many seconds, and before the process has ended."""
+        deadline = time.monotonic() + wait_s
         while text not in self.seen[since:]:
-            assert time.monotonic() < deadline, f"{text!r} is not in {self.seen!r}"
-            if select.select([self._master], [], [], 1.0)[0]:
+            if time.monotonic() > deadline:
+                return False
+            if select.select([self._master], [], [], 0.2)[0]:
                 try:
                     self.seen += os.read(self._master, 4096).decode("utf-8", "replace")
                 except OSError:  # the other end is closed
-                    assert text in self.seen[since:], f"{text!r} is not in {self.seen!r}"
-        return self.seen.index(text, since) + len(text)
+                    self.process.wait(LONG_S)
+                    return text in self.seen[since:]
+        return True
 
     def close(self) -> None:
         self.process.kill()
@@ -163,11 +194,9 @@ def test_a_terminal_is_greeted_and_left_by_ctrl_d() -> None:
         person.type("How is the sea?\n")
         at = person.wait_for("How is the sea?\r\n", since=at)
         at = person.wait_for("> ", since=at)
-        person.type("\x03")
-        at = person.wait_for("Ctrl-D or /quit leaves.", since=at)
+        at = person.press_until("\x03", "Ctrl-D or /quit leaves.", since=at)
         person.wait_for("> ", since=at)
-        person.type("\x04")
-        assert person.process.wait(LONG_S) == 0
+        assert person.leave_by_ctrl_d() == 0
 
 
 @pytest.mark.e2e
@@ -186,8 +215,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat() -> None:
         person.type("/save story.jsonl\n")
         at = person.wait_for("1 dialogue.", since=at)
         person.wait_for("> ", since=at)
-        person.type("\x04")
-        assert person.process.wait(LONG_S) == 0
+        assert person.leave_by_ctrl_d() == 0
     (dialogue,) = read_dialogues(Path("story.jsonl")).dialogues
     assert 0 < len(dialogue.messages[1].content.split()) < 200
 
