@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from aigc.provenance import RunFile
-from aigc.tally import Forecast
+from aigc.tally import DeviceUse, Forecast
 
 _OUTCOMES = ("accepted", "held", "rejected", "exhausted", "short", "invalid", "failed")
 _MEANING = {
@@ -187,10 +187,20 @@ def _unchecked(name: str) -> str:
 
 def _devices(run: RunFile) -> str:
     rows = [
-        (name, f"{use.texts:,}", f"{use.tokens_out:,}", duration(use.busy_s), speed(use.tokens_out, use.busy_s))
+        (name, f"{use.texts:,}", f"{use.tokens_out:,}", duration(use.busy_s),
+         speed(use.tokens_out, use.busy_s) if use.texts else "–", _troubles(use))
         for name, use in run.devices.items()
     ]
-    return _table(("Process", "Texts", "Tokens", "Busy", "Speed"), rows)
+    heads: tuple[str, ...] = ("Process", "Texts", "Tokens", "Busy", "Speed", "Troubles")
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return _table(heads, rows)
+
+
+def _troubles(use: DeviceUse) -> str:
+    """`died 3 times, left out`."""
+    died = {0: "", 1: "died once"}.get(use.deaths, f"died {use.deaths:,} times")
+    return ", ".join(filter(None, [died, "left out" if use.is_left_out else ""]))
 
 
 def _files(run: RunFile) -> str:

@@ -63,12 +63,17 @@ class Usage(Value, frozen=True):
 
 
 class DeviceUse(Value, frozen=True):
-    """What one of several engine processes has made. `busy_s` are seconds with a loaded model and rows to make."""
+    """What one of several engine processes has made. `busy_s` are seconds with a loaded model and rows to make.
+
+    `deaths` is how often it had to be begun anew; `is_left_out` says that it was given up, and others made its rows.
+    """
 
     texts: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     busy_s: float = 0.0
+    deaths: int = 0
+    is_left_out: bool = False
 
 
 class Forecast(Value, frozen=True):

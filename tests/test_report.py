@@ -9,6 +9,7 @@ from small_project import MODEL
 from aigc.provenance import FileFacts, ModelFacts, RunFile, Timings
 from aigc.report import duration, headline, outcome_lines, report, share
 from aigc.settings import Settings
+from aigc.tally import DeviceUse
 
 RUN = RunFile(
     run_id="2026-11-24-0143-briefs-k3f9",
@@ -120,3 +121,24 @@ def test_a_name_with_a_bar_or_a_line_break_stays_in_its_cell() -> None:
             RunFile(**{name: getattr(RUN, name) for name in RUN.__struct_fields__} | {"briefs": "/work/a|b\nc.csv"})
         ).splitlines()
     )
+
+
+@pytest.mark.parametrize(
+    ("troubles", "told"),
+    [
+        ({}, ["| Process | Texts | Tokens | Busy | Speed |", "| GPU 0 | 30 | 3,000 | 10.0 s | 300 tokens/s |",
+              "| GPU 1 | 20 | 2,000 | 10.0 s | 200 tokens/s |"]),
+        ({"deaths": 2}, ["| Process | Texts | Tokens | Busy | Speed | Troubles |",
+                         "| GPU 0 | 30 | 3,000 | 10.0 s | 300 tokens/s |  |",
+                         "| GPU 1 | 20 | 2,000 | 10.0 s | 200 tokens/s | died 2 times |"]),
+        ({"texts": 0, "tokens_out": 0, "busy_s": 0.0, "deaths": 1, "is_left_out": True},
+         ["| Process | Texts | Tokens | Busy | Speed | Troubles |", "| GPU 0 | 30 | 3,000 | 10.0 s | 300 tokens/s |  |",
+          "| GPU 1 | 0 | 0 | 0.0 s | – | died once, left out |"]),
+    ],
+)
+def test_each_process_is_told_with_its_troubles(troubles: dict[str, int | float | bool], told: list[str]) -> None:
+    second = replace(DeviceUse(texts=20, tokens_out=2_000, busy_s=10.0), **troubles)
+    devices = {"GPU 0": DeviceUse(texts=30, tokens_out=3_000, busy_s=10.0), "GPU 1": second}
+    text = report(replace(RUN, devices=devices))
+    table = text.partition("## Processes")[2].partition("## Files")[0].strip().splitlines()[2:]
+    assert [table[0], *table[2:]] == told

@@ -21,8 +21,11 @@ from aigc.errors import AigcError
 from aigc.records import Completion, EngineInfo, Prompt
 from aigc.tally import DeviceUse
 
-LEAST_GRACE_S = 1.0
-"""How much longer than the first a process may take to load before the others begin without it, at least."""
+LEAST_GRACE_S, MOST_GRACE_S = 1.0, 60.0
+"""How much longer than the first a process may take to load before the others begin without it: as long again, but
+within these."""
+STILL_S = 300.0
+"""After so long without a word from any that have rows, who keeps the run waiting is told."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ class EnginePool:
         self._members, self._hold = [_Member(engine) for engine in engines], hold
         self._info: EngineInfo | None = None
         """Of the engine that made the text given last, else of the first that told."""
+        self._kind: EngineInfo | None = None
+        """What the first engine that made a text is, whatever its slots."""
         self._made = deque[tuple[Completion, EngineInfo]]()
         self._untold = list[tuple[_Member, int, AigcError]]()
         """Members left out, with their rows and the reason, that no text was made since."""
@@ -68,7 +73,10 @@ class EnginePool:
     @property
     def uses(self) -> dict[str, DeviceUse]:
         """What each engine has made, by the name of its place."""
-        return {member.engine.name: member.use for member in self._members}
+        return {
+            member.engine.name: replace(member.use, deaths=member.engine.deaths, is_left_out=member.is_out)
+            for member in self._members
+        }
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
         """See `Engine.generate`. Rows of an engine that is left out are made by the others.
@@ -91,8 +99,11 @@ class EnginePool:
                 working = [member for member in self._live if member.turns]
                 if not working and not self._made:
                     return
-                for member in _heard(working, None):
+                heard = [*_heard(working, STILL_S)] if working else []
+                for member in heard:
                     self._hear(member, queue)
+                if not heard:
+                    self._tell_still(working)
         finally:
             self._end_round()
 
@@ -119,12 +130,12 @@ class EnginePool:
 
     def _gather(self, queue: _Queue) -> None:
         """Have all load the model before any is given more than a prompt: else the first would take all of a short
-        queue. One that takes twice as long as the first, and a second longer, joins later."""
+        queue. One that takes much longer than the first joins later."""
         began_s, until_s = time.monotonic(), None
         while slow := [member for member in self._live if member.turns and not member.engine.is_ready]:
             now_s = time.monotonic()
             if until_s is None and any(member.turns and member.engine.is_ready for member in self._live):
-                until_s = now_s + max(LEAST_GRACE_S, now_s - began_s)
+                until_s = now_s + min(MOST_GRACE_S, max(LEAST_GRACE_S, now_s - began_s))
             if until_s is not None and now_s >= until_s:
                 break
             for member in _heard(slow, None if until_s is None else until_s - now_s):
@@ -145,12 +156,33 @@ class EnginePool:
         try:
             for completion in member.hear():
                 self._tell_losses()
-                self._made.append((completion, member.engine.info()))
+                self._made.append((completion, self._learn(member)))
         except AigcError as exc:
             if exc is queue.failure:
                 raise
             queue.again.extend(member.given.values())
             self._leave_out(member, exc)
+
+    def _learn(self, member: _Member) -> EngineInfo:
+        """What the engine of `member` is, and a word where it is of another kind than the first: by its slots alone it
+        may differ as its memory is at the moment."""
+        info = member.engine.info()
+        kind = replace(info, slots=0)
+        self._kind = self._kind or kind
+        if kind != self._kind and not member.is_other:
+            member.is_other = True
+            _log.warning("%s is another engine than the first (%s, not %s), so that its texts may differ from those "
+                         "that the first would make: run.json tells both", member.engine.name, info.device or "?",
+                         self._kind.device or "?")
+        return info
+
+    def _tell_still(self, working: Sequence[_Member]) -> None:
+        for member in working:
+            _log.warning(
+                "%s has said nothing for %.0f minutes, and keeps %d rows. If it hangs (`nvidia-smi` tells), kill its "
+                "process %d: another goes on with them", member.engine.name or "the engine", STILL_S / 60,
+                len(member.given), member.engine.pid,
+            )
 
     def _leave_out(self, member: _Member, why: AigcError) -> None:
         """Go on without `member`. Raises `why` where it was the last."""
@@ -219,8 +251,8 @@ class _Member:
         """Its round; None while it has nothing to do."""
         self.given: dict[str, Prompt] = {}
         """Prompts that it has and that are not made."""
-        self.has_begun = False
-        """Whether it was ever given a prompt, and so has loaded the model."""
+        self.has_begun = self.is_other = False
+        """Whether it was ever given a prompt, and so has loaded the model; and whether it is of another kind."""
         self.is_out = False
         self._busy_since_s: float | None = None
 

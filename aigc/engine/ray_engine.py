@@ -86,8 +86,11 @@ class RayEngine:
     @property
     def uses(self) -> dict[str, DeviceUse]:
         """What each worker has made, by its name and the machine that it was on last."""
-        return {f"{worker.name} on {worker.host}" if worker.host else worker.name: worker.use
-                for worker in self._workers}
+        return {
+            f"{worker.name} on {worker.host}" if worker.host else worker.name:
+                replace(worker.use, is_left_out=worker.is_out)
+            for worker in self._workers
+        }
 
     def generate(self, prompts: Iterable[Prompt | None]) -> Iterator[Completion]:
         """See `Engine.generate`. Rows in flight at a worker's death are made again by whoever has room.
@@ -205,6 +208,7 @@ class RayEngine:
         in_flight, name = ledger.held(worker.name), worker.name
         culprit = ledger.bury(name)
         worker.keep_time(is_busy=False)
+        worker.use = replace(worker.use, deaths=worker.use.deaths + 1)
         worker.end()
         if culprit:
             yield failed(culprit, death.cause)

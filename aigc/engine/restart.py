@@ -61,6 +61,7 @@ class RestartingEngine:
         """What the engine was when it last gave a text, or told of itself."""
         self._has_worked = False
         """Whether it has made a text."""
+        self.deaths = 0
         self._seat: ModelEngine | ChildEngine | None = (
             self._start() if apart else open_local(settings, model, mark=mark)
         )
@@ -117,6 +118,11 @@ class RestartingEngine:
     def name(self) -> str:
         """Of the place where it runs."""
         return self._place.name
+
+    @property
+    def pid(self) -> int:
+        """Of the model's process; 0 while there is none."""
+        return self._seat.pid if isinstance(self._seat, ChildEngine) and not self._seat.ended else 0
 
     @property
     def mail(self) -> Connection | None:
@@ -179,6 +185,7 @@ class RestartingEngine:
 
     def _leave(self) -> None:
         """Give up what has died."""
+        self.deaths += 1
         self.close()
         self._seat = None
 

@@ -47,6 +47,13 @@ class Shrinking(Played):
             self._slots = SLOTS // 2
 
 
+class OtherCard(Played):
+    """On a GPU of another make, with less memory."""
+
+    def info(self) -> EngineInfo:
+        return msgspec.structs.replace(super().info(), device="Played 24GB", slots=4)
+
+
 class Tardy(Played):
     """Takes half a second to load."""
 
@@ -128,6 +135,7 @@ WAYS: dict[str, worker.Opener] = {
     "load_late": lambda _settings, _model, slots, _mark: Tardy(be_killed, slots or SLOTS),
     "slowly": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=0.3),
     "take_long": lambda _settings, _model, slots, _mark: Played(be_killed, slots or SLOTS, step_s=30.0),
+    "other_card": lambda _settings, _model, slots, _mark: OtherCard(be_killed, slots or SLOTS, step_s=0.002),
     "end_at_once": lambda _settings, _model, slots, _mark: os._exit(3),
     "refuse": refuse,
     "local": open_poisonable,

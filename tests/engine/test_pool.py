@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -195,6 +196,51 @@ def test_a_process_that_stands_still_holds_up_only_the_rows_that_it_has(played: 
     assert min(when_others_were_done["a"], when_others_were_done["c"]) > 10
 
 
+def test_who_keeps_a_run_waiting_is_told_with_the_way_out(
+    played: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("aigc.engine.pool.STILL_S", 1.0)
+    pool, prompts, made, stopped = played("take_2_ms", "take_2_ms"), dying.rows(40), list[Completion](), list[int]()
+
+    def kill_as_told() -> None:
+        until_s = time.monotonic() + HELD_UP_S
+        while not any("has said nothing" in record.getMessage() for record in caplog.records):
+            if time.monotonic() > until_s:
+                break
+            time.sleep(0.05)
+        os.kill(stopped[0], signal.SIGKILL)
+
+    told = threading.Thread(target=kill_as_told)
+    for completion in pool.generate(prompts):
+        made.append(completion)
+        if not stopped and len(made) == 10:
+            stopped.append(pid_of(pool, 1))
+            os.kill(stopped[0], signal.SIGSTOP)
+            told.start()
+    told.join()
+    assert_each_made_once(made, prompts)
+    still = next(record.getMessage() for record in caplog.records if "has said nothing" in record.getMessage())
+    assert still.startswith("b has said nothing for 0 minutes, and keeps ")
+    assert still.endswith(
+        f" rows. If it hangs (`nvidia-smi` tells), kill its process {stopped[0]}: another goes on with them"
+    )
+    assert [(use.deaths, use.is_left_out) for use in pool.uses.values()] == [(0, False), (1, False)]
+
+
+def test_cards_of_another_kind_are_told_once_and_take_as_many_rows_as_they_can(
+    played: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool, prompts = played("take_2_ms", "other_card"), dying.rows(80)
+    for _ in range(2):
+        assert_each_made_once(list(pool.generate(prompts)), prompts)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(
+        r"[ab] is another engine than the first \((Played 24GB|\?), not (Played 24GB|\?)\), so that its texts may "
+        r"differ from those that the first would make: run.json tells both", line
+    )
+    assert min(texts(pool).values()) > 20
+
+
 def test_a_process_that_stands_still_from_the_start_is_not_waited_for(played: Opener) -> None:
     pool, prompts, made = played("be_killed", "be_killed"), dying.rows(20), list[Completion]()
     still = Still(pid_of(pool, 0))
@@ -237,6 +283,7 @@ def test_a_process_that_never_lives_is_left_out_and_told_once(
     assert_each_made_once(list(pool.generate(prompts)), prompts)
     assert texts(pool) == {"a": 60, "b": 0}
     assert pool.slots == 6
+    assert [(use.deaths, use.is_left_out) for use in pool.uses.values()] == [(0, False), (MOST_DEATHS, True)]
     assert len(dying.started(notes)) == 1 + MOST_DEATHS
     lines = [record.getMessage() for record in caplog.records if "died with" not in record.getMessage()]
     (line,) = lines
