@@ -65,6 +65,11 @@ def column_named(heading: str) -> str:
     return known or FIELD + heading.strip().removeprefix(FIELD)
 
 
+def heading_of(column: str) -> str:
+    """What a column of texts is called in a sheet, in English."""
+    return _field_heading(column.removeprefix(FIELD)) if column.startswith(FIELD) else column
+
+
 def _field_heading(name: str) -> str:
     return FIELD + name if _folded(name) in _HEADINGS else name
 

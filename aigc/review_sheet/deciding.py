@@ -16,7 +16,7 @@ Codes beside those of `aigc.review.intake`: `unknown_decision`, `no_decision`, `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -32,7 +32,7 @@ from aigc.review.decisions import REASONS, Decision, Verb
 from aigc.review.intake import Offered, Reported, Reviewed
 from aigc.review.reviewable import Original
 from aigc.review.words import VERB_WORDS, read_reason, read_verb
-from aigc.review_sheet.columns import FIELD
+from aigc.review_sheet.columns import FIELD, TEXT, heading_of
 from aigc.review_sheet.edits import Difference, difference, is_garbled, lost, parse_field, plain
 from aigc.review_sheet.reading import Formula, SheetRow
 from aigc.review_sheet.spelling import is_cut
@@ -52,13 +52,36 @@ class Sheet:
     editor: str
     at: str
     encoding: str
+    rows: Sequence[SheetRow] = ()
+
+    def has_moved(self, column: str, text: str, original: Original) -> bool:
+        """Whether `text` stands here that is another record's, as where a column was sorted alone.
+
+        A field that is still in its own row too was copied by an editor; a whole text is nobody's to copy.
+        """
+        owners = self._owners.get((column, text), {original.record_id})
+        is_copy = column != TEXT.name and any(self._holds(owner, column, text) for owner in owners)
+        return original.record_id not in owners and not is_copy
+
+    def _holds(self, record_id: str, column: str, text: str) -> bool:
+        """Whether the row of a record has `text`."""
+        row = self._by_record.get(record_id)
+        found = row.cells.get(column) if row else None
+        return isinstance(found, str) and plain(found, self.reviewed.originals[record_id].language) == text
 
     @cached_property
-    def owners(self) -> dict[str, str]:
-        """Record ids by text, of texts long enough to be nobody else's."""
-        texts = ((plain(original.text, original.language), original.record_id)
-                 for original in self.reviewed.originals.values())
-        return {text: record_id for text, record_id in texts if len(text) >= WORTH_COMPARING_CHARS}
+    def _by_record(self) -> dict[str, SheetRow]:
+        return {str(row.cells.get("record_id")).strip(): row for row in self.rows}
+
+    @cached_property
+    def _owners(self) -> dict[tuple[str, str], set[str]]:
+        """Record ids by column and text, of texts long enough to be nobody else's."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for original in self.reviewed.originals.values():
+            for column, text in written(original).items():
+                if len(same := plain(text, original.language)) >= WORTH_COMPARING_CHARS:
+                    found.setdefault((column, same), set()).add(original.record_id)
+        return found
 
 
 @dataclass(frozen=True)
@@ -92,6 +115,11 @@ def decide(row: SheetRow, sheet: Sheet) -> Decided:
         return _decided(row, sheet)
     except Problem as problem:
         return Decided(problems=[_reported(row, problem)])
+
+
+def written(original: Original) -> dict[str, str]:
+    """The cells of a text and of its fields as they were written, by column."""
+    return {TEXT.name: original.text, **{FIELD + name: cell_text(value) for name, value in original.fields.items()}}
 
 
 def is_as_written(row: SheetRow, reviewed: Reviewed, encoding: str) -> bool:
@@ -170,51 +198,49 @@ def _notices(verb: Verb | None, change: _Change, original: Original) -> Iterator
 
 def _change(row: SheetRow, original: Original, sheet: Sheet) -> _Change:
     """What was changed in the text and in the fields of a row."""
-    written = {"text": original.text, **{FIELD + name: cell_text(value) for name, value in original.fields.items()}}
     try:
-        found = {column: _compared(row, column, text, original, sheet) for column, text in written.items()}
+        found = {column: _compared(row, column, text, original, sheet) for column, text in written(original).items()}
         edited = {column: text for column, (how, text) in found.items() if how == "edited"}
         fields = {name: parse_field(value, edited[FIELD + name], name) if FIELD + name in edited else value
                   for name, value in original.fields.items()}
     except Problem as problem:
         return _Change(problem=problem)
     return _Change(text=edited.get("text", ""), fields=fields if edited.keys() - {"text"} else {},
-                   mangled=[column for column, (how, _) in found.items() if how == "mangled"])
+                   mangled=[heading_of(column) for column, (how, _) in found.items() if how == "mangled"])
 
 
-def _compared(row: SheetRow, column: str, written: str, original: Original, sheet: Sheet) -> tuple[Difference, str]:
+def _compared(row: SheetRow, column: str, before: str, original: Original, sheet: Sheet) -> tuple[Difference, str]:
     """How a cell differs, and what it says. Raises Problem where it is changed in a way that no editor meant."""
     if column not in row.cells:  # the editor removed the column, which changes no text
         return "same", ""
     found = _text(row, column)
-    how = difference(written, found, original.language, sheet.encoding)
+    how = difference(before, found, original.language, sheet.encoding)
     if how == "edited":
-        _refuse_broken(row, column, written, sheet)
-        same = plain(found, original.language)
-        if sheet.owners.get(same, original.record_id) != original.record_id:
-            raise Problem("rows_mixed", f"the {column} of another record", "its own",
+        _refuse_broken(row, column, before, sheet)
+        if sheet.has_moved(column, plain(found, original.language), original):
+            raise Problem("rows_mixed", f"the {heading_of(column)} of another record", "its own",
                           "Sort all columns together, or none: put the rows back as they were.")
     return how, found
 
 
-def _refuse_broken(row: SheetRow, column: str, written: str, sheet: Sheet) -> None:
-    cell, found = row.cells[column], _text(row, column)
+def _refuse_broken(row: SheetRow, column: str, before: str, sheet: Sheet) -> None:
+    cell, found, name = row.cells[column], _text(row, column), heading_of(column)
     if not found.strip():
-        raise Problem("empty_text", f"an empty cell in {column}", "its text", "Restore it, or reject the text.")
+        raise Problem("empty_text", f"an empty cell in {name}", "its text", "Restore it, or reject the text.")
     if found.strip() in ERROR_VALUES:
-        raise Problem("error_value", f"{quoted(found)} in {column}", "its text", "Restore the text, and save again.")
+        raise Problem("error_value", f"{quoted(found)} in {name}", "its text", "Restore the text, and save again.")
     if isinstance(cell, float | bool | date | datetime | time | timedelta):
-        raise Problem("not_a_text", f"{quoted(found)} in {column}, as a number or date", "a text",
+        raise Problem("not_a_text", f"{quoted(found)} in {name}, as a number or date", "a text",
                       "Give the cell the format 'text' and write it again.")
-    if is_cut(written):
-        raise Problem("cut_cell", f"a change of {column}, of which the cell has only the beginning", "the whole text",
+    if is_cut(before):
+        raise Problem("cut_cell", f"a change of {name}, of which the cell has only the beginning", "the whole text",
                       "Edit this text in review.html.")
-    if is_garbled(written, found) or (wrongly_decoded(found) and not wrongly_decoded(written)):
-        raise Problem("wrongly_decoded", f"{column} read in another encoding than it was saved in", "its characters",
+    if is_garbled(before, found) or (wrongly_decoded(found) and not wrongly_decoded(before)):
+        raise Problem("wrongly_decoded", f"{name} read in another encoding than it was saved in", "its characters",
                       "Save the sheet as .xlsx or 'CSV UTF-8', from a file that shows them right.")
-    gone = found.count("?") > written.count("?") and lost(written, sheet.encoding)
-    if gone or found.count("\ufffd") > written.count("\ufffd"):
-        raise Problem("lost_characters", f"? in {column} for characters that {sheet.encoding} lacks", "its characters",
+    gone = found.count("?") > before.count("?") and lost(before, sheet.encoding)
+    if gone or found.count("\ufffd") > before.count("\ufffd"):
+        raise Problem("lost_characters", f"? in {name} for characters that {sheet.encoding} lacks", "its characters",
                       "Change the file as it was written, and save it as .xlsx or 'CSV UTF-8'.")
 
 
@@ -239,12 +265,12 @@ def _reason(row: SheetRow) -> str:
 
 def _text(row: SheetRow, column: str) -> str:
     """What a cell says, whatever it holds."""
-    cell = row.cells.get(column)
+    cell, name = row.cells.get(column), heading_of(column)
     if isinstance(cell, Formula):
-        raise Problem("formula", f"a formula in {column}", "a value", "Copy the cell, and paste it as a value.")
+        raise Problem("formula", f"a formula in {name}", "a value", "Copy the cell, and paste it as a value.")
     text = cell if isinstance(cell, str) else clean_text(cell, MAX_CHARS)
     if _UNDECODED.search(text):
-        raise Problem("undecodable", f"bytes in {column} outside the file's encoding", "text in one encoding",
+        raise Problem("undecodable", f"bytes in {name} outside the file's encoding", "text in one encoding",
                       "Save the sheet as .xlsx or 'CSV UTF-8'.")
     return text
 

@@ -140,8 +140,11 @@ def _rows(
 
 def _row(place: str, cells: dict[str, object], problem: Problem | None = None) -> SheetRow:
     """A row whose place also names the brief: the lines of a table are not the rows that a spreadsheet shows."""
-    name = cells.get("id")
-    return SheetRow(place if is_blank([name]) else f"{place}, id {shown(name, 40)}", cells, problem)
+    name, variant = cells.get("id"), str(cells.get("variant") or "0").strip()
+    if is_blank([name]):
+        return SheetRow(place, cells, problem)
+    which = f" variant {variant}" if variant != "0" else ""
+    return SheetRow(f"{place}, id {shown(name, 40)}{which}", cells, problem)
 
 
 def _by_column(columns: Sequence[str], cells: Sequence[object]) -> dict[str, object]:

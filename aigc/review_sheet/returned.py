@@ -63,7 +63,7 @@ def _read(path: Path, reviewed: Reviewed) -> ReturnedSheet:
 
 
 def _reading(returned: ReturnedSheet, reviewed: Reviewed, editor: str, at: str) -> Reading:
-    sheet = Sheet(reviewed, editor, at, returned.encoding)
+    sheet = Sheet(reviewed, editor, at, returned.encoding, returned.rows)
     decided = [decide(row, sheet) for row in returned.rows]
     offered, twice = _once([one.offered for one in decided if one.offered])
     problems = [problem for one in decided for problem in one.problems] + twice

@@ -152,6 +152,27 @@ def test_a_text_column_that_was_sorted_alone_is_told_row_by_row(folder: Path, tm
     assert not any(decision.text in TEXTS.values() and len(decision.text) > 40 for decision in said(reading).values())
 
 
+@pytest.mark.parametrize(("moves", "codes"), [(True, ["rows_mixed"] * 3), (False, [])])
+def test_a_field_that_was_sorted_alone_is_told_and_one_that_was_copied_is_an_edit(
+    tmp_path: Path, moves: bool, codes: list[str]
+) -> None:
+    """As where an editor gives all letters the closing of one, against where a program moved the closings."""
+    endings = [f"Steam on the window, and then the {what} is all that anybody can hear." for what in "abc"]
+    scenes = [a_scene(name, {**SCENE, "ending": ending})
+              for name, ending in zip(("scene", "odd", "other"), endings, strict=True)]
+
+    def change(rows: Rows) -> None:
+        approve_all(rows)
+        for row, ending in zip(rows, [*endings[1:], endings[0]] if moves else [endings[0]] * 3, strict=True):
+            row["ending"] = ending
+
+    folder = write_run(tmp_path / "run", scenes)
+    reading = read(in_table(folder, tmp_path, change), folder)
+    assert [problem.code for problem in reading.problems] == codes
+    assert [offer.decision.fields["ending"] for offer in reading.offered if offer.decision.verb == "edit"] == (
+        [] if moves else [endings[0]] * 2)
+
+
 def test_columns_may_be_moved_added_and_left_out(folder: Path, tmp_path: Path) -> None:
     def change(book: Any) -> None:
         sheet = book["note"]
