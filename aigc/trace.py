@@ -13,8 +13,8 @@ from aigc.errors import AigcError
 from aigc.past import Past, find_record
 from aigc.provenance.commitments import SECRET, read_commitments
 from aigc.provenance.manifest import manifest_digest
-from aigc.provenance.merkle import inclusion_proof, is_included
-from aigc.provenance.stamps import leaf_bytes, leaf_of, told_leaf
+from aigc.provenance.merkle import inclusion_proof, is_included, leaf_hash
+from aigc.provenance.stamps import leaf_entry, told_leaf
 from aigc.records import PASSING, Attempt, EngineInfo, Message, Prompt, Value, Verdict
 from aigc.review.ledger import Entry
 from aigc.stamped import Stamped
@@ -53,6 +53,8 @@ class Membership(Value, frozen=True):
     row: int
     rows: int
     leaf: str
+    entry: str
+    """The JSON of which the leaf is the digest, so that whoever is given this can make the leaf by himself."""
     path: list[str]
     root: str
     holds: bool
@@ -119,11 +121,13 @@ def _asked(prompt: Prompt, attempt: Attempt, secret: Path) -> Asked:
 def _membership(past: Past, place: int, row: Stamped) -> Membership:
     beside = [told_leaf(leaf) for leaf in past.leaves()]
     path, root = inclusion_proof(beside, place), past.manifest.rows.merkle_root
-    own = leaf_bytes(leaf_of(row.record, row.provenance))
+    entry = leaf_entry(row.record, row.provenance)
+    own = leaf_hash(entry)
     return Membership(
         row=place + 1,
         rows=len(beside),
         leaf=row.leaf or "",
+        entry=entry.decode(),
         path=[step.hex() for step in path],
         root=root,
         holds=own == beside[place] and is_included(own, place, len(beside), path, told_leaf(root)),
