@@ -65,6 +65,7 @@ def schedule(
 
     _tell(plan, set_up(plan))
 
+
 def worker(
     pool: Annotated[str, typer.Option("--pool", help="Work pool, as `aigc schedule` made it.")] = "aigc",
     name: Annotated[str, typer.Option("--name", help="Name of the worker on the server's pages.")] = "",
@@ -110,6 +111,9 @@ def _tell(plan: NightsPlan, done: SetUp) -> None:
     typer.echo(f"Deployment {done.deployment}: {plan.sheets} in {plan.folder}")
     for start in done.next_starts:
         typer.echo(f"  {start:%a %Y-%m-%d %H:%M %Z}")
+    if not done.is_planned:
+        typer.echo("Warning: the server has planned none of them yet. If it never does, its log and `aigc doctor` on "
+                   "its machine say why.", err=True)
     typer.echo("The server does by itself:")
     for automation in done.automations:
         typer.echo(f"  {automation}")

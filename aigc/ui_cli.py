@@ -17,8 +17,12 @@ def ui(
 ) -> None:
     """Start a Prefect server, and have the runs of this folder show there until Ctrl-C."""
     from aigc.prefect_server import HOME, serve
+    from aigc.reach import examine_plans
 
     def ready(url: str) -> None:
+        plans = examine_plans({"PREFECT_API_URL": url})
+        if plans.status == "problem":
+            typer.echo(f"Warning: {plans.found}. {plans.remedy}", err=True)
         typer.echo(f"Prefect's pages: {url.removesuffix('/api')}")
         typer.echo(f"Runs of this folder show there while this runs. Its data and log are in {HOME}. Ctrl-C ends it.")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
@@ -12,6 +13,12 @@ from prefect import get_client
 from prefect.automations import AutomationCore
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+)
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
@@ -30,6 +37,8 @@ from flows.parameters import Alerts, Publishing, RunOptions, Tries
 
 HEARTBEAT_S = 30
 """How often a run says that it lives: the shortest that Prefect allows."""
+PLANS_S = 20.0
+"""A server plans the runs of a new deployment within five seconds, unless it has much to do."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class SetUp:
     deployment: str
     next_starts: list[datetime]
     automations: list[str]
+    is_planned: bool
+    """Whether the server has planned a run: its scheduler can be dead while all else of it works."""
 
 
 def set_up(plan: NightsPlan) -> SetUp:
@@ -56,10 +67,11 @@ def set_up(plan: NightsPlan) -> SetUp:
             automations = [*automations_of(plan, deployment)]
             for automation in automations:
                 _put(client, automation)
+            is_planned = _is_planned(client, deployment)
     except (httpx.HTTPError, PrefectHTTPStatusError) as exc:
         raise AigcError("Prefect", shown(exc, 160), "a server that takes the plan",
                         "Check that it runs, and that its version is the one installed here.") from exc
-    return SetUp(f"{nightly.name}/{plan.name}", starts, [automation.name for automation in automations])
+    return SetUp(f"{nightly.name}/{plan.name}", starts, [automation.name for automation in automations], is_planned)
 
 
 def next_starts(cron: str, timezone: str, count: int = 3) -> list[datetime]:
@@ -112,6 +124,20 @@ def _deploy(plan: NightsPlan) -> UUID:
     )
     deployment.storage = LocalStorage(str(plan.folder))  # without it Prefect would copy the folder where it differs
     return known_id(deployment.apply())
+
+
+def _is_planned(client: SyncPrefectClient, deployment: UUID) -> bool:
+    """Wait until the server has planned a run of the deployment, as long as that may take."""
+    ours = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    planned = FlowRunFilter(
+        expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": datetime.now(UTC)})
+    )
+    until = time.monotonic() + PLANS_S
+    while not client.read_flow_runs(deployment_filter=ours, flow_run_filter=planned, limit=1):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def _plain(**parameters: BaseModel | str) -> dict[str, object]:

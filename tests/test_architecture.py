@@ -86,12 +86,13 @@ ASSEMBLY = {
     "rejudge": {"earlier", "engine", "export", "job", "models", "panel", "provenance", "runs", "start"},
     "forgotten_lines": {"journal", "store"},
     "storage": {"forgotten_lines", "provenance", "store"},
-    "start": {"briefs", "earlier", "engine", "job", "models", "outlook", "panel", "provenance", "report",
+    "survey_kept": {"job"},
+    "start": {"survey_kept", "briefs", "earlier", "engine", "job", "models", "outlook", "panel", "provenance", "report",
               "runs", "storage"},
 }
 SURFACE = {
     "commands": set(),
-    "ui_cli": {"prefect_server"},
+    "ui_cli": {"prefect_server", "reach"},
     "schedule_cli": {"console", "flows", "nights_plan", "prefect_worker", "reach"},
     "chat_cli": {"chat", "console", "start"},
     "keys_cli": {"signing", "start"},
