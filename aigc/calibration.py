@@ -29,6 +29,7 @@ CONCERNS: dict[str, tuple[str, ...]] = {
     "near_duplicate": ("duplicate",), "grounding": ("facts_wrong", "legal"), "tone": ("tone_wrong", "off_brief"),
     "language": ("language_poor", "off_brief"), "readability": ("language_poor", "tone_wrong"),
     "echo": ("repetitive", "off_brief"), "required_terms": ("off_brief",), "forbidden_terms": ("off_brief", "legal"),
+    "names": ("facts_wrong", "off_brief"),
     "advertising": ("legal", "facts_wrong"), "personal_data": ("legal", "unsafe"), "secrets": ("legal", "unsafe"),
     "profanity": ("tone_wrong", "unsafe"), "safety": ("unsafe", "legal"), "cut_off": ("language_poor", "too_short"),
     "encoding": ("language_poor",), "markdown": ("language_poor", "off_brief"), "disclosure": ("legal",),

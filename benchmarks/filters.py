@@ -1,6 +1,6 @@
 """Filters: how much of what is bad they find, how much of what is good they send back, and what the loop makes of it.
 
-    python benchmarks/filters.py --data DIR [--json] [--only text claims privacy duplicates injection safety]
+    python benchmarks/filters.py --data DIR [--json] [--only text claims privacy names duplicates injection safety]
     python benchmarks/filters.py --only loop [--variants 5] [--limit 40]
 
 `DIR` holds the labelled texts that each part names; a part whose file is not there is skipped, and says so. `loop` runs
@@ -21,7 +21,8 @@ from typing import Any
 
 PARTS = {
     "text": "filters_text", "claims": "filters_claims", "privacy": "filters_privacy",
-    "duplicates": "filters_duplicates", "injection": "filters_injection", "safety": "filters_safety",
+    "names": "filters_names", "duplicates": "filters_duplicates", "injection": "filters_injection",
+    "safety": "filters_safety",
 }
 SHEET = Path(__file__).parent.parent / "inputs" / "briefs.csv"
 Figures = dict[str, Any]

@@ -30,6 +30,7 @@ from aigc.filters.leftovers import LeftoversFilter
 from aigc.filters.length import LengthFilter
 from aigc.filters.markdown import MarkdownFilter
 from aigc.filters.meta_talk import MetaTalkFilter
+from aigc.filters.names import NamesFilter
 from aigc.filters.output_form import FormatFilter
 from aigc.filters.personal_data import PersonalDataFilter
 from aigc.filters.profanity import ProfanityFilter
@@ -63,6 +64,7 @@ FILTERS: dict[str, type[Filter]] = {
     "markdown": MarkdownFilter,
     "language": LanguageFilter,
     "required_terms": RequiredTermsFilter,
+    "names": NamesFilter,
     "forbidden_terms": ForbiddenTermsFilter,
     "injection": InjectionFilter,
     "profanity": ProfanityFilter,

@@ -31,6 +31,7 @@ ORDER = [
     "markdown",
     "language",
     "required_terms",
+    "names",
     "forbidden_terms",
     "injection",
     "profanity",

@@ -1,0 +1,226 @@
+"""Names that a brief gives, and words of a text that are one of them but for a letter."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from aigc.content import base_language
+from aigc.records import FieldValue
+
+_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
+_WORD = re.compile(rf"(?:[^\W\d_{_CJK}][\u0300-\u036f]*)+")
+_ASCII_WORD = re.compile(r"[A-Za-z]+")
+_RUN = re.compile(rf"[{_CJK}]+")
+_HEAD_END = re.compile(r"\s*(?:[,;:(|，；：（、\n]| [–—-] )")
+"""`Tillwright` of `Tillwright, the till that runs on your phone`, `Mei` of `Mei, 58, the owner`."""
+_OPENS_LINE = " \t\"“”‘’'*_#>•-–—(["
+_ENDS_SENTENCE = "\n.!?…:。！？："
+_ENDINGS = ("s", "es", "d", "ed", "r", "er", "ers", "n", "en", "y", "ly", "ing", "ish", "an")
+_ENDING_ELSEWHERE = 2
+"""Last letters that other languages decline: `Helsingin` of `Helsinki`."""
+_LEAST, _LONG = 5, 8
+"""Letters of a word that is looked for, and of one in which two letters may be wrong."""
+_LEAST_DOUBTFUL, _LONG_DOUBTFUL = 7, 9
+"""The same where a capital may be a sentence's or a headline's: short words have too many neighbours there."""
+_LEAST_BESIDE = 4
+"""Letters of a word that is looked for beside its neighbour in the name, and of that neighbour."""
+_LEAST_RUN, _LEAST_RUN_EDGE, _LEAST_RUN_LESS = 3, 5, 5
+"""Characters of a Chinese name of which one inside may be another, one at an end, and one may be left out."""
+_BETWEEN = 5
+_COMMON = frozenset("the for our your with from that this into over".split())
+
+
+class Name(NamedTuple):
+    """A name as the brief writes it, with its words in order and its runs of Chinese characters."""
+
+    whole: str
+    words: tuple[str, ...]
+    runs: tuple[str, ...]
+
+
+class Miss(NamedTuple):
+    """A place of the text, what stands there, and what should."""
+
+    start: int
+    end: int
+    found: str
+    right: str
+
+
+class _Here(NamedTuple):
+    """A text in words, the words that its brief has, and those that it or the brief has in small letters."""
+
+    text: str
+    words: list[_Word]
+    known: set[str]
+    ordinary: set[str]
+    language: str
+
+
+class _Word(NamedTuple):
+    start: int
+    end: int
+    text: str
+    folded: str
+
+
+def names_in(value: FieldValue) -> list[Name]:
+    """The names of a cell: of each entry what stands before its first comma."""
+    entries = value if isinstance(value, list) else [value]
+    heads = [_HEAD_END.split(entry.strip(), maxsplit=1)[0] for entry in entries if isinstance(entry, str)]
+    return [Name(head, tuple(word.text for word in _words(head)), tuple(_RUN.findall(head))) for head in heads if head]
+
+
+def is_named(name: Name, text: str) -> bool:
+    """Whether a text holds a name, be it in part: one of its own words, or three in ten of its pairs of characters."""
+    folded = _fold(text)
+    capital = [word for word in name.words if word[0].isupper() and len(word) > 2 and _fold(word) not in _COMMON]
+    if any(_fold(word) in folded for word in capital or name.words):
+        return True
+    if not (name.words or name.runs):
+        return _fold(name.whole) in folded
+    pairs = [run[at:at + 2] for run in name.runs for at in range(len(run) - 1)]
+    return bool(pairs) and sum(pair in text for pair in pairs) >= 0.3 * len(pairs)
+
+
+def misses(text: str, names: Iterable[Name], cells: str, language: str) -> list[Miss]:
+    """Where `text` has a name but for a letter or two. What the brief's `cells` have themselves is meant so."""
+    words, ours = _words(text), _words(cells)
+    ordinary = {word.folded for word in (*words, *ours) if word.text.islower()}
+    here = _Here(text, words, {word.folded for word in ours}, ordinary, language)
+    found: dict[tuple[int, int], Miss] = {}
+    for name in names:
+        for miss in [*_latin(name, here), *_chinese(name, text, cells)]:
+            found.setdefault((miss.start, miss.end), miss)
+    return sorted(found.values())
+
+
+def _words(text: str) -> list[_Word]:
+    pattern = _ASCII_WORD if text.isascii() else _WORD
+    found = (_Word(match.start(), match.end(), match[0], _fold(match[0])) for match in pattern.finditer(text))
+    return [word for word in found if word.folded != "and"]
+
+
+def _fold(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
+def _latin(name: Name, here: _Here) -> Iterator[Miss]:
+    for at, right in enumerate(name.words):
+        if len(right) < _LEAST_BESIDE or not right[0].isupper():
+            continue
+        folded, most = _fold(right), 2 if len(right) >= _LONG else 1
+        beside = {_fold(word) for word in (name.words[at - 1] if at else "", *name.words[at + 1:at + 2])
+                  if len(word) >= _LEAST_BESIDE and _fold(word) not in _COMMON}
+        for place in sorted(_maybe(folded, beside, here)):
+            word = here.words[place]
+            if word.folded in here.known or _is_form(word.folded, folded, here.language):
+                continue
+            if (wrong := _wrong_letters(word.folded, folded)) > most:
+                continue
+            is_own = not {folded, word.folded} & here.ordinary and word.folded[0] == folded[0]
+            if _has_beside(place, beside, here) or (is_own and _is_meant(here.text, word, right, wrong)):
+                yield Miss(word.start, word.end, word.text, right)
+
+
+def _maybe(folded: str, beside: set[str], here: _Here) -> set[int]:
+    """Places of words as long as a name's, but for two letters, that begin like it or stand beside its neighbour."""
+    found = set[int]()
+    for place, word in enumerate(here.words):
+        if word.folded in beside:
+            found |= {place - 1, place + 1}
+        elif word.folded[0] == folded[0] and word.text[0].isupper():
+            found.add(place)
+    return {place for place in found if 0 <= place < len(here.words)
+            and abs(len(here.words[place].folded) - len(folded)) <= 2}
+
+
+def _has_beside(place: int, beside: set[str], here: _Here) -> bool:
+    """Whether a neighbour in the name is also one in the text, with no more between than `and`, `&` or a space."""
+    for one, after in pairwise(here.words[max(0, place - 1):place + 2]):
+        other = after if one is here.words[place] else one
+        between = here.text[one.end:after.start]
+        if other.folded in beside and len(between) <= _BETWEEN and not set(between) & set(_ENDS_SENTENCE):
+            return True
+    return False
+
+
+def _is_meant(text: str, word: _Word, right: str, wrong: int) -> bool:
+    """Whether a word with a capital is the name misspelt: surer inside a sentence than where any word has a capital."""
+    if not word.text[0].isupper():
+        return False
+    doubtful = _opens_sentence(text, word.start) or _is_titled(text, word)
+    least, long = (_LEAST_DOUBTFUL, _LONG_DOUBTFUL) if doubtful else (_LEAST, _LONG)
+    return len(right) >= least and wrong <= (2 if len(right) >= long else 1)
+
+
+def _opens_sentence(text: str, start: int) -> bool:
+    before = text[max(0, start - 40):start].rstrip(_OPENS_LINE)
+    return not before or before[-1] in _ENDS_SENTENCE
+
+
+def _is_titled(text: str, word: _Word) -> bool:
+    """Whether most of the line's other long words have a capital too, or it is all in capitals."""
+    start, end = text.rfind("\n", 0, word.start) + 1, text.find("\n", word.end)
+    line = text[start:word.start] + text[word.end:end if end >= 0 else len(text)]
+    others = [other for other in _WORD.findall(line[:2000]) if len(other) >= _LEAST_BESIDE]
+    return bool(others) and 2 * sum(other[0].isupper() for other in others) > len(others)
+
+
+def _is_form(one: str, other: str, language: str) -> bool:
+    """Whether two words are forms of one: in English by its endings, elsewhere where they differ at the end alone."""
+    short, long = sorted((one, other), key=len)
+    if base_language(language) in ("en", "zh"):
+        return one == other or (long.startswith(short) and long[len(short):] in _ENDINGS) or (
+            short.endswith("y") and long == short[:-1] + "ies")
+    return long.startswith(short[:-_ENDING_ELSEWHERE])
+
+
+@lru_cache(maxsize=65536)
+def _wrong_letters(one: str, other: str) -> int:
+    """Letters put in, left out, changed, or changed places with the next; 3 for any more."""
+    if abs(len(one) - len(other)) > 2:
+        return 3
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        before, last, row = row, before, [at]
+        for to, right in enumerate(other, 1):
+            cost = min(before[to] + 1, row[to - 1] + 1, before[to - 1] + (letter != right))
+            if at > 1 and to > 1 and letter == other[to - 2] and one[at - 2] == right:
+                cost = min(cost, last[to - 2] + 1)
+            row.append(cost)
+        if min(row) > 2:
+            return 3
+    return min(row[-1], 3)
+
+
+def _chinese(name: Name, text: str, cells: str) -> Iterator[Miss]:
+    for run in name.runs:
+        if len(run) < _LEAST_RUN:
+            continue
+        is_named, rest = run in text, text.replace(run, "\0" * len(run))
+        for found in _one_off(run, is_named=is_named).finditer(rest):
+            if found[1] not in cells:
+                yield Miss(*found.span(1), found[1], run)
+
+
+@lru_cache(maxsize=4096)
+def _one_off(run: str, *, is_named: bool) -> re.Pattern[str]:
+    """A Chinese name of which one character is another, or one inside is left out.
+
+    At an end of a short name, or of one that the text also has, another character may be of another word. So may any
+    in a name of three that it has.
+    """
+    ends = {0, len(run) - 1}
+    other = [at for at in range(len(run)) if (len(run) >= _LEAST_RUN_EDGE or at not in ends)
+             and not (is_named and (at in ends or len(run) == _LEAST_RUN))]
+    forms = [f"{run[:at]}[{_CJK}]{run[at + 1:]}" for at in other]
+    if len(run) >= _LEAST_RUN_LESS:
+        forms += [run[:at] + run[at + 1:] for at in range(1, len(run) - 1)]
+    return re.compile(f"(?=({'|'.join(forms)}))" if forms else r"(?!)()")
