@@ -212,11 +212,11 @@ def _attempt(attempt: dict[str, Any]) -> Attempt:
 
 
 def _verdict(verdict: dict[str, Any]) -> Verdict:
-    plain = {name: value for name, value in verdict.items() if not name.endswith("_number")}
-    for name in ("measured", "limit"):
-        number = verdict[f"{name}_number"]
-        plain[name] = plain[name] if number is None else number
-    return msgspec.convert(plain, Verdict)
+    # In place: a row has some twenty, and what a Verdict does not know is passed over.
+    for name, column in (("measured", "measured_number"), ("limit", "limit_number")):
+        if (number := verdict[column]) is not None:
+            verdict[name] = number
+    return msgspec.convert(verdict, Verdict)
 
 
 _PLAIN = ("row", "brief_id", "variant", "content_type", "language", "outcome", "fingerprint", "template_digest",
