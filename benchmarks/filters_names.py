@@ -54,7 +54,9 @@ def _false_alarms(language: str, texts: list[str], others: list[str]) -> Figures
                 alarms += 1
                 examples.append(told)
         own = _own_names(text, language, rng)
-        own_alarms += bool(own and (told := _misspelt(text, own, language)) and not examples.append(told))
+        if own and (told := _misspelt(text, own, language)):
+            own_alarms += 1
+            examples.append(told)
     return {
         f"names_pairs_{language}": NAMES_EACH * len(texts),
         f"names_false_alarms_others_{language}": round(alarms / (NAMES_EACH * len(texts)), 5),

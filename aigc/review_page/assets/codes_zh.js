@@ -7,7 +7,7 @@ const CODES_ZH = {
   repeated_tail: '结尾重复', distinct_ngrams_low: '用语重复', repeated_field: '栏目重复', compressible: '内容雷同', refusal: '拒绝作答', speaks_as_ai: '以 AI 口吻',
   opening: '多余的开场白', closing: '多余的结束语', placeholder: '占位符', chat_token: '对话标记', thinking_tag: '思考标记', unclosed_fence: '代码块未闭合',
   broken_table: '表格损坏', broken_link: '链接损坏', stray_emphasis: '多余的强调符', html: '含 HTML', markdown_marks: '含 Markdown 标记', wrong_language: '语言不符',
-  wrong_variant: '简繁不符', mixed_script: '文字混杂', mixed_variants: '简繁混用', foreign_passage: '夹杂外文', mixed_letters: '字母混杂', missing_keyword: '缺少关键词',
+  wrong_variant: '简繁不符', mixed_script: '文字混杂', mixed_variants: '简繁混用', foreign_passage: '夹杂外文', mixed_letters: '字母混杂', missing_keyword: '缺少关键词', misspelt_name: '名称写错', missing_name: '未写名称',
   forbidden_term: '禁用词', brief_speaks_to_model: '要求中含指令', profanity: '粗话', prompt_echo: '照抄提示', copied_instruction: '照抄指令', hard_to_read: '难读',
   too_many_exclamations: '感叹号过多', emoji: '表情符号', questions: '问句过多', casual_words: '用语随意', absolute_claim: '绝对化用语', guarantee: '承诺保证',
   medical_promise: '医疗承诺', unproven_authority: '虚假权威', financial_promise: '收益承诺', outcome_promise: '效果承诺', property_promise: '房产承诺',
