@@ -65,6 +65,8 @@ class BriefSheet:
     ) -> None:
         columns = Columns(path, sheet.headings, types, settings)
         self.path, self.skipped = path, 0
+        self.suspects: frozenset[int] | None = None
+        """Rows that speak to the model. Once a reading to the end has found them, later ones look at these alone."""
         self._rows, self._types, self._settings, self._variants = sheet.rows, types, settings, variants
         self._skip = [(columns.named(rule.column, "input.skip"), rule) for rule in settings.skip]
         if idle := [rule.column for rule in settings.skip if not rule.blank and rule.equals is None]:
@@ -85,13 +87,17 @@ class BriefSheet:
         self.unused_headings = [name for name in unused if name.strip()]
 
     def __iter__(self) -> Iterator[Brief | InvalidRow]:
-        self.skipped, row, seen = 0, 0, _SeenIds()
+        self.skipped, row, seen, suspects = 0, 0, _SeenIds(), list[int]()
         for raw in self._rows(self._used):
             if raw.problem is None and (is_blank(raw.cells) or self._skips(raw.cells)):
                 self.skipped += 1
                 continue
-            yield self._read(row, raw, seen)
+            read = self._read(row, raw, seen)
+            if isinstance(read, InvalidRow) and any(error.code == "injection" for error in read.errors):
+                suspects.append(row)
+            yield read
             row += 1
+        self.suspects = frozenset(suspects)
 
     def _default_plan(self, name: str) -> _Plan | None:
         if name and folded_name(name) not in self._by_key:
@@ -141,7 +147,8 @@ class BriefSheet:
             findings.append((self._heading["id"], Problem(
                 "duplicate_id", f"{shown(fixed.id)}, which the row of line {earlier} has already",
                 "an id that no other row has", "Change one, or leave both blank to have ids derived.")))
-        if plan and self._settings.injection == "quarantine":
+        is_suspect = self.suspects is None or row in self.suspects
+        if plan and is_suspect and self._settings.injection == "quarantine":
             findings += self._orders(fixed, plan, fields)
         if findings or plan is None:
             return self._invalid(row, raw, seen, fixed, plan, language, findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -144,8 +144,7 @@ class Job:
                 errors += row.errors[: max(0, ERRORS_KEPT - len(errors))]
                 for error in row.errors:
                     on_error(error)
-        for name in types:
-            refuse_certainty(self._sampling[name], f"settings of content type {name}")
+        self.refuse_certain(types)
         return Survey(
             briefs=briefs,
             requests=types.total(),
@@ -158,6 +157,11 @@ class Job:
             lines=dict(sorted(lines.items())),
             mentions=forbidden.mentions,
         )
+
+    def refuse_certain(self, types: Iterable[str]) -> None:
+        """Raise UsageError where texts of one of `types` would be marked, but come out the same whatever the key."""
+        for name in types:
+            refuse_certainty(self._sampling[name], f"settings of content type {name}")
 
     def objections(self, survey: Survey) -> list[Objection]:
         """What the policy has against making all that a survey found."""

@@ -144,8 +144,7 @@ class Pipeline:
         Where rows are made again upon editors' decisions, those that are not stay as they are, unfinished or not.
         """
         wanted, keeps = (row.brief.id, row.variant, row.fingerprint), self._job.keeps(row.brief, row.variant)
-        place = self._store.place_of(*wanted)
-        record = self._store.record_at(place) if place is not None else None
+        place, record = self._store.find_placed(*wanted) or (None, None)
         if record is None or (record.is_unfinished and not keeps):
             place, record = None, self._earlier.find(*wanted, unfinished_too=keeps)
         if record is None and keeps:

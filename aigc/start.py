@@ -27,6 +27,7 @@ from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
 from aigc.storage import copied
+from aigc.survey_kept import KEPT_FROM_ROWS, drop_survey, keep_survey, known_survey
 from aigc.tally import Tally
 
 SHARD_WAVES = 16
@@ -81,7 +82,7 @@ def start(
     """
     job = open_job(request)
     started_s = time.monotonic()
-    survey = job.survey()
+    survey = known_survey(job) or job.survey()
     survey_s = time.monotonic() - started_s
     name_bad_rows(survey, say)
     refuse_bad_rows(job.sheet, survey, strict=job.settings.run.strict)
@@ -109,7 +110,10 @@ def start(
         ):
             run.begin(survey, survey_s, outlook(job, survey.types, model, earlier))
             copy.follow(run.folder)
+            if survey.briefs + survey.invalid >= KEPT_FROM_ROWS:
+                keep_survey(job, survey)
             yield Started(job, survey, run, run.folder, run.file, slots_of(engine))
+            drop_survey(job)  # reached where nothing was raised: the run has finished
 
 
 def open_job(request: Request) -> Job:

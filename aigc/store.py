@@ -121,15 +121,20 @@ class Store:
 
     def find(self, brief_id: str, variant: int, fingerprint: str) -> Record | None:
         """The newest settled record of the row with exactly this fingerprint."""
-        place = self.place_of(brief_id, variant, fingerprint)
-        return None if place is None else self.record_at(place)
+        found = self.find_placed(brief_id, variant, fingerprint)
+        return found and found[1]
 
     def place_of(self, brief_id: str, variant: int, fingerprint: str) -> int | None:
         """Where `find` finds its record, for `record_at`; None where there is none."""
+        found = self.find_placed(brief_id, variant, fingerprint)
+        return None if found is None else found[0]
+
+    def find_placed(self, brief_id: str, variant: int, fingerprint: str) -> tuple[int, Record] | None:
+        """What `find` finds, and its place."""
         wanted = fingerprint_hash(fingerprint)
         for line in self._index.lines(row_key(brief_id, variant)):
-            if self._index.fingerprints[line] == wanted and self.record_at(line).fingerprint == fingerprint:
-                return line
+            if self._index.fingerprints[line] == wanted and (record := self.record_at(line)).fingerprint == fingerprint:
+                return line, record
         return None
 
     def record_at(self, place: int) -> Record:
