@@ -23,6 +23,11 @@ class _Model(Value, frozen=True):
     ref: str = ""
     digest: str = ""
 
+    @property
+    def name(self) -> str:
+        """Without the folder that it lies in here."""
+        return Path(self.ref).name if self.ref.startswith(("/", ".", "~")) else self.ref
+
 
 class _Timings(Value, frozen=True):
     generate_s: float = 0.0

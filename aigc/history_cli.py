@@ -27,7 +27,7 @@ def history(
         typer.Option("--price", metavar="X", min=0.0, help="Of a GPU hour. Default: monitoring.price_per_gpu_hour."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the trends: .png, .svg or .pdf.")
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the trends: .png, .svg, .pdf, or .html.")
     ] = None,
     out: Out = None,
     config: Config = None,
@@ -46,30 +46,55 @@ def history(
     folder = Path(settings.run.out)
     found = nights(folder, say)[:last]
     if as_json:
-        told = [{**msgspec.to_builtins(night), "cost": round(night.cost(price), 4)} for night in found]
+        told = [
+            {**msgspec.to_builtins(night), "gpu_hours": round(night.gpu_hours, 4), "cost": round(night.cost(price), 4)}
+            for night in found
+        ]
         typer.echo(msgspec.json.encode({"nights": told}).decode())
     elif not found:
         typer.echo(f"No finished run under {folder}. Start one with `aigc run`, or name another folder with --out.")
     else:
-        for line in _lines(found, price):
+        for line in _aligned(_table(found, price)):
             typer.echo(line)
+        typer.echo(_together(found, price))
     if plot and found:
         from aigc.trends import draw
 
-        draw(found[::-1], plot, price)
+        draw(found[::-1], plot, price, _table(found, price))
         typer.echo(f"Trends: {plot}", err=True)
 
 
-def _lines(found: Sequence[Night], price: float) -> Iterator[str]:
+def _table(found: Sequence[Night], price: float) -> list[list[str]]:
+    """Heads, and a row of cells for each night."""
     from aigc.report import duration, share
 
-    width = max(len(night.run_id) for night in found)
-    yield (f"{'Run':<{width}}  {'Finished':<16}  {'Rows':>9}  {'Accepted':>8}  {'Tokens/s':>8}  {'Took':>10}  "
-           f"{'Expected':>10}" + ("  " + f"{'Cost':>8}" if price else ""))
+    heads = ["Run", "Rows", "Accepted", "Tokens/s", "Took", "Expected", "Off", *(["Cost"] if price else []), "Model"]
+    rows = []
     for night in found:
-        accepted = share(night.accepted, night.rows)
-        expected = duration(night.forecast.seconds) if night.forecast else "–"
-        cost = f"  {night.cost(price):>8,.2f}" if price else ""
-        finished = night.finished_at[:16].replace("T", " ")
-        yield (f"{night.run_id:<{width}}  {finished:<16}  {night.rows:>9,}  {accepted:>8}  "
-               f"{night.tokens_per_s:>8,.0f}  {duration(night.timings.generate_s):>10}  {expected:>10}{cost}")
+        took_s, before = night.timings.generate_s, night.forecast
+        rows.append([
+            night.run_id, f"{night.rows:,}", share(night.accepted, night.rows), f"{night.tokens_per_s:,.0f}",
+            duration(took_s), duration(before.seconds) if before else "–",
+            f"{before.error(took_s):+.0%}" if before and before.seconds else "–",
+            *([f"{night.cost(price):,.2f}"] if price else []), night.model.name,
+        ])
+    return [heads, *rows]
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: names to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        first, *figures, last = row
+        cells = [f"{cell:>{width}}" for cell, width in zip(figures, widths[1:-1], strict=True)]
+        yield "  ".join([f"{first:<{widths[0]}}", *cells, last]).rstrip()
+
+
+def _together(found: Sequence[Night], price: float) -> str:
+    from aigc.report import counted, share
+
+    rows, accepted = sum(night.rows for night in found), sum(night.accepted for night in found)
+    cost = f", cost {sum(night.cost(price) for night in found):,.2f}" if price else ""
+    hours = sum(night.gpu_hours for night in found)
+    return (f"{counted(len(found), 'run')}: {counted(rows, 'row')}, {share(accepted, rows)} accepted, "
+            f"{hours:,.2f} hours of devices{cost}.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from small_project import Project, small_project
 
+from aigc import cli
 from aigc.errors import UsageError
 from aigc.history import Night, forecast, nights
 from aigc.provenance import RUN_FILE
@@ -224,9 +227,57 @@ def test_rows_that_are_there_already_are_not_expected_to_be_made(
     assert (file.forecast.taken_over, file.forecast.rows) == (file.taken_over, file.rows - file.taken_over)
 
 
-def test_trends_are_drawn_and_other_endings_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize(("ending", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"),
+                                                ("html", b"<!doctype html>")])
+def test_trends_are_drawn_the_same_each_time(tmp_path: Path, ending: str, starts: bytes, count: int) -> None:
     pytest.importorskip("matplotlib")
-    draw([a_night("a", 1000, 10.0), a_night("b", 2000, 10.0)], tmp_path / "trend.png", price_per_hour=2.0)
-    assert (tmp_path / "trend.png").read_bytes().startswith(b"\x89PNG")
+    past = [dated(a_night(str(at), 1000 * (at % 3), 10.0, digest=f"sha256:{at // 20}"), at) for at in range(count)]
+    for name in ("one", "other"):
+        draw(past, tmp_path / f"{name}.{ending}", 2.0, [["Run", "Model"], ["a", "<b> & $c$"]])
+    drawn = (tmp_path / f"one.{ending}").read_bytes()
+    assert drawn.startswith(starts)
+    if ending == "html":
+        assert b"<td>&lt;b&gt; &amp; $c$</td>" in drawn
+        assert b"<svg" in drawn
+        assert b"http-equiv" not in drawn
+        assert b"src=" not in drawn
+    if ending == "png":
+        assert drawn == (tmp_path / f"other.{ending}").read_bytes()
+
+
+def dated(night: Night, day: int) -> Night:
+    finished = datetime(2026, 10, 1, 2, tzinfo=UTC) + timedelta(days=day)
+    model = msgspec.structs.replace(night.model, ref="<model> $1$")
+    return msgspec.structs.replace(night, finished_at=finished.isoformat(), model=model, rows=10)
+
+
+def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--plot: found .*trend.gif; expected a file ending in .png"):
         draw([a_night("a", 1000, 10.0)], tmp_path / "trend.gif")
+
+
+def test_history_lists_nights_with_what_was_expected_and_what_they_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "aigc.toml").write_text("[monitoring]\nprice_per_gpu_hour = 3.6\n")
+    for at, seconds in enumerate((100.0, 220.0)):
+        folder = tmp_path / "outputs" / f"2026-11-2{at}-0200-briefs"
+        folder.mkdir(parents=True)
+        (folder / RUN_FILE).write_text(json.dumps({
+            "run_id": "x", "status": "finished", "finished_at": f"2026-11-2{at}T02:10:00+00:00", "rows": 1000,
+            "outcomes": {"accepted": 800}, "tokens_out": 9000, "model": {"ref": "/models/mine", "digest": "sha256:m"},
+            "timings": {"generate_s": seconds, "start_s": 10.0},
+            **({"forecast": {"rows": 1000, "taken_over": 0, "texts": 1, "tokens_out": 1, "seconds": 200.0,
+                             "accepted": 1, "basis": ""}} if at else {}),
+        }))
+    monkeypatch.setattr(sys, "argv", ["aigc", "history"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "Run                      Rows  Accepted  Tokens/s        Took    Expected   Off  Cost  Model",
+        "2026-11-21-0200-briefs  1,000       80%        43  3 min 40 s  3 min 20 s  +10%  0.22  mine",
+        "2026-11-20-0200-briefs  1,000       80%       100  1 min 40 s           –     –  0.10  mine",
+        "2 runs: 2,000 rows, 80% accepted, 0.09 hours of devices, cost 0.32.",
+    ]
