@@ -87,7 +87,7 @@ def _figure(kind: type[Figure], past: Sequence[Night], price_per_hour: float, ti
     figure = kind(figsize=(9, 1.75 * len(panels) + 0.5), layout="constrained")
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
-    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    grid = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0])
     times = [_time(night.finished_at) for night in past]
     for axes, (name, values, is_amount) in zip(grid, panels, strict=True):
         _panel(axes, times, values, name, is_amount=is_amount)
