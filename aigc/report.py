@@ -186,7 +186,7 @@ def _unchecked(name: str) -> str:
 
 
 def _devices(run: RunFile) -> str:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, f"{use.texts:,}", f"{use.tokens_out:,}", duration(use.busy_s),
          speed(use.tokens_out, use.busy_s) if use.texts else "–", _troubles(use))
         for name, use in run.devices.items()
