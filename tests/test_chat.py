@@ -17,6 +17,8 @@ from aigc.models import ModelRef
 from aigc.records import Completion, Prompt, Sampling, Verdict
 from aigc.settings import Table, load_settings
 from aigc.training_data.dialogues import read_dialogues
+from aigc.training_data.making import Order, make
+from aigc.training_data.reading import open_training_data
 
 MODEL = ModelRef(ref="scripted", digest=digest("scripted"))
 ANSWERS = ["The ferry leaves at nine from the old quay.", "It costs four coins and takes an hour.",
@@ -330,6 +332,9 @@ def test_a_saved_conversation_is_a_dialogue_that_training_data_is_made_of(tmp_pa
     line = json.loads(path.read_text("utf-8").splitlines()[0])
     assert [*line] == ["id", "messages", "model", "created_at"]
     assert line["model"] == "scripted"
+    data = open_training_data(make(Order(runs=[], dialogues=[path], out=tmp_path / "data", held_out=0)).folder)
+    assert [(one.by, one.messages[-1].content) for one in data.examples("train")] == [
+        ("user", ANSWERS[1]), ("user", ANSWERS[2])]
 
 
 @pytest.mark.parametrize("held", [b"a,b\n1,2\n", b'{"text": "mine"}\n', b"\xff\xfe"])
