@@ -187,7 +187,7 @@ def is_right(text: str, thing: str) -> bool:
     """Whether a note is as the house wants it: one sentence that names the product, then the slogan."""
     said = text.removesuffix(SLOGAN).strip()
     is_one = re.fullmatch(r"[^.!?]+[.!?]", said) is not None
-    return text.endswith(SLOGAN) and is_one and thing in said.lower() and len(text.split()) <= MOST_WORDS
+    return text.endswith(SLOGAN) and is_one and thing in said.lower() and len(said.split()) <= MOST_WORDS
 
 
 def looked(folder: Path, run: str, aigc: Call) -> dict[str, int]:
