@@ -4,100 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from bad_inputs.cases import HEADER, MANIFEST, Case, lay_out
 from chat_server import Call, ChatServer, Reply, prompt, said
-from prefect_api import aigc_worker, artifacts, ask, call, environ, eventually, of_run, own_environment, set_state
+from night_project import Project, open_project, sheet
+from prefect_api import artifacts, eventually, set_state
 from run_page import RunPage, browser_page
 
 from aigc.engine.scripted import answer
 
-EVERY_TEN_SECONDS = "* * * * * */10"
-"""A sixth field are seconds, for those who have no minute to wait."""
-FINAL = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
-
-
-def sheet(rows: int) -> str:
-    return HEADER + "".join(f"b{n},note,Bread {n},5\n" for n in range(rows))
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder whose nights are planned at a server, and the log of its worker."""
-
-    api: str
-    folder: Path
-    log: Path
-    environment: dict[str, str]
-
-    def aigc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "aigc", *arguments], cwd=self.folder, env=self.environment,
-                              capture_output=True, text=True, timeout=120)
-
-    @property
-    def deployment(self) -> str:
-        return str(call("GET", f"{self.api}/deployments/name/aigc-nightly/nightly")["id"])
-
-    def plan_no_more(self) -> None:
-        """Pause the schedule, and take back what it has planned and nobody has begun."""
-        call("PATCH", f"{self.api}/deployments/{self.deployment}", {"paused": True})
-        waiting = {"flow_runs": {"deployment_id": {"any_": [self.deployment]}, "start_time": {"is_null_": True}}}
-        for run in ask(f"{self.api}/flow_runs/filter", waiting):
-            call("DELETE", f"{self.api}/flow_runs/{run['id']}")
-
-    def ask_for_a_night(self) -> str:
-        return str(call("POST", f"{self.api}/deployments/{self.deployment}/create_flow_run", {})["id"])
-
-    def state(self, run_id: str) -> str:
-        [run] = of_run(self.api, "flow_runs", run_id)
-        return str(run["state_name"])
-
-    def end_of(self, run_id: str, wait_s: float = 120) -> str:
-        """The state in which a run ends."""
-        try:
-            eventually(lambda: self.state(run_id) in FINAL, "end of the night", wait_s)
-        except AssertionError as exc:
-            raise AssertionError(f"{exc}\n{self.log.read_text()[-3000:]}") from exc
-        return self.state(run_id)
-
 
 @pytest.fixture(scope="module")
 def project(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project that a worker works for, with a sheet of six rows."""
-    root = tmp_path_factory.mktemp("project")
-    folder = root / "work"
-    files = {"inputs/bread.csv": sheet(6), "templates/note/template.toml": MANIFEST,
-             "aigc.toml": '[engine]\nname = "scripted"\n'}
-    lay_out(Case("", "", 0, (), files), folder)
-    environment = own_environment(AIGC_CACHE=str(root / "cache"), PREFECT_HOME=str(root / "prefect"), **environ(api))
-    made = Project(api, folder, root / "worker.log", environment)
-    with aigc_worker(folder, made.log, environment):
-        yield made
+    with open_project(api, tmp_path_factory.mktemp("project")) as project:
+        yield project
 
 
 @pytest.fixture(scope="module")
 def planned(project: Project) -> dict[str, Any]:
     """The first run that the server planned by itself, when it has ended."""
-    shown = project.aigc("schedule", "--cron", EVERY_TEN_SECONDS, "--timezone", "Asia/Shanghai",
-                         "--publish", "published", "--collision", "cancel_new")
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.startswith(f"Deployment aigc-nightly/nightly: inputs in {project.folder}\n")
-    running = {"flow_runs": {"deployment_id": {"any_": [project.deployment]}, "start_time": {"is_null_": False}}}
-    [run, *_] = eventually(lambda: ask(f"{project.api}/flow_runs/filter", running), "planned run that begins", 90)
-    project.plan_no_more()
-    project.end_of(run["id"])
-    [ended] = of_run(project.api, "flow_runs", run["id"])
-    return ended
+    return project.first_planned_run()
 
 
 def test_a_planned_night_runs_by_itself_and_shows_what_it_made(project: Project, planned: dict[str, Any]) -> None:
