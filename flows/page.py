@@ -46,26 +46,28 @@ class Missed:
     message: str
 
 
-def show_forecast(key: str, sheet: str, texts: int, forecast: Forecast | None) -> None:
+def show_forecast(key: str, sheet: str, texts: int, forecast: Forecast | None, price_per_hour: float) -> None:
     """What a sheet is expected to take, before its first text is made. `texts` are its rows, those taken over too."""
-    rows = _expected(forecast) if forecast else [
+    rows = _expected(forecast, price_per_hour) if forecast else [
         ("Rows", f"{texts:,}"),
-        ("Time, tokens, acceptance", "not known before: no run of this model has finished in this folder yet"),
+        ("Time, tokens, acceptance", "not known yet: no run of this model has finished in this folder"),
     ]
-    told = expected(forecast) if forecast else f"{counted(texts, 'row')} to make; how long that takes is not known yet."
+    told = expected(forecast, price_per_hour) if forecast else f"{counted(texts, 'row')}, in a time not known yet."
     table = "\n".join(f"| {what} | {value} |" for what, value in rows)
     create_markdown_artifact(f"# Expected of `{writable(sheet)}`\n\n| | |\n|---|---|\n{table}\n",
                              key=f"aigc-forecast{key}", description=told)
 
 
-def _expected(forecast: Forecast) -> list[tuple[str, str]]:
+def _expected(forecast: Forecast, price_per_hour: float) -> list[tuple[str, str]]:
+    cost = [("Cost", f"{forecast.gpu_hours * price_per_hour:,.2f}")] if price_per_hour else []
     return [
         ("Rows to make", f"{forecast.rows:,}"),
         ("Rows taken over from earlier runs", f"{forecast.taken_over:,}"),
         ("Texts, with those made again", f"{forecast.texts:,}"),
         ("Tokens", f"{forecast.tokens_out:,}"),
         ("Time", duration(forecast.seconds)),
-        ("Hours of a GPU", f"{forecast.gpu_hours:.2f}"),
+        ("GPU hours, of all devices", f"{forecast.gpu_hours:,.2f}"),
+        *cost,
         ("Accepted", f"{forecast.accepted:,} ({share(forecast.accepted, forecast.rows)})"),
         ("Known by", forecast.basis),
     ]

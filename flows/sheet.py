@@ -102,7 +102,8 @@ def _make_once(sheet: Sheet, watch: Watch) -> Made:
         stack.push(_hold_sigterm)
         if started.run:
             with watch.bearing_silence():
-                show_forecast(sheet.key, sheet.name, started.survey.requests, started.file.forecast)
+                show_forecast(sheet.key, sheet.name, started.survey.requests, started.file.forecast,
+                              started.job.settings.monitoring.price_per_gpu_hour)
             with _told(started.file.run_id, sheet):
                 file = _generated(sheet, started, started.run)
         else:

@@ -39,7 +39,7 @@ def test_a_planned_night_runs_by_itself_and_shows_what_it_made(project: Project,
     [folder] = project.folder.glob("outputs/*/")
     shown = artifacts(project.api, planned["id"])
     assert shown["aigc-progress-bread-csv"] == 100
-    assert "no run of this model has finished in this folder yet" in shown["aigc-forecast-bread-csv"]
+    assert "no run of this model has finished in this folder" in shown["aigc-forecast-bread-csv"]
     assert "6 of 6 rows accepted" in shown["aigc-report-bread-csv"]
     assert [row["id"] for row in json.loads(shown["aigc-samples-bread-csv"])] == [f"b{n}" for n in range(6)]
     assert folder.name in shown["aigc-files-bread-csv"]
