@@ -60,7 +60,7 @@ def read_decided(folder: Path) -> Decided:
                 heads[run.run_id] = ledger.head
     if own.head:
         heads[read_run(folder).run_id] = own.head
-    return Decided((*entries, *own.entries), own.head, heads)
+    return Decided(entries=(*entries, *own.entries), head=own.head, lines=own.lines, heads=heads)
 
 
 class Judged(Value, frozen=True):
