@@ -142,10 +142,9 @@ class _TypeSheet:
         """A row whose texts are in `language`."""
         self._rows += 1
         texts = [workbook_cell(cells.get(column.name, "")) for column in self._columns.values()]
-        shown = [(text, column) for text, column in zip(texts, self._columns.values(), strict=True)
-                 if not column.is_hidden]
-        lines = max(_lines(text, column.width) for text, column in shown)
-        self._sheet.row_dimensions[self._rows].height = LINE_POINTS * min(max(lines, 2), MAX_LINES)
+        self._sheet.row_dimensions[self._rows].height = height_points(
+            (text, column.width) for text, column in zip(texts, self._columns.values(), strict=True)
+            if not column.is_hidden)
         from_right = base_language(language) in RIGHT_TO_LEFT
         self._sheet.append([
             self._cell(text, column, is_open=is_open(column, cells), from_right=from_right)
@@ -234,6 +233,11 @@ def titles(names: Iterable[str], taken: str = "") -> dict[str, str]:
         used.add(title.casefold())
         found[name] = title
     return found
+
+
+def height_points(cells: Iterable[tuple[str, int]]) -> int:
+    """The height of a row of texts, each with the width of its column: a program that opens it measures none."""
+    return LINE_POINTS * min(max(2, *(_lines(text, width) for text, width in cells)), MAX_LINES)
 
 
 def _lines(text: str, width: int) -> int:

@@ -274,7 +274,7 @@ def test_a_word_document_has_headings_for_texts_and_fields(project: Project) -> 
     folder = Path(exported(project, reviewed(project), "docx").folder) / "docx"
     assert sorted(path.name for path in folder.iterdir()) == ["card.docx", "note.docx"]
     card = [*paragraphs_of_word((folder / "card.docx").read_bytes(), "card.docx")]
-    assert card[:6] == ["card", "card", "headline", "Slow water", "points", "a litrea thin stream"]
+    assert card[:7] == ["Card", "card", "Headline", "Slow water", "Points", "a litre", "a thin stream"]
     note = [*paragraphs_of_word((folder / "note.docx").read_bytes(), "note.docx")]
     assert "本内容由人工智能生成" in note
     assert any("with <w:p> & \"quotes\" in it." in paragraph for paragraph in note)
