@@ -33,6 +33,9 @@ CONCERNS: dict[str, tuple[str, ...]] = {
     "advertising": ("legal", "facts_wrong"), "personal_data": ("legal", "unsafe"), "secrets": ("legal", "unsafe"),
     "profanity": ("tone_wrong", "unsafe"), "safety": ("unsafe", "legal"), "cut_off": ("language_poor", "too_short"),
     "encoding": ("language_poor",), "markdown": ("language_poor", "off_brief"), "disclosure": ("legal",),
+    "empty": ("too_short",), "format": ("off_brief", "language_poor"), "refusal": ("off_brief", "unsafe"),
+    "meta_talk": ("off_brief", "language_poor"), "leftovers": ("off_brief", "language_poor"),
+    "injection": ("off_brief", "unsafe"), "turns": ("off_brief", "too_long", "repetitive"),
 }
 """Reasons of editors that a filter could have found; any, of a filter that is not named. `other` may be all of them."""
 _UNTOLD = ("", "other")
@@ -62,6 +65,10 @@ class Agreement(Value, frozen=True):
     precision: Interval | None
     recall: Interval | None
     too_few: bool
+
+    @property
+    def flagged(self) -> int:
+        return self.flagged_objected + self.flagged_approved
 
     @property
     def decided(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from aigc.calibration import Agreement, Calibration, Interval
     from aigc.limits import Limit
@@ -88,18 +88,30 @@ def _lines(found: Calibration) -> Iterator[str]:
     yield ""
     yield f"{'':<18} {'flagged, and':>20} {'passed, and':>20}"
     yield (f"{'filter':<18} {'objected':>10}{'approved':>10} {'objected':>10}{'approved':>10}  "
-           f"{'precision':<17}{'recall':<17}")
-    for one in found.filters:
+           f"{'precision':<17}recall")
+    spoke = [one for one in found.filters if one.flagged]
+    for one in sorted(spoke, key=lambda one: (one.too_few, -one.flagged)):
         yield _row(one)
     yield "Objected: refused or edited, for a reason that the filter could have found. Shares with 95% intervals."
-    if few := [one.filter for one in found.filters if one.too_few]:
+    if few := [one.filter for one in spoke if one.too_few]:
         yield (f"* too few to say: fewer than {MIN_DECISIONS} decisions, or than {MIN_EACH} of either kind "
                f"({counted(len(few), 'filter')}).")
+    yield from _silent([one for one in found.filters if not one.flagged])
     yield ""
     if not found.proposals:
         yield "No other limit would have agreed with editors so much more often that it could not be chance."
     for limit in found.proposals:
         yield from _proposal(limit)
+
+
+def _silent(filters: Sequence[Agreement]) -> Iterator[str]:
+    """Filters that flagged nothing: what they can have missed, the most first."""
+    missed = sorted((one for one in filters if one.passed_objected), key=lambda one: -one.passed_objected)
+    if missed:
+        told = ", ".join(f"{one.filter} {one.passed_objected:,}" for one in missed)
+        yield f"Flagged none of these texts, with the objections that they could have found: {told}."
+    if others := [one.filter for one in filters if not one.passed_objected]:
+        yield f"Flagged none of these texts, and no editor objected to what they look for: {', '.join(others)}."
 
 
 def _row(one: Agreement) -> str:

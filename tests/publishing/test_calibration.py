@@ -9,11 +9,13 @@ from editing import decide
 from msgspec.structs import replace
 from small_project import Project, small_project
 
-from aigc.calibration import MIN_DECISIONS, Agreement, calibrate, wilson
+from aigc.calibration import CONCERNS, MIN_DECISIONS, Agreement, Calibration, calibrate, wilson
+from aigc.filters import FILTERS
 from aigc.limits import Found, Reading, best_limit, roundest, sign_test
 from aigc.provenance import RunFile
 from aigc.records import Prompt
-from aigc.review.decisions import Verb
+from aigc.report_cli import _lines
+from aigc.review.decisions import REASONS, Verb
 
 SENTENCE = "It is made of steel and holds a litre of water for tea. "
 NAMES = [f"item{number}" for number in range(24)]
@@ -194,3 +196,26 @@ def test_nothing_is_changed_by_looking(project: Project) -> None:
     calibrate([folder])
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert replace(file) == file
+
+
+def test_a_page_has_a_line_for_each_filter_that_spoke_and_one_for_those_that_did_not() -> None:
+    def of(name: str, flagged: int, approved: int, missed: int, *, few: bool = False) -> Agreement:
+        return Agreement(filter=name, flagged_objected=flagged, flagged_approved=approved, passed_objected=missed,
+                         passed_approved=30, aside=0, precision=wilson(flagged, flagged + approved),
+                         recall=wilson(flagged, flagged + missed), too_few=few)
+
+    filters = [of("echo", 0, 0, 2), of("empty", 0, 0, 0), of("length", 9, 1, 0), of("markdown", 1, 0, 0, few=True),
+               of("tone", 20, 5, 5)]
+    lines = [*_lines(Calibration(runs=["a"], records=70, in_conflict=0, text_changed=0, filters=filters, proposals=[]))]
+    at = lines.index("filter               objected  approved   objected  approved  precision        recall")
+    assert [line.split()[:6] for line in lines[at + 1 : at + 4]] == [
+        ["tone", "20", "5", "5", "30", "80%"], ["length", "9", "1", "0", "30", "90%"],
+        ["markdown", "*", "1", "0", "0", "30"]]
+    assert "* too few to say: fewer than 20 decisions, or than 5 of either kind (1 filter)." in lines
+    assert "Flagged none of these texts, with the objections that they could have found: echo 2." in lines
+    assert "Flagged none of these texts, and no editor objected to what they look for: empty." in lines
+
+
+@pytest.mark.parametrize("name", [*FILTERS, "near_duplicate", "safety"])
+def test_every_filter_has_the_reasons_that_it_could_have_found(name: str) -> None:
+    assert set(CONCERNS[name]) <= set(REASONS)
