@@ -54,10 +54,13 @@ class Membership(Value, frozen=True):
     rows: int
     leaf: str
     entry: str
-    """The JSON of which the leaf is the digest, so that whoever is given this can make the leaf by himself."""
+    """The JSON of which the leaf is the digest, so that whoever is given this can make the leaf by himself; nothing
+    where the row was forgotten."""
     path: list[str]
     root: str
     holds: bool
+    forgotten: bool = False
+    """Whether the manifest tells that the row's texts were removed: then its leaf is proved, and nothing else of it."""
 
 
 class Trace(Value, frozen=True):
@@ -121,8 +124,9 @@ def _asked(prompt: Prompt, attempt: Attempt, secret: Path) -> Asked:
 def _membership(past: Past, place: int, row: Stamped) -> Membership:
     beside = [told_leaf(leaf) for leaf in past.leaves()]
     path, root = inclusion_proof(beside, place), past.manifest.rows.merkle_root
-    entry = leaf_entry(row.record, row.provenance)
-    own = leaf_hash(entry)
+    is_forgotten = any(place in one.rows for one in past.manifest.forgotten)
+    entry = b"" if is_forgotten else leaf_entry(row.record, row.provenance)
+    own = beside[place] if is_forgotten else leaf_hash(entry)
     return Membership(
         row=place + 1,
         rows=len(beside),
@@ -131,6 +135,7 @@ def _membership(past: Past, place: int, row: Stamped) -> Membership:
         path=[step.hex() for step in path],
         root=root,
         holds=own == beside[place] and is_included(own, place, len(beside), path, told_leaf(root)),
+        forgotten=is_forgotten,
     )
 
 
@@ -228,6 +233,8 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _membership_line(membership: Membership) -> str:
+    if membership.holds and membership.forgotten:
+        return "forgotten, and its leaf proved to be one of the run's by its manifest"
     if membership.holds:
         return "proved to be one of the run's by its manifest"
     return "NOT as the manifest states: `aigc verify` tells more"

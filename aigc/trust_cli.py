@@ -116,6 +116,7 @@ def forget(
     import msgspec
 
     from aigc.forgetting import forget as remove
+    from aigc.report import counted
     from aigc.storage import Place
 
     settings = _settings(out, config)
@@ -126,9 +127,10 @@ def forget(
         return
     for gone in found:
         beside = f"; removed {', '.join(gone.removed)}, which held texts" if gone.removed else ""
-        decided = f", {gone.decisions} decisions on them" if gone.decisions else ""
+        decided = f", {counted(gone.decisions, 'decision')} on them" if gone.decisions else ""
         shared = "; in shared storage too" if gone.shared else ""
-        typer.echo(f"{gone.run_id}: {gone.rows} rows and {gone.attempts} texts forgotten{decided}{beside}{shared}")
+        what = f"{counted(gone.rows, 'row')} and {counted(gone.attempts, 'text')}"
+        typer.echo(f"{gone.run_id}: {what} forgotten{decided}{beside}{shared}")
     typer.echo("Take the brief out of its sheet too: the next run would make it again. "
                "What was copied or published before is not reached.")
 

@@ -11,11 +11,12 @@ import pytest
 from small_project import Project, small_project
 
 from aigc.errors import StoreError
+from aigc.forgetting import forget
 from aigc.hashing import digest_file
 from aigc.provenance.commitments import open_commitments
 from aigc.provenance.manifest import MANIFEST
 from aigc.records import Message
-from aigc.trace import Trace, trace
+from aigc.trace import Trace, page, trace
 
 
 @pytest.fixture
@@ -50,6 +51,15 @@ def test_a_leaf_that_was_changed_proves_nothing(project: Project, leaf: str | No
     folder = project.out / project.run().run_id
     changed(folder, lambda one: one.update(leaf=leaf), row)
     assert not traced(project).membership.holds
+
+
+def test_a_forgotten_row_is_told_as_that_and_its_leaf_is_proved(project: Project) -> None:
+    project.run()
+    forget(project.out, "rolls")
+    found = traced(project)
+    assert (found.membership.holds, found.membership.forgotten, found.membership.entry) == (True, True, "")
+    assert "  row 2 of 3; forgotten, and its leaf proved to be one of the run's by its manifest" in [*page(found)]
+    assert traced(project, "bread").membership.entry
 
 
 def test_a_row_before_it_that_cannot_be_read_is_told(project: Project) -> None:
