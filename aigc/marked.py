@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aigc import models
 from aigc.corpus import texts_of
+from aigc.dialogue import standing
 from aigc.engine.tokens import open_tokenizer
 from aigc.errors import UsageError, shown, writable
 from aigc.export import ACCEPTED_JSONL, PARQUET
@@ -34,12 +35,18 @@ class Search(Value, frozen=True):
     false_alarm_rate: float = 1e-6
 
 
-class Text(NamedTuple):
-    """A text to look at. Its salt is known where its record is."""
+class Part(NamedTuple):
+    """What was said in one go. Its salt is known where its record is."""
 
-    name: str
     text: str
     salt: int | None = None
+
+
+class Text(NamedTuple):
+    """A text to look at. A dialogue has a part for each of its lines, which were requests of their own."""
+
+    name: str
+    parts: tuple[Part, ...]
     levels: tuple[Level, ...] = LEVELS
 
 
@@ -113,11 +120,15 @@ def _examined(
 ) -> tuple[list[Looked], Looked | None]:
     looked, known, levels = list[Looked](), list[tuple[Sequence[int], int]](), set[Level]()
     for text in texts:
-        tokens = cut(text.text)
-        looked.append(_looked(text.name, examine(tokens, mark, salt=text.salt, levels=text.levels), rate))
-        if text.salt is not None:
-            known.append((array("i", tokens), text.salt))
-            levels.update(text.levels)
+        own = [(array("i", cut(part.text)), part.salt) for part in text.parts]
+        salted = [(tokens, salt) for tokens, salt in own if salt is not None]
+        if len(own) == 1:
+            [(tokens, salt)] = own
+            looked.append(_looked(text.name, examine(tokens, mark, salt=salt, levels=text.levels), rate))
+        else:
+            looked.append(_looked(text.name, pooled(salted, mark, text.levels), rate))
+        known += salted
+        levels.update(text.levels if salted else ())
     if not together:
         return looked, None
     return looked, _looked("all", pooled(known, mark, tuple(sorted(levels))), rate)
@@ -137,12 +148,12 @@ def _texts(source: str, column: str, unread: list[int]) -> Iterator[Text]:
         if len(source.split()) < 2:
             raise UsageError(shown(source), "no such file", "a file, the folder of a run, or a text of several words",
                              "Correct the path.")
-        yield Text("the text", source)
+        yield Text("the text", (Part(source),))
         return
     is_run = (path / RUN_FILE).exists()
     for text in texts_of(path / ACCEPTED_JSONL if is_run else path, column, unread):
         row = f"{text.brief_id} variant {text.variant}" if text.brief_id else f"line {text.line}"
-        yield Text(row if text.line else writable(path.name), text.text)
+        yield Text(row if text.line else writable(path.name), (Part(text.text),))
 
 
 def _exists(path: Path) -> bool:
@@ -172,8 +183,9 @@ def _raw_texts(folder: Path, mark: Mark) -> Iterator[Text]:
     """What the model said in the records that name this mark, before it was laid out."""
     for record, attempt in _made(folder):
         if attempt.sampling.watermark == mark.ref:
-            name, levels = f"{record.brief_id} variant {record.variant}", (level_of(attempt.sampling),)
-            yield Text(name, attempt.completion.text, salt_of(attempt.seed), levels)
+            made = standing(attempt.turns) if attempt.turns else [attempt]
+            parts = tuple(Part(one.completion.text, salt_of(one.seed)) for one in made)
+            yield Text(f"{record.brief_id} variant {record.variant}", parts, (level_of(attempt.sampling),))
 
 
 def _made(folder: Path) -> Iterator[tuple[Record, Attempt]]:

@@ -18,12 +18,13 @@ from aigc.cli import app
 from aigc.engine.local import LocalEngine
 from aigc.errors import AigcError, SettingsError, UsageError
 from aigc.export import ACCEPTED_JSONL, PARQUET
+from aigc.filters import FILTERS
 from aigc.marked import Found, Search, look
 from aigc.models import ModelRef
 from aigc.parquet_rows import read_rows
 from aigc.settings import EngineSettings, Settings, load_settings
 from aigc.start import Request, start
-from aigc.watermark import read_key
+from aigc.watermark import read_key, salt_of
 
 KIND = """
     title = "Note"
@@ -223,6 +224,63 @@ def test_the_readable_texts_of_a_run_are_looked_at_without_its_records(run: Path
     (run / ACCEPTED_JSONL).write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
     found = look_at(run, records=False)
     assert (found.marked, found.together) == (3, None)
+
+
+TALK = """
+    title = "Talk"
+    languages = ["en"]
+    [fields.one]
+    type = "persona"
+    required = true
+    [fields.two]
+    type = "persona"
+    required = true
+    [fields.lines]
+    type = "choice"
+    choices = ["6"]
+    default = "6"
+    [output]
+    format = "dialogue"
+    speakers = ["one", "two"]
+    turns = "lines"
+    [output.fields.line]
+    max_chars = 60
+    [sampling]
+    temperature = 1.0
+    top_k = 40
+    max_new_tokens = 80
+"""
+
+
+@pytest.fixture
+def talk(folder: Path, model: ModelRef) -> Path:
+    """The folder of a run with the mark whose texts are dialogues; no line is sent back."""
+    project = small_project(folder)
+    project.pack("talk", toml=TALK, system_j2="You are {{ speaker }}.\n", user_j2="Say a line.\n")
+    project.sheet([{"id": name, "content_type": "talk", "one": "Ann: a rider", "two": "Bo: a smith"}
+                   for name in ("a", "b")])
+    filters = "".join(f'[filters.{name}]\naction = "flag"\n' for name in FILTERS if name not in ("format", "empty"))
+    with Path("aigc.toml").open("a") as file:
+        file.write(f'{filters}[watermark]\non = true\nkey_file = "ours.key"\n')
+    with start(Request(briefs="briefs.csv")) as started:
+        assert started.run
+        started.run.generate(started.job.rows())
+        started.run.finish()
+    return started.folder
+
+
+def test_a_dialogue_is_found_by_the_salts_of_its_lines(talk: Path) -> None:
+    """Sixty characters a line are too few by themselves, and six lines under one salt are none."""
+    found = look_at(talk, records=True)
+    assert [(text.name, text.marked) for text in found.texts] == [("a variant 0", True), ("b variant 0", True)]
+    assert all(text.tries == 1 for text in found.texts), "the salts are known"
+    assert found.together
+    assert found.together.p_value < min(text.p_value for text in found.texts)
+    for row in read_rows(talk / PARQUET):
+        attempt = row.record.attempt
+        assert attempt
+        assert attempt.turns
+        assert len({salt_of(turn.seed) for turn in attempt.turns}) > 1
 
 
 def test_records_of_another_key_are_refused_by_name(run: Path) -> None:
