@@ -25,6 +25,13 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Method = Annotated[
+    Literal["sft", "dpo"],
+    typer.Option("--method", help="sft: imitate the examples. dpo: prefer the better answer of each pair."),
+]
+Beta = Annotated[
+    float, typer.Option("--beta", help="Of dpo: a larger one stays nearer to the base. Default: 0.1.")
+]
 
 
 def dataset(
@@ -72,10 +79,7 @@ def finetune(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder of the tuned model. Default: under tuned/.")
     ] = None,
-    method: Annotated[
-        Literal["sft", "dpo"],
-        typer.Option("--method", help="sft: imitate the examples. dpo: prefer the better answer of each pair."),
-    ] = "sft",
+    method: Method = "sft",
     full: Annotated[
         bool, typer.Option("--full", help="Train all weights, and write a whole model, no adapter.")
     ] = False,
@@ -85,9 +89,7 @@ def finetune(
         float, typer.Option("--learning-rate", help="Default: by the method, and by --full.")
     ] = 0.0,
     rank: Annotated[int, typer.Option("--rank", help="Rank of the adapter's matrices.")] = 16,
-    beta: Annotated[
-        float, typer.Option("--beta", help="Of dpo: a larger one stays nearer to the base. Default: 0.1.")
-    ] = 0.0,
+    beta: Beta = 0.0,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", help="Longer answers, with their prompts, are left out. Default: 2048.")
     ] = 0,
