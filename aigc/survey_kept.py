@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aigc import __version__
 from aigc.disk import write_atomically
+from aigc.errors import writable
 from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.records import Value
@@ -53,6 +54,6 @@ def drop_survey(job: Job) -> None:
 def _place(job: Job) -> Path:
     """Named after all that decides what a reading finds."""
     settings, types = job.settings, {name: pack.type.digest for name, pack in job.packs.items()}
-    found = digest([__version__, job.inputs_digest, str(job.briefs), job.limit, settings.input, settings.run.variants,
+    found = digest([__version__, job.inputs_digest, writable(job.briefs), job.limit, settings.input, settings.run.variants,
                     settings.policy, types])
     return Path(settings.run.out) / f".survey-{found.removeprefix('sha256:')[:24]}.json"
