@@ -163,6 +163,8 @@ def run(
         raise typer.Exit(0 if console_sheet.dry_run(request, probing=probe, as_json=as_json) else 1)
     folder, file = _interruptible(request, quiet=quiet or as_json)
     console.show_result(folder, file, as_json=as_json)
+    if not as_json:
+        console.show_first(folder, file)
     if file.outcomes.get("accepted", 0) < file.rows:
         raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
 

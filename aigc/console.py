@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import typer
 
 from aigc.batch import BatchOrder, BatchSummary, run_batch
 from aigc.doctor import examine
-from aigc.errors import AigcError, UsageError, shown, writable
+from aigc.errors import AigcError, UsageError, ascii_controls, shown, writable
 from aigc.models import catalogue, installed
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
@@ -24,6 +26,8 @@ from aigc.settings import Table, load_settings
 from aigc.start import Request, default_config, start
 
 LANGUAGES_SHOWN = 2
+EXCERPT_LINES = 8
+FIRST_WIDE = "\u1100"
 
 
 def overrides(**tables: Mapping[str, object]) -> dict[str, Table]:
@@ -131,6 +135,36 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     typer.echo("  report.md        what happened, by type and reason")
     if (folder / "review.html").is_file():
         typer.echo("  review.html      open it in a browser: read, correct, approve, refuse")
+
+
+def show_first(folder: Path, file: RunFile) -> None:
+    """The first accepted text, in short, to whoever looks on: counts alone do not say what was made."""
+    accepted = folder / "accepted.jsonl"
+    if not sys.stdout.isatty() or file.settings.engine.name == "scripted" or not accepted.is_file():
+        return
+    with accepted.open("rb") as rows:
+        line = rows.readline()
+    if not line:
+        return
+    first = msgspec.json.decode(line, type=_First)
+    typer.echo(f"The first of them, {ascii_controls(first.id)}:")
+    for line_shown in _excerpt(first.text):
+        typer.echo(f"  {line_shown}")
+
+
+class _First(msgspec.Struct):
+    """Of a line of accepted.jsonl."""
+
+    id: str
+    text: str
+
+
+def _excerpt(text: str) -> list[str]:
+    """The first lines of a text, none wider than the terminal; Chinese characters take two columns."""
+    width = shutil.get_terminal_size().columns - 2
+    lines = [part for line in text.splitlines()[:EXCERPT_LINES] if line.strip()
+             for part in textwrap.wrap(ascii_controls(line), width // 2 if max(line) >= FIRST_WIDE else width)]
+    return [*lines[:EXCERPT_LINES], *(["…"] if len(lines) > EXCERPT_LINES else [])]
 
 
 def near(path: Path) -> str:

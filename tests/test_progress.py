@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from small_project import GOOD, SHORT, Power, small_project
 
-from aigc.progress import LEAST_MADE, figures, left_s
+from aigc.progress import BEFORE, LEAST_MADE, Lines, about, figures, left_s, open_progress
 from aigc.records import Completion, Prompt
 from aigc.report import speed
 from aigc.tally import Tally
@@ -45,6 +45,37 @@ def test_a_time_left_is_told_once_it_is_no_guess(so_far: dict[str, int], seconds
     found = left_s(shown)
     assert found == (seconds and pytest.approx(seconds, rel=0.05))
     assert figures(shown).endswith("left") == (seconds is not None)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [
+    (0.3, "5 s"), (37.2, "35 s"), (58.0, "1 min"), (63.0, "1 min"), (201.0, "3 min 20 s"), (598.0, "10 min"),
+    (843.0, "14 min"), (4_000.0, "1 h 07 min"), (7_200.0, "2 h 00 min"),
+])
+def test_a_time_left_is_told_no_more_finely_than_it_is_known(seconds: float, told: str) -> None:
+    assert about(seconds) == told
+
+
+@pytest.mark.parametrize("term", ["", "dumb"])
+def test_without_a_terminal_there_are_plain_lines(
+    term: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    with open_progress(quiet=False) as progress:
+        for done in (1, 50, 100):
+            progress(tally(done=done, tokens_out=500))
+    assert capsys.readouterr().err == "100/100 rows · 100 accepted · 50 tokens/s\n"
+
+
+def test_a_log_is_told_that_the_first_row_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("aigc.progress.LINE_EVERY_S", 0.02)
+    deadline, told = time.monotonic() + 30, ""
+    with Lines():
+        while told.count("\n") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+            told += capsys.readouterr().err
+    assert set(told.splitlines()) == {f"{BEFORE} · 0 s"}
 
 
 def test_bad_rows_count_for_nothing_in_it() -> None:
