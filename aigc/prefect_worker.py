@@ -36,8 +36,10 @@ def work(pool: str, name: str = "") -> None:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool, "--limit", "1",
                *(["--name", name] if name else [])]
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # what `nohup … &` ignores, a child would too
     # In a session of its own: Ctrl-C at the terminal must not reach it before its runs are closed.
     worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGINT, previous)
     try:
         code = worker.wait()
     finally:
