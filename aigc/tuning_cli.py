@@ -25,12 +25,19 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Epochs = Annotated[
+    float, typer.Option("--epochs", show_default=False, help="Passes over the data. Default: by its size.")
+]
+Batch = Annotated[int, typer.Option("--batch", show_default=False, help="Answers in a step. Default: by its size.")]
+MaxTokens = Annotated[
+    int, typer.Option("--max-tokens", show_default=False, help="Longer examples are left out. Default: 2048.")
+]
 Method = Annotated[
     Literal["sft", "dpo"],
     typer.Option("--method", help="sft: imitate the examples. dpo: prefer the better answer of each pair."),
 ]
 Beta = Annotated[
-    float, typer.Option("--beta", help="Of dpo: a larger one stays nearer to the base. Default: 0.1.")
+    float, typer.Option("--beta", show_default=False, help="Of dpo: the larger, the nearer to the base. Default: 0.1.")
 ]
 
 
@@ -83,16 +90,14 @@ def finetune(
     full: Annotated[
         bool, typer.Option("--full", help="Train all weights, and write a whole model, no adapter.")
     ] = False,
-    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the data. Default: by its size.")] = 0.0,
-    batch: Annotated[int, typer.Option("--batch", help="Answers in a step. Default: by the data's size.")] = 0,
+    epochs: Epochs = 0.0,
+    batch: Batch = 0,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Default: by the method, and by --full.")
+        float, typer.Option("--learning-rate", show_default=False, help="Default: by the method, and by --full.")
     ] = 0.0,
     rank: Annotated[int, typer.Option("--rank", help="Rank of the adapter's matrices.")] = 16,
     beta: Beta = 0.0,
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", help="Longer answers, with their prompts, are left out. Default: 2048.")
-    ] = 0,
+    max_tokens: MaxTokens = 0,
     eval_texts: Annotated[
         int, typer.Option("--eval-texts", help="Held-out texts that each model writes to be judged; 0 for none.")
     ] = 64,
