@@ -24,8 +24,9 @@ from aigc.tally import Forecast, Tally
 
 FEED_S = 20.0
 """Seconds after the first text was begun in which more rows are given."""
-END_S = 45.0
-"""After that what is not done is left: the next text to come ends it."""
+END_S, MOST_S = 45.0, 180.0
+"""After that what is not done is left, once half of what the engine takes at a time has come: those that come first are
+the short ones. After `MOST_S` the next text to come ends it."""
 WAVES = 8
 """Rows that are chosen from the sheet, in fillings of the engine."""
 BUSY = 0.25
@@ -75,8 +76,8 @@ class Seen:
 def probe(
     job: Job, briefs: int, model: ModelRef, judges: Judges, on_row: Callable[[Tally], None] = lambda _: None
 ) -> Seen:
-    """Make rows from all over the sheet, of `briefs` good ones, for about half a minute; longer where no text is done
-    by then.
+    """Make rows from all over the sheet, of `briefs` good ones, for about half a minute; longer where few texts are
+    done by then.
 
     Raises:
         EngineError: no text came.
@@ -141,7 +142,7 @@ class _Watched:
         for completion in self._engine.generate(self._noted(prompts)):
             self._note(completion)
             yield completion
-            if self._age_s > END_S:
+            if self._age_s > (END_S if 2 * self._completions >= self._most else MOST_S):
                 return
 
     def while_young(self, rows: Iterable[Brief]) -> Iterator[Brief]:

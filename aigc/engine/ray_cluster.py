@@ -27,6 +27,7 @@ Call: TypeAlias = Any
 """What a worker was asked, and will answer."""
 ANSWER_S = 10.0
 """How long a cluster's address may take to be reached."""
+LONGEST_REASON = 300
 ALONE = "local"
 """The address of a cluster that is begun for the run, on this machine, and ends with it."""
 
@@ -156,10 +157,11 @@ def refuse_silence(address: str) -> None:
 
 
 def _no_cluster(address: str, exc: Exception) -> EngineError:
+    why = " ".join(str(exc).split())[:LONGEST_REASON]  # of other versions it tells in the lines after the first
     return EngineError(
-        f"Ray at {shown(address)}", f"no cluster to join ({first_line(exc)})", "one that runs",
+        f"Ray at {shown(address)}", f"no cluster to join ({why})", "one that runs",
         "Start one with `ray start --head`, correct engine.ray_address or --address, or set it to 'local' for this "
-        "machine alone.",
+        "machine alone. The token of a cluster that has one lies in ~/.ray/auth_token on each of its machines.",
     )
 
 
