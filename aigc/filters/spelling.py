@@ -27,8 +27,8 @@ _LEAST, _LONG = 5, 8
 """Letters of a word that is looked for, and of one in which two letters may be wrong."""
 _LEAST_DOUBTFUL, _LONG_DOUBTFUL = 7, 9
 """The same where a capital may be a sentence's or a headline's: short words have too many neighbours there."""
-_LEAST_BESIDE = 4
-"""Letters of a word that is looked for beside its neighbour in the name, and of that neighbour."""
+_LEAST_BESIDE, _LONG_BESIDE = 4, 6
+"""The same beside its neighbour in the name, which is as long: `Marry Coaches`."""
 _LEAST_RUN, _LEAST_RUN_EDGE, _LEAST_RUN_LESS = 3, 5, 5
 """Characters of a Chinese name of which one inside may be another, one at an end, and one may be left out."""
 _BETWEEN = 5
@@ -114,7 +114,7 @@ def _latin(name: Name, here: _Here) -> Iterator[Miss]:
     for at, right in enumerate(name.words):
         if len(right) < _LEAST_BESIDE or not right[0].isupper():
             continue
-        folded, most = _fold(right), 2 if len(right) >= _LONG else 1
+        folded, most = _fold(right), 2 if len(right) >= _LONG_BESIDE else 1
         beside = {_fold(word) for word in (name.words[at - 1] if at else "", *name.words[at + 1:at + 2])
                   if len(word) >= _LEAST_BESIDE and _fold(word) not in _COMMON}
         for place in sorted(_maybe(folded, beside, here)):

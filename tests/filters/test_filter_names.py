@@ -38,6 +38,7 @@ def held_against(product: FieldValue, text: str, language: str = "en", **more: F
     ("Harrow & Tide", "A bag by Barrow & Tide.", ["Barrow"]),
     ("Harrow & Tide", "A bag by Barrow and Tide.", ["Barrow"]),
     ("Sallow River Trust", "Thanks from the Shallow River Trust.", ["Shallow"]),
+    ("Marrow Coaches", "I write for Marry Coaches.", ["Marry"]),
     ("Ovenbird Gooseneck Kettle", "Pour with the ovenbrid gooseneck.", ["ovenbrid"]),
     ("Café Brévaud House Blend, 1 kg", "A cup of Café Brevaud at seven.", ["Brevaud"]),
     (COACH, "Sleep all the way to Saltmeer with us.", ["Saltmeer"]),
