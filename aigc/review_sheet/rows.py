@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from aigc.cells import cell_text
@@ -20,6 +21,7 @@ _DEMANDS: dict[Language, dict[str, str]] = {
 }
 _OUTCOMES: dict[str, str] = {"accepted": "通过检查", "held": "待人工", "rejected": "检查未过", "exhausted": "多次未过",
                              "short": "尚未过"}
+_HAN = re.compile("[\u4e00-\u9fff]")
 _ATTEMPT: dict[Language, str] = {"en": "attempt {}", "zh": "第 {} 稿"}
 
 
@@ -30,7 +32,7 @@ def cells_of(row: Reviewable, stands: Standing | None, run_id: str, language: La
         "id": record.brief_id,
         "text": row.text,
         **{FIELD + name: cell_text(value) for name, value in row.fields.items()},
-        "findings": "\n".join(_findings(row)),
+        "findings": "\n".join(_findings(row, language)),
         "brief": "\n".join(_brief(record, language)),
         "outcome": outcome_word(record.outcome, language),
         "standing": _standing(stands, language),
@@ -49,11 +51,13 @@ def outcome_word(outcome: str, language: Language) -> str:
     return _OUTCOMES.get(outcome, outcome) if language == "zh" else outcome
 
 
-def _findings(row: Reviewable) -> Iterable[str]:
+def _findings(row: Reviewable, language: Language) -> Iterable[str]:
+    """What filters found, in Chinese where they say it so."""
     for verdict in row.attempt.verdicts:
         if verdict.action not in PASSING:
             quotes = "".join(f" «{quote}»" for quote in _quotes(row.text, verdict))
-            yield f"{verdict.filter}: {verdict.message or verdict.reason}{quotes}"
+            said = verdict.advice if language == "zh" and _HAN.search(verdict.advice) else verdict.message
+            yield f"{verdict.filter}: {said or verdict.reason}{quotes}"
 
 
 def _quotes(text: str, verdict: Verdict) -> list[str]:
