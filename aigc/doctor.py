@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigc.errors import AigcError, ModelError, UsageError, shown
+from aigc.errors import AigcError, EngineError, ModelError, UsageError, shown
 from aigc.findings import Finding, Status
 from aigc.job import templates_folder
 from aigc.memory import free_memory_bytes
@@ -77,7 +77,8 @@ def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
         return [Finding(name="torch", status="problem", found=f"cannot be imported ({shown(exc, 120)})",
                         remedy="Install it again: pip install --force-reinstall torch")], None
     build = f"CUDA {seen.cuda}" if seen.cuda else "CPU build"
-    return [Finding(name="torch", status="ok", found=f"{seen.torch}, {build}"), *examine_gpus(seen, settings)], seen
+    first = Finding(name="torch", status="ok", found=f"{seen.torch}, {build}")
+    return [first, *examine_gpus(seen, settings), *(examine_locks() if seen.gpus else [])], seen
 
 
 def examine_gpus(seen: Hardware, settings: EngineSettings) -> list[Finding]:
@@ -97,6 +98,21 @@ def _gpu(name: str, gpu: Gpu, settings: EngineSettings) -> Finding:
         return Finding(name=name, status="ok", found=found)
     return Finding(name=name, status="warn", found=f"{found}; too old for bfloat16, which the settings ask for",
                    remedy='Set dtype = "float16" under [engine].')
+
+
+def examine_locks() -> list[Finding]:
+    """A finding for each GPU that another process of aigc is at work on."""
+    from aigc.engine.cards import holder, visible_cards
+
+    try:
+        users = [(card, who) for card in visible_cards() if (who := holder(card))]
+    except EngineError as exc:
+        return [Finding(name="gpu locks", status="problem", found=f"{exc.place}: {exc.found}", remedy=exc.remedy)]
+    except OSError as exc:
+        return [Finding(name="gpu locks", status="problem", found=f"unreadable ({exc.strerror})",
+                        remedy="Correct the rights of the folder `locks` under AIGC_CACHE.")]
+    return [Finding(name=f"gpu {card.number} in use", status="warn", found=who,
+                    remedy="Wait until it has ended, or name other GPUs in engine.devices.") for card, who in users]
 
 
 def _no_gpu(seen: Hardware, driver: str, settings: EngineSettings) -> Finding:

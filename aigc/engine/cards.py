@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from aigc.disk import disk_errors, lock_or_holder
+from aigc.disk import disk_errors, holder_of, lock_or_holder
 from aigc.engine import cuda_probe
 from aigc.engine.restart import belongs_apart
 from aigc.errors import EngineError, SettingsError, shown, writable
@@ -123,7 +123,7 @@ class Hold:
         self.descriptors: list[int] = []
         try:
             for card in cards:
-                path = cache_folder() / "locks" / f"{card.uuid}.lock"
+                path = _lock_of(card)
                 self.descriptors.append(_take(path, card))
                 self._locks.callback(_give_up, path)
         except BaseException:
@@ -142,6 +142,15 @@ def hold_here(settings: EngineSettings) -> None:
     """
     if belongs_apart(settings):
         Hold(chosen_cards(settings, visible_cards())[:1])
+
+
+def holder(card: Card) -> str:
+    """Who is at work on a GPU, as far as it holds the lock; empty where nobody does."""
+    return holder_of(_lock_of(card))
+
+
+def _lock_of(card: Card) -> Path:
+    return cache_folder() / "locks" / f"{card.uuid}.lock"
 
 
 _held: dict[Path, tuple[int, int]] = {}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from aigc.doctor import examine_locks
 from aigc.engine import cards as cards_module
 from aigc.engine import cuda_probe, open_engine
 from aigc.engine.cards import (
@@ -226,6 +227,21 @@ def test_a_holder_is_told_by_its_command_without_options(
 ) -> None:
     monkeypatch.setattr(sys, "argv", arguments)
     assert own_command() == told
+
+
+@pytest.mark.parametrize("driver", [library()], indirect=True)
+@pytest.mark.usefixtures("driver")
+def test_the_doctor_tells_who_is_at_work_on_a_gpu(holder: subprocess.Popen[str]) -> None:
+    assert holder.stdout
+    at_work = int(holder.stdout.readline())
+    (found,) = examine_locks()
+    assert (found.name, found.status) == ("gpu 0 in use", "warn")
+    assert found.found.startswith(f"process {holder.pid} on {socket.gethostname()} (python, since ")
+    holder.kill()
+    holder.wait()
+    os.kill(at_work, signal.SIGKILL)
+    assert dying.is_gone(at_work)
+    assert examine_locks() == []
 
 
 def test_engines_of_one_process_share_a_gpu_and_the_last_of_them_gives_it_up(holder: subprocess.Popen[str]) -> None:
