@@ -69,6 +69,22 @@ def test_a_call_needs_a_loss_that_fell_beyond_chance_and_nothing_worse(
     assert (found.call, [words in why for why in found.why][:1]) == (call, [True]), found.why
 
 
+LEAD_GREW = of("lead", [-0.5, -0.2, 0.1, -0.4, -0.3, 0.0], [0.5, 0.8, 0.4, 0.3, 0.6, 0.9])
+
+
+@pytest.mark.parametrize(("shifts", "call", "words"), [
+    ([LEAD_GREW, LOSS_FELL], "better", "lead of a pair's better answer, for each token -0.217 → 0.583 (6 briefs), which"),
+    ([LOSS_FELL], "not_shown", "no held-out pair, so nothing was measured"),
+    ([of("lead", [0.5] * 6, [0.1] * 6), LOSS_FELL], "worse", "lead of a pair's better answer, for each token 0.500"),
+    ([LEAD_GREW, of("loss", [2.0] * 6, [2.9] * 6)], "worse", "loss of held-out answers 2.000 → 2.900"),
+    ([LEAD_GREW, of("loss", [2.0] * 2, [2.1] * 2)], "not_shown", "2.000 → 2.100 (2 briefs), which may be chance"),
+    ([of("lead", [0.0] * 3, [1.0] * 3)], "not_shown", "chance brings 12% of the time (with so few briefs it always"),
+], ids=["lead grew", "no pairs", "lead fell", "answers less likely", "answers a bit less likely", "too few briefs"])
+def test_a_model_that_learned_from_pairs_is_called_by_their_lead(shifts: list[Shift], call: str, words: str) -> None:
+    found = finding(shifts, of="lead")
+    assert (found.call, [words in why for why in found.why][:1]) == (call, [True]), found.why
+
+
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5)), min_size=1, max_size=10))
 def test_a_model_whose_loss_did_not_fall_is_never_better(losses: list[tuple[float, float]]) -> None:
     before, after = [old for old, _ in losses], [new for _, new in losses]
