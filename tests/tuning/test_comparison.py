@@ -73,7 +73,7 @@ LEAD_GREW = of("lead", [-0.5, -0.2, 0.1, -0.4, -0.3, 0.0], [0.5, 0.8, 0.4, 0.3, 
 
 
 @pytest.mark.parametrize(("shifts", "call", "words"), [
-    ([LEAD_GREW, LOSS_FELL], "better", "lead of a pair's better answer, for each token -0.217 → 0.583 (6 briefs), which"),
+    ([LEAD_GREW, LOSS_FELL], "better", "lead of a pair's better answer, for each token -0.217 → 0.583 (6 briefs)"),
     ([LOSS_FELL], "not_shown", "no held-out pair, so nothing was measured"),
     ([of("lead", [0.5] * 6, [0.1] * 6), LOSS_FELL], "worse", "lead of a pair's better answer, for each token 0.500"),
     ([LEAD_GREW, of("loss", [2.0] * 6, [2.9] * 6)], "worse", "loss of held-out answers 2.000 → 2.900"),
