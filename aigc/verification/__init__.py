@@ -19,7 +19,7 @@ from aigc.provenance.manifest import MANIFEST, Manifest, read_manifest
 from aigc.store import LOCK
 from aigc.verification.decisions import check_decisions
 from aigc.verification.files import check_files, check_strange
-from aigc.verification.findings import Check, Finding, Verification, concluded
+from aigc.verification.findings import Check, Finding, Verification, concluded, together
 from aigc.verification.rows import check_rows
 from aigc.verification.signatures import check_signatures
 from aigc.verification.statement import check_statement, run_of
@@ -65,7 +65,7 @@ def _looked(
         check_decisions(folder, manifest),
         *check_strange(folder, manifest),
     ]
-    return Verification(run_id=manifest.run.run_id, checks=checks)
+    return Verification(run_id=manifest.run.run_id, checks=together(checks))
 
 
 def _refuse_unsettled(folder: Path, data: bytes) -> None:

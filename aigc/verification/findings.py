@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -58,6 +58,23 @@ def concluded(name: str, detail: str, findings: list[Finding]) -> Check:
     told = findings[:MOST_FINDINGS]
     more = f"and {left:,} more findings" if left > 0 else ""
     return Check(name=name, status="wrong", detail=more, findings=told)
+
+
+def together(checks: Sequence[Check]) -> list[Check]:
+    """One check for each name, in the order in which names came: the worst status, and one finding for each place."""
+    named: dict[str, list[Check]] = {}
+    for check in checks:
+        named.setdefault(check.name, []).append(check)
+    return [found[0] if len(found) == 1 else _joined(found) for found in named.values()]
+
+
+def _joined(checks: Sequence[Check]) -> Check:
+    order: tuple[Status, ...] = ("wrong", "not checked", "holds")
+    status = min((check.status for check in checks), key=order.index)
+    # The later look is the closer one: what it found of a place says more.
+    findings = {finding.place: finding for check in checks for finding in check.findings}
+    details = [check.detail for check in checks if check.status == status and check.detail]
+    return Check(name=checks[0].name, status=status, detail="; ".join(details), findings=[*findings.values()])
 
 
 def differing(found: object, expected: object) -> list[str]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from aigc.signing import SignatureCheck
 
 SIDECAR = ".c2pa"
+_WHO = ("untrusted", "expired", "not_yet_valid")
+"""What may be wrong with who signed, where nothing is with what was signed."""
+_TRUSTED = "one by a certificate that is valid and leads to an anchor of yours"
 NO_ANCHOR = "whose certificate leads to none that is trusted here: name its anchor with --anchor"
 
 
@@ -32,29 +35,39 @@ def check_signatures(
     sidecars = [file.path for file in manifest.files if file.path.endswith(SIDECAR)]
     if not is_asked and not (folder / SIGNATURE).is_file():
         return [Check(name="signature", status="not checked", detail="the run was not signed")]
-    return [_signature(folder, data, anchors), *_sidecars(folder, sidecars, anchors, manifest)]
-
-
-def _signature(folder: Path, data: bytes, anchors: Sequence[Path]) -> Check:
     from aigc.signing import check_signature
 
     path = folder / SIGNATURE
     if not path.is_file():
         gone = Finding(place=SIGNATURE, found="no file", expected="the signature of the manifest")
-        return concluded("signature", "", [gone])
-    return _check("signature", SIGNATURE, check_signature(data, path.read_bytes(), anchors), anchors)
+        return [concluded("signature", "", [gone]), *_sidecars(folder, sidecars, anchors, manifest, None)]
+    own = check_signature(data, path.read_bytes(), anchors)
+    return [_check("signature", SIGNATURE, own, anchors), *_sidecars(folder, sidecars, anchors, manifest, own)]
 
 
-def _sidecars(folder: Path, names: Sequence[str], anchors: Sequence[Path], manifest: Manifest) -> list[Check]:
+def _sidecars(
+    folder: Path, names: Sequence[str], anchors: Sequence[Path], manifest: Manifest, own: SignatureCheck | None
+) -> list[Check]:
+    """Checks of sidecars; `own` is that of the manifest's signature."""
     from aigc.signing import check_sidecar
 
     signed = {name.removesuffix(SIDECAR) for name in names}
     wanted = [file.path for file in manifest.run.outputs if file.bytes]
     missing = [Finding(place=f"{name}{SIDECAR}", found="no sidecar in the manifest", expected="one for every result")
                for name in wanted if name not in signed]
-    checks = [_check(name, name, check_sidecar(folder / name.removesuffix(SIDECAR), anchors), anchors)
-              for name in names]
+    looked = [(name, check_sidecar(folder / name.removesuffix(SIDECAR), anchors)) for name in names]
+    checks = [_same_signer(name, own) if own and _is_said(found, own) else _check(name, name, found, anchors)
+              for name, found in looked]
     return [*checks, concluded("sidecars", "", missing)] if missing else checks
+
+
+def _is_said(found: SignatureCheck, own: SignatureCheck) -> bool:
+    """Whether all that is against a sidecar is who signed it, and that was said of the manifest's signature."""
+    return found.status in _WHO and (found.status, found.subject) == (own.status, own.subject)
+
+
+def _same_signer(name: str, own: SignatureCheck) -> Check:
+    return Check(name=name, status="not checked", detail=f"by {own.subject}, as the manifest: see signature")
 
 
 def _check(name: str, place: str, found: SignatureCheck, anchors: Sequence[Path]) -> Check:
@@ -68,6 +81,9 @@ def _check(name: str, place: str, found: SignatureCheck, anchors: Sequence[Path]
     )
     if status != "wrong":
         return Check(name=name, status=status, detail=detail.removesuffix("."))
-    what = Finding(place=place, found=f"a signature that does not hold ({found.status}: {found.message})",
-                   expected=f"one over {MANIFEST}" if place == SIGNATURE else "one over the file beside it")
+    expected = _TRUSTED if found.status in _WHO else (
+        f"one over {MANIFEST}" if place == SIGNATURE else "one over the file beside it"
+    )
+    why = found.message.removesuffix(".")
+    what = Finding(place=place, found=f"a signature that does not hold ({found.status}: {why})", expected=expected)
     return concluded(name, "", [what])

@@ -138,7 +138,11 @@ def test_anothers_anchor_makes_the_signature_wrong(folder: Path, tmp_path: Path)
 
     new_identity(tmp_path / "others", name="Somebody", days=30)
     found = verify(folder, [tmp_path / "others" / "anchor.pem"])
-    assert SIGNATURE in [finding.place for finding in found.findings]
+    [finding] = found.findings  # one, not one for each sidecar of the same signer
+    assert finding.place == SIGNATURE
+    assert "untrusted" in finding.found
+    [sidecar] = [check for check in found.checks if check.name == "accepted.csv.c2pa"]
+    assert (sidecar.status, sidecar.detail) == ("not checked", "by Night desk, as the manifest: see signature")
 
 
 def test_a_manifest_that_was_written_anew_for_changed_files_is_not_signed(
@@ -165,9 +169,14 @@ def test_a_signature_that_is_gone_or_cut_off_is_named(
 ) -> None:
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
-    assert name in [finding.place for finding in verify(folder, [signed[2]]).findings]
+    assert [finding.place for finding in verify(folder, [signed[2]]).findings] == [name]
     (folder / name).unlink()
-    assert name in [finding.place for finding in verify(folder, [signed[2]]).findings]
+    assert [finding.place for finding in verify(folder, [signed[2]]).findings] == [name]
+
+
+def test_each_file_is_told_once(signed: tuple[Project, Path, Path], folder: Path) -> None:
+    names = [check.name for check in verify(folder, [signed[2]]).checks]
+    assert len(names) == len({*names})
 
 
 def test_a_brief_is_forgotten_in_a_signed_run_which_is_signed_anew(
