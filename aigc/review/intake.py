@@ -86,6 +86,19 @@ class Taken(Value, frozen=True):
     notices: list[Reported]
 
 
+def place_of(place: str, brief_id: object, variant: str) -> str:
+    """A place in a file with the text that stands there: lines alone are not what an editor sees."""
+    return f"{place}, id {shown(brief_id, 40)}{f' variant {variant}' if variant != '0' else ''}"
+
+
+def named(reviewed: Reviewed, offer: Offered) -> Offered:
+    """What a file offers, its place with the text that it is on."""
+    text = reviewed.originals.get(offer.decision.record_id)
+    if text is None:
+        return offer
+    return Offered(place=place_of(offer.place, text.brief_id, str(text.variant)), decision=offer.decision)
+
+
 def open_reviewed(folder: Path, run_id: str) -> Reviewed:
     """The texts of a finished run; raises as `reviewables` does."""
     originals = (row.original for row in reviewables(folder))

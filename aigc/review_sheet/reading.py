@@ -15,6 +15,7 @@ from typing import Any
 
 from aigc.cells import CELL_UNITS
 from aigc.errors import BriefsError, ReviewError, shown, writable
+from aigc.review.intake import place_of
 from aigc.review_sheet.columns import EDITOR, column_named
 from aigc.review_sheet.spelling import from_csv, from_workbook
 from aigc.settings import InputSettings
@@ -141,10 +142,7 @@ def _rows(
 def _row(place: str, cells: dict[str, object], problem: Problem | None = None) -> SheetRow:
     """A row whose place also names the brief: the lines of a table are not the rows that a spreadsheet shows."""
     name, variant = cells.get("id"), str(cells.get("variant") or "0").strip()
-    if is_blank([name]):
-        return SheetRow(place, cells, problem)
-    which = f" variant {variant}" if variant != "0" else ""
-    return SheetRow(f"{place}, id {shown(name, 40)}{which}", cells, problem)
+    return SheetRow(place if is_blank([name]) else place_of(place, name, variant), cells, problem)
 
 
 def _by_column(columns: Sequence[str], cells: Sequence[object]) -> dict[str, object]:

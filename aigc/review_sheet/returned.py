@@ -10,7 +10,7 @@ from aigc.disk import disk_errors
 from aigc.errors import UsageError, shown, writable
 from aigc.hashing import digest_file
 from aigc.review.decisions import says_the_same
-from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, open_reviewed, take
+from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, named, open_reviewed, take
 from aigc.review.ledger import Ledger, Source
 from aigc.review.page_file import read_page_file
 from aigc.review_sheet.deciding import Sheet, decide, is_as_written
@@ -35,6 +35,7 @@ def import_file(folder: Path, run_id: str, path: Path, editor: str = "") -> Take
     reviewed = open_reviewed(folder, run_id)
     if path.suffix.lower() in PAGE_FILES:
         reading = read_page_file(path, editor)
+        reading.offered[:] = [named(reviewed, offer) for offer in reading.offered]
     else:
         reading = read_decisions(path, reviewed, editor, source.imported_at)
     return take(reviewed, reading, source)
