@@ -102,6 +102,8 @@ def _lines(found: Calibration) -> Iterator[str]:
         yield "No other limit would have agreed with editors so much more often that it could not be chance."
     for limit in found.proposals:
         yield from _proposal(limit)
+    if found.proposals:
+        yield "Nothing was changed. aigc trace RECORD shows one; aigc judge RUN tries other limits without making a text."
 
 
 def _silent(filters: Sequence[Agreement]) -> Iterator[str]:
@@ -125,12 +127,12 @@ def _share(interval: Interval | None) -> str:
 
 
 def _proposal(limit: Limit) -> Iterator[str]:
-    chance = "less than 0.0001" if limit.p_value < 0.0001 else f"{limit.p_value:.4f}"
+    chance = "below 0.0001" if limit.p_value < 0.0001 else f"{limit.p_value:.4f}"
     side = "at most" if limit.passes == "at_most" else "at least"
-    yield f"{limit.key} = {limit.proposed:g} (now {limit.now:g}; {side} that passes), by texts of " + ", ".join(
-        limit.content_types)
-    yield (f"  agrees with editors on {limit.agreed_then:,} of {limit.decided:,} texts, now on {limit.agreed_now:,}; "
-           f"by chance: {chance}")
-    yield f"  better: {', '.join(limit.improved)}"
+    yield (f"{limit.key} = {limit.proposed:g} in place of {limit.now:g} ({side} that passes), by texts of "
+           f"{', '.join(limit.content_types)}:")
+    yield (f"  it would agree with editors on {limit.agreed_then:,} of {limit.decided:,} texts, now on "
+           f"{limit.agreed_now:,}; the probability that this is chance is {chance}")
+    yield f"  editors and that limit against today's, records: {', '.join(limit.improved)}"
     if limit.worsened:
-        yield f"  worse: {', '.join(limit.worsened)}"
+        yield f"  editors and today's limit against that, records: {', '.join(limit.worsened)}"

@@ -11,7 +11,7 @@ from small_project import Project, small_project
 
 from aigc.calibration import CONCERNS, MIN_DECISIONS, Agreement, Calibration, calibrate, wilson
 from aigc.filters import FILTERS
-from aigc.limits import Found, Reading, best_limit, roundest, sign_test
+from aigc.limits import Found, Limit, Reading, best_limit, roundest, sign_test
 from aigc.provenance import RunFile
 from aigc.records import Prompt
 from aigc.report_cli import _lines
@@ -219,3 +219,17 @@ def test_a_page_has_a_line_for_each_filter_that_spoke_and_one_for_those_that_did
 @pytest.mark.parametrize("name", [*FILTERS, "near_duplicate", "safety"])
 def test_every_filter_has_the_reasons_that_it_could_have_found(name: str) -> None:
     assert set(CONCERNS[name]) <= set(REASONS)
+
+
+def test_a_proposal_says_what_would_change_how_sure_it_is_and_how_to_look_at_it() -> None:
+    limit = Limit(filter="length", key="filters.length.tolerance", passes="at_most", now=0.1, proposed=0.3, decided=24,
+                  agreed_now=12, agreed_then=23, p_value=0.001953, content_types=["note"], improved=["r1", "r2"],
+                  worsened=["r9"])
+    found = Calibration(runs=["a"], records=24, in_conflict=1, text_changed=2, filters=[], proposals=[limit])
+    assert [*_lines(found)][-5:] == [
+        "filters.length.tolerance = 0.3 in place of 0.1 (at most that passes), by texts of note:",
+        "  it would agree with editors on 23 of 24 texts, now on 12; the probability that this is chance is 0.0020",
+        "  editors and that limit against today's, records: r1, r2",
+        "  editors and today's limit against that, records: r9",
+        "Nothing was changed. aigc trace RECORD shows one; aigc judge RUN tries other limits without making a text.",
+    ]
