@@ -103,7 +103,7 @@ def _lines(found: Calibration) -> Iterator[str]:
     for limit in found.proposals:
         yield from _proposal(limit)
     if found.proposals:
-        yield "Nothing was changed. aigc trace RECORD shows one; aigc judge RUN tries other limits without making a text."
+        yield "Nothing was changed. aigc trace RECORD shows one; aigc judge RUN tries other limits and makes no text."
 
 
 def _silent(filters: Sequence[Agreement]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _proposal(limit: Limit) -> Iterator[str]:
     yield (f"{limit.key} = {limit.proposed:g} in place of {limit.now:g} ({side} that passes), by texts of "
            f"{', '.join(limit.content_types)}:")
     yield (f"  it would agree with editors on {limit.agreed_then:,} of {limit.decided:,} texts, now on "
-           f"{limit.agreed_now:,}; the probability that this is chance is {chance}")
+           f"{limit.agreed_now:,}; chance alone would do as well with probability {chance}")
     yield f"  editors and that limit against today's, records: {', '.join(limit.improved)}"
     if limit.worsened:
         yield f"  editors and today's limit against that, records: {', '.join(limit.worsened)}"
