@@ -69,6 +69,16 @@ class Server:
             os.killpg(self._process.pid, sent)
             self._process.wait(30)
 
+    def pids(self) -> list[int]:
+        """The server's processes: it has a session of its own."""
+        session, found = self._process.pid if self._process else 0, []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                with suppress(OSError):  # it has just ended
+                    if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                        found.append(int(entry.name))
+        return found
+
     def ask(self, path: str, body: Mapping[str, object] | None = None) -> Any:
         """The answer to a POST with `body`, or to a GET without. A busy server is asked again, as Prefect does."""
         method = "GET" if body is None else "POST"
@@ -143,11 +153,16 @@ class Worker:
                 self.process.kill()
                 self.process.wait()
         for pid in [*self.prefect(), *self.flows()]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def flows(self) -> list[int]:
         """Processes that execute flow runs in the worker's folder: they may outlive it."""
         return self._processes(b"prefect.engine")
+
+    def models(self) -> list[int]:
+        """The processes of their models, where these are apart."""
+        return self._processes(b"chaos_model")
 
     def prefect(self) -> list[int]:
         """The processes of Prefect's worker."""

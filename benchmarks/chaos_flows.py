@@ -1,30 +1,20 @@
-"""The night with an engine that takes its time: what `chaos.py` disturbs. `CHAOS_STEP_S` is the time of an answer."""
+"""The night with an engine that takes its time, in a process of its own as on a GPU: what `chaos.py` disturbs."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import chaos_model
 
 import aigc.start
-from aigc.engine.scripted import ScriptedEngine, answer
-from aigc.records import Prompt
+from aigc.engine.restart import RestartingEngine
+from aigc.models import ModelRef
+from aigc.settings import EngineSettings
 from flows.nightly import nightly
 
 __all__ = ["nightly"]
 
-SLOTS = 8
-ANSWERS = "answers"
-"""A file with a byte for each answer: how often the engine was asked."""
 
-
-def _answer(prompt: Prompt) -> str:
-    with Path(ANSWERS).open("ab", buffering=0) as file:
-        file.write(b".")
-    return answer(prompt) if prompt.seed % 5 else "No."
-
-
-def _open_engine(*_: object) -> ScriptedEngine:
-    return ScriptedEngine(_answer, slots=SLOTS, step_s=float(os.environ["CHAOS_STEP_S"]))
+def _open_engine(_: EngineSettings, model: ModelRef, *__: object) -> RestartingEngine:
+    return RestartingEngine(EngineSettings(), model, apart=True, worker=chaos_model.__name__)
 
 
 aigc.start.open_engine = _open_engine
