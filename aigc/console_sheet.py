@@ -20,12 +20,12 @@ from aigc.panel import find_models, open_panel, open_published
 from aigc.policy import Objection, refusal, settled
 from aigc.probe import foretold, probe
 from aigc.provenance import now
-from aigc.records import Brief, RowError
+from aigc.records import Brief
 from aigc.report import counted, expected
 from aigc.runs import find_earlier
 from aigc.settings import load_settings
 from aigc.sheets.columns import BUILT_IN
-from aigc.start import Request, default_config, find_model, model_here, open_job, refuse_bad_rows
+from aigc.start import Request, ToldErrors, default_config, find_model, model_here, open_job, refuse_bad_rows
 from aigc.tally import Forecast
 
 _NO_FORECAST = (
@@ -55,7 +55,7 @@ def check(request: Request, *, as_json: bool) -> bool:
     True where nothing stands against a run: no bad row, and no objection of the policy.
     """
     job = open_job(request)
-    found = job.survey() if as_json else job.survey(_show_error)
+    found = job.survey() if as_json else job.survey(ToldErrors(typer.echo))
     against = job.objections(found)
     if as_json:
         typer.echo(msgspec.json.encode({**msgspec.to_builtins(found), "objections": against}).decode())
@@ -71,7 +71,7 @@ def dry_run(request: Request, *, probing: bool, as_json: bool) -> bool:
     `probing` makes some rows to tell from, unless the policy stands against it.
     """
     job = open_job(request)
-    found = job.survey() if as_json else job.survey(_show_error)
+    found = job.survey() if as_json else job.survey(ToldErrors(typer.echo))
     against = _against(job, found, request)
     tokens_in, tokens_out, failed = _rendered(job)
     forecast = _probed(job, found) if probing and not against else _forecast(job, found)
@@ -148,15 +148,12 @@ def _rendered(job: Job) -> tuple[int, int, list[str]]:
     return tokens_in, tokens_out, failed
 
 
-def _show_error(error: RowError) -> None:
-    typer.echo(error.message)
-
-
 def _show_counts(briefs: str, found: Survey, unused: Sequence[str]) -> None:
     left_out = f", {found.skipped:,} left out" if found.skipped else ""
     typer.echo(f"{writable(briefs)}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
-    if found.languages:
-        typer.echo(f"Languages: {', '.join(found.languages)}. Columns not used: {', '.join(unused) or 'none'}.")
+    languages = f"Languages: {', '.join(found.languages)}. " if found.languages else ""
+    if found.languages or unused:
+        typer.echo(f"{languages}Columns not used: {', '.join(unused) or 'none'}.")
     width = max(map(len, found.types), default=0)
     for name, count in found.types.items():
         typer.echo(f"  {name:<{width}}  {counted(count, 'text'):>9}")

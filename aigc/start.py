@@ -22,7 +22,7 @@ from aigc.panel import find_models, open_panel, open_published
 from aigc.policy import budget, settled
 from aigc.provenance import RunFile, now
 from aigc.provenance.commitments import open_commitments
-from aigc.records import Brief, InvalidRow, Value
+from aigc.records import Brief, InvalidRow, RowError, Value
 from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
 from aigc.settings import Settings, Table, load_settings
@@ -122,10 +122,33 @@ def open_job(request: Request) -> Job:
 
 def name_bad_rows(survey: Survey, say: Callable[[str], None]) -> None:
     """Say each bad row before the good ones run, as many as a person reads."""
-    for error in survey.errors[:ERRORS_SHOWN]:
-        say(error.message)
-    if survey.error_count > ERRORS_SHOWN:
-        say(f"… and {survey.error_count - ERRORS_SHOWN:,} more; `aigc check` lists them.")
+    told = ToldErrors(say)
+    for error in survey.errors:
+        if told.lines == ERRORS_SHOWN:
+            break
+        told(error)
+    if survey.error_count > told.errors:
+        say(f"… and {survey.error_count - told.errors:,} more; `aigc check` lists them.")
+
+
+class ToldErrors:
+    """Says the errors of a sheet, one that lies in its heading for the first row alone: it is the same in all."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.lines = self.errors = 0
+        self._say = say
+        self._in_heading: set[str] = set()
+
+    def __call__(self, error: RowError) -> None:
+        self.errors += 1
+        is_in_heading = error.code == "ambiguous_column" or error.found.startswith("no column for the field")
+        if is_in_heading and error.found in self._in_heading:
+            return
+        self.lines += 1
+        self._say(f"{error.message} It lies in the heading: of other rows it is not told again."
+                  if is_in_heading else error.message)
+        if is_in_heading:
+            self._in_heading.add(error.found)
 
 
 def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:

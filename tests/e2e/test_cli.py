@@ -115,6 +115,18 @@ def test_check_counts_rows_and_says_each_bad_one(aigc: Aigc) -> None:
     assert not Path("outputs").exists()
 
 
+@pytest.mark.parametrize("arguments", [["check", "briefs.csv"], ["run", "briefs.csv"]], ids=["check", "run"])
+def test_a_column_that_the_heading_lacks_is_told_once(aigc: Aigc, arguments: list[str]) -> None:
+    Path("briefs.csv").write_text("content_type,Title,grade\nnote,Bread,2\nnote,Milk,2\nnote,Salt,no\n")
+    shown = aigc(*arguments)
+    told = shown.out + shown.err
+    assert told.count("found no column for the field product") == 1
+    assert "briefs.csv line 2, product: " in told
+    assert "It lies in the heading: of other rows it is not told again.\n" in told
+    assert "briefs.csv line 4, grade: found 'no'" in told, "what is wrong with a cell is told of every row"
+    assert arguments[0] == "run" or "Columns not used: Title.\n" in told
+
+
 def test_check_prints_every_error_and_json_counts_them_all(aigc: Aigc) -> None:
     make_project(HEADER + "".join(f"b{number},note,,x\n" for number in range(600)))
     shown = aigc("check", "briefs.csv")
