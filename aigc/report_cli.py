@@ -132,7 +132,7 @@ def _proposal(limit: Limit) -> Iterator[str]:
     yield (f"{limit.key} = {limit.proposed:g} in place of {limit.now:g} ({side} that passes), by texts of "
            f"{', '.join(limit.content_types)}:")
     yield (f"  it would agree with editors on {limit.agreed_then:,} of {limit.decided:,} texts, now on "
-           f"{limit.agreed_now:,}; chance alone would do as well with probability {chance}")
+           f"{limit.agreed_now:,}; by chance alone with probability {chance}")
     yield f"  editors and that limit against today's, records: {', '.join(limit.improved)}"
     if limit.worsened:
         yield f"  editors and today's limit against that, records: {', '.join(limit.worsened)}"

@@ -228,7 +228,7 @@ def test_a_proposal_says_what_would_change_how_sure_it_is_and_how_to_look_at_it(
     found = Calibration(runs=["a"], records=24, in_conflict=1, text_changed=2, filters=[], proposals=[limit])
     assert [*_lines(found)][-5:] == [
         "filters.length.tolerance = 0.3 in place of 0.1 (at most that passes), by texts of note:",
-        "  it would agree with editors on 23 of 24 texts, now on 12; chance alone would do as well with probability 0.0020",
+        "  it would agree with editors on 23 of 24 texts, now on 12; by chance alone with probability 0.0020",
         "  editors and that limit against today's, records: r1, r2",
         "  editors and today's limit against that, records: r9",
         "Nothing was changed. aigc trace RECORD shows one; aigc judge RUN tries other limits and makes no text.",
