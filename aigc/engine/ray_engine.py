@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from aigc.engine.deaths import EngineDied
 from aigc.engine.letters import Ask, FromModel, Logged, Lost, Made, Opening, Refused, Told
+from aigc.engine.pool import STILL_S
 from aigc.engine.ray_cluster import Cluster
 from aigc.engine.ray_remote import RemoteWorker
 from aigc.engine.ray_worker import model_name
@@ -58,7 +59,7 @@ class RayEngine:
         self._info: EngineInfo | None = None
         """Of the worker that made the last text, else of the first that told."""
         self._first_info: EngineInfo | None = None
-        self._unplaced_since_s = time.monotonic()
+        self._unplaced_since_s = self._heard_s = time.monotonic()
         try:
             for worker in self._workers:
                 worker.start()
@@ -158,7 +159,9 @@ class RayEngine:
     def _hear(self, ledger: SharedLedger) -> Iterator[Completion]:
         """Wait until a worker has said something, and give what it has made."""
         calling = {worker.call: worker for worker in self._live if worker.call is not None}
-        for call in self._cluster.answered([*calling], _LOOK_S):
+        answered = self._cluster.answered([*calling], _LOOK_S)
+        self._tell_still(ledger, has_heard=bool(answered))
+        for call in answered:
             worker = calling[call]
             try:
                 for letter in worker.answer():
@@ -172,6 +175,21 @@ class RayEngine:
             except EngineDied as exc:
                 yield from self._bury(worker, exc, ledger)
         self._refuse_long_wait()
+
+    def _tell_still(self, ledger: SharedLedger, *, has_heard: bool) -> None:
+        """Say who keeps the run waiting, where nobody has said anything for long."""
+        now_s = time.monotonic()
+        if has_heard or not ledger.in_flight:
+            self._heard_s = now_s
+        if now_s - self._heard_s < STILL_S:
+            return
+        self._heard_s = now_s
+        for worker in self._live:
+            if rows := ledger.held(worker.name):
+                _log.warning(
+                    "%s has said nothing for %.0f minutes, and keeps %d rows. If it hangs, kill its process %d on %s: "
+                    "the others make them", worker.name, STILL_S / 60, rows, worker.pid, worker.host,
+                )
 
     def _read(self, worker: RemoteWorker, letter: FromModel) -> Completion | None:
         """What a letter brings: a completion, or something about the worker."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import signal
@@ -198,6 +199,35 @@ def test_poisonous_rows_fail_alone_and_the_others_are_as_ever(played: RayEngine,
     assert {c.request_id: c.text for c in made if not c.fault} == {
         p.request_id: answer(p) for i, p in enumerate(prompts) if i not in poisonous
     }
+
+
+@by("be_killed")
+def test_who_keeps_a_run_waiting_is_told_with_the_way_out(
+    played: RayEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigc.engine.ray_engine.STILL_S", 1.0)
+    monkeypatch.setattr("aigc.engine.ray_engine._LOOK_S", 0.2)
+    prompts, told = dying.rows(20), "has said nothing for 0 minutes, and keeps "
+    assert len(list(played.generate(dying.rows(2)))) == 2
+    still = pids(played)[0]
+    os.kill(still, signal.SIGSTOP)
+    monkeypatch.setattr("aigc.engine.ray_engine._log", Ending(told, still))
+    assert Counter(c.request_id for c in played.generate(prompts)) == Counter(p.request_id for p in prompts)
+    assert [use.deaths for use in played.uses.values()] == [1, 0]
+
+
+class Ending(logging.LoggerAdapter):  # type: ignore[type-arg]
+    """A log that has a process killed as soon as it is told of it, as an operator would."""
+
+    def __init__(self, told: str, pid: int) -> None:
+        super().__init__(logging.getLogger("aigc.engine.ray_engine"))
+        self._told, self._pid = told, pid
+
+    def warning(self, msg: str, *args: object) -> None:  # type: ignore[override]
+        super().warning(msg, *args)
+        if self._told in (line := msg % args):
+            assert f"kill its process {self._pid} on {platform.node()}: the others make them" in line
+            os.kill(self._pid, signal.SIGKILL)
 
 
 @by("be_killed")
