@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from aigc.earlier import Earlier
-from aigc.engine import Engine, open_engine, slots_of
+from aigc.engine import Engine, open_engine, slots_of, uses_of
 from aigc.engine.cards import expected_devices
 from aigc.errors import EngineError
 from aigc.job import Job
@@ -54,6 +54,7 @@ class Seen:
     accepted: int
     again: int
     """Rounds after which a row has to be made again."""
+    devices: int = 1
 
     @property
     def row_tokens_per_s(self) -> float:
@@ -73,9 +74,7 @@ class Seen:
         return self.tokens_out / max(self.took_s, 1e-6)
 
 
-def probe(
-    job: Job, briefs: int, model: ModelRef, judges: Judges, on_row: Callable[[Tally], None] = lambda _: None
-) -> Seen:
+def probe(job: Job, briefs: int, model: ModelRef, judges: Judges) -> Seen:
     """Make rows from all over the sheet, of `briefs` good ones, for about half a minute; longer where few texts are
     done by then.
 
@@ -90,9 +89,10 @@ def probe(
         closing(Earlier([])) as nothing,
     ):
         watched = _Watched(engine)
-        pipeline = Pipeline(job, model, watched, store, earlier=nothing, on_row=on_row, judges=judges)
+        pipeline = Pipeline(job, model, watched, store, earlier=nothing, judges=judges)
         pipeline.generate(watched.while_young(_spread(job, briefs, WAVES * slots_of(engine))))
-        return watched.seen(pipeline.tally)
+        devices = expected_devices(job.settings.engine).count or max(1, len(uses_of(engine)))
+        return watched.seen(pipeline.tally, devices)
 
 
 def foretold(seen: Seen, job: Job, wanted: Mapping[str, int], taken_over: int) -> Forecast:
@@ -111,7 +111,7 @@ def foretold(seen: Seen, job: Job, wanted: Mapping[str, int], taken_over: int) -
         seconds=round(seen.start_s + tokens / seen.tokens_per_s + last_s, 1),
         accepted=round(rounds * seen.accepted / seen.rounds),
         basis=f"a probe of {seen.completions:,} texts in {seen.took_s:.0f} s",
-        devices=expected_devices(job.settings.engine).count or 1,
+        devices=seen.devices,
     )
 
 
@@ -151,7 +151,7 @@ class _Watched:
                 return
             yield row
 
-    def seen(self, tally: Tally) -> Seen:
+    def seen(self, tally: Tally, devices: int) -> Seen:
         """What there was to see, with how the rows ended."""
         outcomes = tally.outcomes
         rounds = tally.retries + sum(number for outcome, number in outcomes.items() if outcome != "invalid")
@@ -163,7 +163,7 @@ class _Watched:
             completions=self._completions, tokens_out=self._tokens_out, in_engine_s=self._in_engine_s,
             left=len(self._given_s), left_s=sum(self._ended_s - given_s for given_s in self._given_s.values()),
             in_flight=self._most, rounds=rounds, accepted=outcomes["accepted"],
-            again=tally.retries + outcomes["exhausted"],
+            again=tally.retries + outcomes["exhausted"], devices=devices,
         )
 
     @property
