@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from aigc.batch_filters import FilterModels, find_filter_models, open_batch_filters
-from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Thresholds, with_verdict
+from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Records, Thresholds, neighbours, with_verdict
 from aigc.filters import broken
 from aigc.job import Job
 from aigc.jury import NOBODY, Judges
@@ -30,7 +31,7 @@ class Panel:
 
     judges: Judges = NOBODY
     may_make: Callable[[Tally], str] = lambda _: ""
-    marked: Callable[[Iterable[Record]], Iterator[Record]] = iter
+    marked: Callable[[Records], Iterator[Record]] = iter
 
 
 NO_PANEL = Panel()
@@ -59,12 +60,12 @@ class Published:
         found = self._by_type.get(brief.content_type)
         return found.verdict(brief, completion, siblings) if found else Verdict(filter=NEAR_DUPLICATE, action="not_run")
 
-    def marked(self, records: Iterable[Record]) -> Iterator[Record]:
+    def marked(self, records: Records) -> Iterator[Record]:
         """`records`, in the sheet's order, each marked where its text is like one before it of the same type."""
-        seen: dict[str, Neighbours[tuple[str, int]]] = {}
-        for record in records:
+        seen = defaultdict[str, Neighbours[int]](lambda: neighbours(records))
+        for at, record in enumerate(records):
             found = self._by_type.get(record.content_type)
-            yield _marked(found, record, seen.setdefault(record.content_type, Neighbours())) if found else record
+            yield _marked(found, records, at, record, seen[record.content_type]) if found else record
 
     @property
     def is_asked(self) -> bool:
@@ -130,10 +131,10 @@ def open_panel(
         yield Panel(judges, may_make, published.marked)
 
 
-def _marked(found: Duplicates, record: Record, seen: Neighbours[tuple[str, int]]) -> Record:
+def _marked(found: Duplicates, records: Records, at: int, record: Record, seen: Neighbours[int]) -> Record:
     """The record, marked; held where that fails: nobody has compared it, and results must not wait."""
     try:
-        return found.marked(record, seen)
+        return found.marked(records, at, record, seen)
     except Exception as exc:  # noqa: BLE001 - all records are made by now
         attempt = record.attempt
         return with_verdict(record, broken(NEAR_DUPLICATE, exc, attempt.request_id if attempt else ""))

@@ -31,10 +31,9 @@ from aigc.records import (
     Message,
     Outcome,
     Prompt,
-    Record,
 )
 from aigc.rows import Ending, Family, Row, broken_off, ended, failed, invalid_record
-from aigc.store import Store
+from aigc.store import Placed, Store
 from aigc.talk import Talks, with_line_verdicts
 from aigc.tally import Tally
 
@@ -91,9 +90,9 @@ class Pipeline:
         """Number of rows of the results that have their record."""
         return sum(place >= 0 for place in self._places)
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Placed:
         """The records of all rows given to `generate`, in the sheet's order."""
-        return (self._store.record_at(place) for place in self._places)
+        return self._store.at(self._places)
 
     def _prompts(self, rows: Iterable[Brief | InvalidRow]) -> Iterator[Prompt | None]:
         """Prompts for the engine: retries first, then new rows; None while only rows in flight can bring more."""

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -147,6 +147,10 @@ class Store:
     def records(self) -> Iterator[tuple[int, Record]]:
         """Every settled record that was ever appended, oldest first, with its place."""
         return ((place, self._decoded(place, Record)) for place in range(self.lines) if self._index.is_settled(place))
+
+    def at(self, places: Sequence[int]) -> Placed:
+        """The settled records at `places`, in that order."""
+        return Placed(self, places)
 
     def attempts(self, brief_id: str, variant: int) -> dict[str, Attempt]:
         """Every attempt ever made for the row by request id, whatever the fingerprint it was made under.
@@ -287,6 +291,19 @@ class Store:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise StoreError(f"{self._path} at byte {offset}", f"a row in another form ({shown(exc)})",
                              "a row as this version writes it", _OTHER_VERSION) from exc
+
+
+class Placed:
+    """Settled records of a run, each read from the journal when it is asked for."""
+
+    def __init__(self, store: Store, places: Sequence[int]) -> None:
+        self._store, self._places = store, places
+
+    def __getitem__(self, at: int) -> Record:
+        return self._store.record_at(self._places[at])
+
+    def __iter__(self) -> Iterator[Record]:
+        return map(self._store.record_at, self._places)
 
 
 def _start_journal(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aigc.duplicates.lsh import PERMUTATIONS, due, likeliest, merged, sketches, table
@@ -20,18 +21,23 @@ MOST_COMPARED = 20
 
 
 class Neighbours(Generic[Key]):
-    """Texts by key. Memory holds each text, normalised, with its brief's fields, and 400 bytes more."""
+    """Texts by key. Memory holds each text, normalised, with its brief's fields, and 400 bytes more.
 
-    def __init__(self) -> None:
+    With `read`, which gives the text of a key again, it holds only the key and these bytes.
+    """
+
+    def __init__(self, read: Callable[[Key], Text] | None = None) -> None:
         import numpy as np
 
-        self._texts: list[tuple[Key, str, Mapping[str, FieldValue]]] = []
+        self._keys: list[Key] = []
+        self._texts: list[tuple[str, Mapping[str, FieldValue]]] = []
+        self._read = read
         self._sketches = np.empty((RECENT, PERMUTATIONS), np.uint8)
         self._recent: list[Signatures] = []
         self._tables: list[Hashes] = []
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._keys)
 
     def add(self, key: Key, text: str, fields: Mapping[str, FieldValue] | None = None) -> None:
         """Keep a text; `fields` are its brief's. One too short for a shingle is not kept."""
@@ -47,7 +53,9 @@ class Neighbours(Generic[Key]):
     def add_prepared(self, key: Key, text: Text) -> None:
         if len(text.shingles):
             self._keep(text.signature)
-            self._texts.append((key, text.normal, text.fields))
+            self._keys.append(key)
+            if self._read is None:
+                self._texts.append((text.normal, text.fields))
 
     def nearest_of(
         self, text: Text, *, over: float = 0.5, skip: Callable[[Key], bool] = lambda _: False
@@ -56,14 +64,16 @@ class Neighbours(Generic[Key]):
         if not len(text.shingles):
             return None
         places = likeliest(self._tables, self._sketches[: len(self)], text.signature, over)
-        others = (self._texts[place] for place in places.tolist())
-        compared = [other for other in others if not skip(other[0])][:MOST_COMPARED]
+        compared = (place for place in places.tolist() if not skip(self._keys[place]))
         best: tuple[Key, float, str] | None = None
-        for key, normal, fields in compared:
-            limit = best[1] if best else over
-            if (similarity := alike(text, Text(normal, fields), limit)) > limit:
-                best = key, similarity, normal
+        for place in islice(compared, MOST_COMPARED):
+            limit, other = best[1] if best else over, self._text(place)
+            if (similarity := alike(text, other, limit)) > limit:
+                best = self._keys[place], similarity, other.normal
         return best
+
+    def _text(self, place: int) -> Text:
+        return self._read(self._keys[place]) if self._read else Text(*self._texts[place])
 
     def _keep(self, signature: Signatures) -> None:
         import numpy as np

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -37,6 +37,23 @@ class Thresholds:
     action: DuplicateAction = "retry"
     elsewhere: ElsewhereAction = "flag"
     max_similarity: Similarity = 0.5
+
+
+class Records(Protocol):
+    """A run's records in the sheet's order, as often as they are asked for."""
+
+    def __getitem__(self, at: int, /) -> Record: ...
+    def __iter__(self) -> Iterator[Record]: ...
+
+
+def neighbours(records: Records) -> Neighbours[int]:
+    """No texts yet; those of `records` join by their places."""
+
+    def read(at: int) -> Text:
+        record = records[at]
+        return Text.of(record.content.text if record.content else "", _given(record.brief, record.limits))
+
+    return Neighbours(read)
 
 
 class _Likeness(NamedTuple):
@@ -84,29 +101,30 @@ class Duplicates:
             failed.append(_Likeness(self._thresholds.elsewhere, found.similarity, found.place, found.text))
         return self._verdict(failed, nearest, text, brief.language)
 
-    def in_run(self, records: Iterable[Record]) -> Iterator[Record]:
+    def in_run(self, records: Records) -> Iterator[Record]:
         """`records`, each marked where its text is like one before it, of another brief of the same run.
 
-        They must come in the sheet's order, so that the same run is marked alike whenever it is. Memory grows by the
-        texts that stand.
+        They must come in the sheet's order, so that the same run is marked alike whenever it is. Memory grows by 450
+        bytes a text: those that may be like another are read again.
         """
-        seen: Neighbours[tuple[str, int]] = Neighbours()
-        return (self.marked(record, seen) for record in records)
+        seen = neighbours(records)
+        return (self.marked(records, at, record, seen) for at, record in enumerate(records))
 
-    def marked(self, record: Record, seen: Neighbours[tuple[str, int]]) -> Record:
-        """The record, marked where its text is like one of `seen`, which it then joins."""
+    def marked(self, records: Records, at: int, record: Record, seen: Neighbours[int]) -> Record:
+        """The record at a place of `records`, marked where its text is like one of `seen`, which it then joins."""
         if self._thresholds.elsewhere == "off":
             return record
         text = record.content.text if record.content and record.outcome in ("accepted", "held") else ""
         own = Text.of(text, _given(record.brief, record.limits))
         if len(own.shingles) < MIN_SHINGLES:
             return record
-        found = seen.nearest_of(own, over=self._thresholds.max_similarity, skip=lambda key: key[0] == record.brief_id)
-        seen.add_prepared((record.brief_id, record.variant), own)
+        found = seen.nearest_of(own, over=self._thresholds.max_similarity,
+                                skip=lambda other: records[other].brief_id == record.brief_id)
+        seen.add_prepared(at, own)
         if found is None:
             return record
-        (brief_id, variant), similarity, other = found
-        place = f"brief {brief_id}, variant {variant}, of this run"
+        there, similarity, other = records[found[0]], found[1], found[2]
+        place = f"brief {there.brief_id}, variant {there.variant}, of this run"
         likeness = _Likeness(self._thresholds.elsewhere, similarity, place, other)
         return with_verdict(record, self._verdict([likeness], similarity, text, record.language))
 
