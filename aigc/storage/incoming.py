@@ -36,7 +36,7 @@ def bring_sheet(place: Place, out: Path, briefs: Path, say: Callable[[str], None
             continue
         if Path(facts.briefs).name != writable(briefs.name):
             continue
-        forgotten = forget_there(place, run_id, read_forgotten(out / run_id))  # before: parts have other sizes then
+        forgotten = _forgotten(place, out / run_id, run_id, facts)  # before: parts have other sizes then
         brought[run_id] = place.parts(run_id)
         if _bring(place, out / run_id, run_id, facts, brought[run_id], forgotten):
             say(f"{run_id}: brought from {place.url}, {facts.status}")
@@ -54,7 +54,7 @@ def bring_run(place: Place, out: Path, run_id: str) -> bool:
     facts = facts_of(place, run_id)
     if facts is None:
         raise StoreError(f"{place.url}/{run_id}", "no run", "a run's folder", "Correct its name, or the address.")
-    forgotten = forget_there(place, run_id, read_forgotten(out / run_id))
+    forgotten = _forgotten(place, out / run_id, run_id, facts)
     return _bring(place, out / run_id, run_id, facts, place.parts(run_id), forgotten)
 
 
@@ -71,6 +71,11 @@ def begins_with(journal: Path, place: Place, parts: Iterable[str]) -> bool:
     """Whether a journal begins with these parts."""
     with disk_errors(journal, "nothing was changed"), journal.open("rb") as file:
         return all(file.read(len(data)) == data for data in (place.read(name) or b"" for name in parts))
+
+
+def _forgotten(place: Place, folder: Path, run_id: str, facts: RunFacts) -> Mapping[str, bytes]:
+    """Lines of an unfinished run's journal that were forgotten, here or there, and are now in neither copy's parts."""
+    return {} if facts.status == "finished" else forget_there(place, run_id, read_forgotten(folder))
 
 
 def _bring(

@@ -48,14 +48,15 @@ def test_a_machine_without_a_copy_finds_that_there_is_nothing_to_do(aigc: Aigc) 
     assert (WORK / first["run_id"] / "accepted.csv").is_file()
 
 
-def test_what_is_forgotten_here_is_taken_there_again_by_hand(aigc: Aigc) -> None:
+def test_what_is_forgotten_here_is_forgotten_there(aigc: Aigc) -> None:
     run = json.loads(aigc("run", "briefs.csv", "--out", OUT, "--json").out)
     name, files = f"/bucket/nightly/{run['run_id']}/accepted.jsonl", fsspec.filesystem("memory").store
     text = next(row["text"] for row in map(json.loads, files[name].getvalue().splitlines()) if row["id"] == "b3")
     forgotten = aigc("forget", "--brief", "b3", "--out", OUT)
     assert forgotten.code == 0, forgotten.err
-    assert text.encode() in files[name].getvalue(), "not reached"
-    assert aigc("storage", "push", "--out", OUT).out == f"{OUT}/{run['run_id']}\n"
+    assert forgotten.out.startswith(f"{run['run_id']}: 1 row and 1 text forgotten")
+    assert "; in shared storage too\n" in forgotten.out
+    assert aigc("verify", run["run_id"], "--out", OUT).code == 0
     assert [path for path, file in files.items() if text.encode() in file.getvalue()] == []
 
 
