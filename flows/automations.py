@@ -25,6 +25,18 @@ _Labels: TypeAlias = dict[str, str | list[str]]
 _ENDED = ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")
 
 
+_FAILED, _LATE, _FEW = "failed or crashed", "late", "few accepted"
+
+
+def told_names(plan: NightsPlan) -> set[str]:
+    """Names of the automations by which a plan can tell people."""
+    return {_name(plan, what) for what in (_FAILED, _LATE, _FEW)}
+
+
+def _name(plan: NightsPlan, what: str) -> str:
+    return f"aigc {plan.name}: {what}"
+
+
 def automations_of(plan: NightsPlan, deployment: UUID) -> Iterable[AutomationCore]:
     """What the server does by itself: silent runs are crashed; people are told, where the plan says how."""
     yield _silent(plan)
@@ -35,21 +47,21 @@ def automations_of(plan: NightsPlan, deployment: UUID) -> Iterable[AutomationCor
     runs: _Labels = {"prefect.resource.id": "prefect.flow-run.*"}
 
     def told(what: str, trigger: EventTrigger, words: str, why: str) -> AutomationCore:
-        return AutomationCore(name=f"aigc {plan.name}: {what}", description=why, trigger=trigger,
-                              actions=[_notify(plan, f"aigc {plan.name}: {what}", words)])
+        return AutomationCore(name=_name(plan, what), description=why, trigger=trigger,
+                              actions=[_notify(plan, _name(plan, what), words)])
 
     run = 'flow_run.name ~ ": " ~ (flow_run.state.message or flow_run.state.name) ~ " " ~ (flow_run | ui_url or "")'
     ended = _states("Failed", "Crashed", "TimedOut")
-    yield told("failed or crashed", EventTrigger(match=runs, match_related=of_ours, expect=ended),
+    yield told(_FAILED, EventTrigger(match=runs, match_related=of_ours, expect=ended),
                run, "A night that did not come to its end")
     begun = _states("Pending", "Running", "AwaitingConcurrencySlot", *_ENDED)
     late = EventTrigger(match=runs, match_related=of_ours, after={"prefect.flow-run.Late"}, expect=begun,
                         for_each={"prefect.resource.id"}, posture=Posture.Proactive,
                         within=timedelta(seconds=plan.late_after_s))
-    yield told("late", late, f'"a night has not begun {plan.late_after_s:.0f} s after it was late: does a worker run?"',
+    yield told(_LATE, late, f'"a night has not begun {plan.late_after_s:.0f} s after it was late: does a worker run?"',
                "No worker has taken a night that was due")
     low = 'event.payload.run ~ ": " ~ event.payload.accepted ~ " of " ~ event.payload.rows ~ " rows accepted"'
-    yield told("few accepted", EventTrigger(match={"prefect.resource.id": "aigc.run.*"}, match_related=of_ours,
+    yield told(_FEW, EventTrigger(match={"prefect.resource.id": "aigc.run.*"}, match_related=of_ours,
                                             expect={"aigc.run.low_acceptance"}),
                low, f"A run with less than {plan.least_accepted:.0%} of its rows accepted")
 

@@ -31,13 +31,13 @@ from pydantic import BaseModel, ValidationError
 
 from aigc.errors import AigcError, UsageError, shown
 from aigc.nights_plan import NightsPlan
-from flows.automations import automations_of, known_id
+from flows.automations import automations_of, known_id, told_names
 from flows.nightly import nightly
 from flows.parameters import Alerts, Publishing, RunOptions, Tries
 
 HEARTBEAT_S = 30
 """How often a run says that it lives: the shortest that Prefect allows."""
-PLANS_S = 20.0
+PLANS_S = 30.0
 """A server plans the runs of a new deployment within five seconds, unless it has much to do."""
 
 
@@ -67,6 +67,7 @@ def set_up(plan: NightsPlan) -> SetUp:
             automations = [*automations_of(plan, deployment)]
             for automation in automations:
                 _put(client, automation)
+            _take_away(client, told_names(plan) - {automation.name for automation in automations})
             is_planned = _is_planned(client, deployment)
     except (httpx.HTTPError, PrefectHTTPStatusError) as exc:
         raise AigcError("Prefect", shown(exc, 160), "a server that takes the plan",
@@ -146,9 +147,17 @@ def _plain(**parameters: BaseModel | str) -> dict[str, object]:
             for name, value in parameters.items()}
 
 
+def _take_away(client: SyncPrefectClient, names: set[str]) -> None:
+    """Of a plan that told somebody and no longer does."""
+    for automation in (found for name in names for found in client.read_automations_by_name(name)):
+        client.delete_automation(automation.id)
+
+
 def _put(client: SyncPrefectClient, automation: AutomationCore) -> None:
     there = client.read_automations_by_name(automation.name)
     if there:
-        client.update_automation(there[0].id, automation)
+        # Of what was left at its default the client sends nothing, not even what kind of action it is.
+        whole = AutomationCore.model_validate(automation.model_dump(exclude={"owner_resource"}))
+        client.update_automation(there[0].id, whole)
     else:
         client.create_automation(automation)

@@ -30,6 +30,7 @@ class Project:
     folder: Path
     log: Path
     environment: dict[str, str]
+    plan: str = "nightly"
 
     def aigc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "aigc", *arguments], cwd=self.folder, env=self.environment,
@@ -37,7 +38,7 @@ class Project:
 
     @property
     def deployment(self) -> str:
-        return str(call("GET", f"{self.api}/deployments/name/aigc-nightly/nightly")["id"])
+        return str(call("GET", f"{self.api}/deployments/name/aigc-nightly/{self.plan}")["id"])
 
     def plan_no_more(self) -> None:
         """Pause the schedule, and take back what it has planned and nobody has begun."""
@@ -63,10 +64,10 @@ class Project:
 
     def first_planned_run(self) -> dict[str, Any]:
         """Have the sheets made every ten seconds until a run that the server planned by itself has ended; that run."""
-        shown = self.aigc("schedule", "--cron", EVERY_TEN_SECONDS, "--timezone", "Asia/Shanghai",
+        shown = self.aigc("schedule", "--name", self.plan, "--cron", EVERY_TEN_SECONDS, "--timezone", "Asia/Shanghai",
                           "--publish", "published", "--collision", "cancel_new")
-        assert (shown.returncode, shown.stderr) == (0, "")
-        assert shown.stdout.startswith(f"Deployment aigc-nightly/nightly: inputs in {self.folder}\n")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith(f"Deployment aigc-nightly/{self.plan}: inputs in {self.folder}\n")
         begun = {"flow_runs": {"deployment_id": {"any_": [self.deployment]}, "start_time": {"is_null_": False}}}
         [run, *_] = eventually(lambda: ask(f"{self.api}/flow_runs/filter", begun), "planned run that begins", 90)
         self.plan_no_more()
@@ -76,7 +77,7 @@ class Project:
 
 
 @contextmanager
-def open_project(api: str, root: Path) -> Iterator[Project]:
+def open_project(api: str, root: Path, plan: str = "nightly") -> Iterator[Project]:
     """A project in `root` that a worker works for, with a sheet of six rows."""
     files = {"inputs/bread.csv": sheet(6), "templates/note/template.toml": MANIFEST,
              "aigc.toml": '[engine]\nname = "scripted"\n'}
@@ -84,4 +85,4 @@ def open_project(api: str, root: Path) -> Iterator[Project]:
     lay_out(Case("", "", 0, (), files), folder)
     environment = own_environment(AIGC_CACHE=str(root / "cache"), PREFECT_HOME=str(root / "prefect"), **environ(api))
     with aigc_worker(folder, root / "worker.log", environment):
-        yield Project(api, folder, root / "worker.log", environment)
+        yield Project(api, folder, root / "worker.log", environment, plan)

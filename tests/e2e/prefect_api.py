@@ -46,7 +46,8 @@ def prefect_server(home: Path, **settings: str) -> Iterator[str]:
     """A server with its data and log in `home`; gives the address of its API."""
     port = free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environment = own_environment(PREFECT_HOME=str(home), PREFECT_SERVER_API_PORT=str(port), **QUICK, **settings)
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_PORT": str(port), "PREFECT_UI_URL": f"http://127.0.0.1:{port}"}
+    environment = own_environment(**own, **QUICK, **settings)
     with (home / "server.log").open("wb") as log, subprocess.Popen(
         command, env=environment, stdout=log, stderr=log, start_new_session=True
     ) as server:
