@@ -52,6 +52,14 @@
     return boxes.filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.id || box.className || box.tagName);
   },
 
+  /** Controls that stand partly beside the window. */
+  beyond() {
+    return [...document.querySelectorAll('.tools button, .act, #query, select')].filter((element) => {
+      const { left, right } = element.getBoundingClientRect();
+      return left < 0 || right > window.innerWidth;
+    }).map((element) => element.id || element.textContent);
+  },
+
   /** Letters in the longest line of a long text. */
   longestLine() {
     const probe = document.createElement('span');

@@ -52,7 +52,7 @@ def test_every_word_has_contrast_and_every_control_a_name(
         assert found(page, "nameless") == [], step
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1024, 768), (1920, 1080), (640, 800)], ids=str)
+@pytest.mark.parametrize("size", [(1280, 800), (1024, 768), (1920, 1080), (640, 800), (420, 800)], ids=str)
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_nothing_is_cut_off_at_the_sizes_of_screens(
     opened: Open, sample_folder: Path, size: tuple[int, int], locale: str
@@ -62,10 +62,12 @@ def test_nothing_is_cut_off_at_the_sizes_of_screens(
         locale=locale,
         viewport={"width": size[0], "height": size[1]},
         reduced_motion="reduce",
+        editor="Ana María Ruiz-Fernández",
     )
     for step in steps(page)[:5]:
         go(page, step)
         assert found(page, "overflowing") == [], step
+        assert found(page, "beyond") == [], step
         if size[0] >= 1024:
             assert page.locator("#actions").bounding_box()["height"] < 60, step
 
