@@ -14,7 +14,7 @@ from aigc.tally import Tally
 
 LINE_EVERY_S = 10.0
 REFRESH_EVERY_S = 0.1
-BEFORE = "reading, loading the model"
+BEFORE = "loading the model, making the first texts"
 LEAST_MADE = 8
 """Rows made before a time left is told, and at least as many as the engine makes at a time: before that, the one that
 happened to end first would speak for all."""
