@@ -120,7 +120,7 @@ def _tell(plan: NightsPlan, done: SetUp) -> None:
     if not (plan.webhook or plan.block):
         typer.echo("  Nobody is told of nights that go wrong: --webhook-variable or --notify-block says whom.")
     prefect = Path(sys.executable).with_name("prefect")
-    typer.echo("Runs need a worker, on each machine one for each GPU or set of GPUs:")
+    typer.echo("Runs need a worker. It uses all GPUs of its machine, or those in CUDA_VISIBLE_DEVICES:")
     typer.echo(f"  cd {plan.folder} && {prefect.with_name('aigc')} worker --pool {plan.pool}")
     typer.echo("A run now, as a trial:")
     typer.echo(f"  {prefect} deployment run {done.deployment}")
