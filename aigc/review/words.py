@@ -30,7 +30,8 @@ STATE_WORDS: dict[Language, dict[str, str]] = {
 }
 _ALSO: dict[str, Verb] = {
     "approved": "approve", "accept": "approve", "accepted": "approve", "ok": "approve", "批准": "approve",
-    "同意": "approve", "采用": "approve", "edited": "edit", "change": "edit", "changed": "edit", "编辑": "edit",
+    "同意": "approve", "采用": "approve", "okay": "approve", "good": "approve", "可以": "approve",
+    "edited": "edit", "change": "edit", "changed": "edit", "编辑": "edit",
     "改": "edit", "rejected": "reject", "refuse": "reject", "拒绝": "reject", "不通过": "reject", "驳回": "reject",
 }
 """What editors write where no list is offered, in CSV."""

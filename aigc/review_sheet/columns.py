@@ -40,15 +40,17 @@ _LAST = (
     Column("run_id", {"en": "run_id", "zh": "run_id"}, 12, is_hidden=True),
     Column("base", {"en": "base", "zh": "base"}, 12, is_hidden=True),
 )
+GUIDE = Column("guide", {"en": "how to decide", "zh": "怎样填写"}, 40)
+"""Of a table, which has no page of its own that tells what to write."""
 EDITOR = {"en": "editor", "zh": "编辑人"}
 """In the workbook's first sheet, beside the cell that takes the editor's name."""
 FIELD = "output."
 """Before the name of an output field, so that it is never taken for another column."""
 
 
-def columns_of(fields: Sequence[str]) -> list[Column]:
-    """The columns of texts with these output fields."""
-    own = [Column(FIELD + name, dict.fromkeys(("en", "zh"), _field_heading(name)), 44) for name in fields]
+def columns_of(fields: Sequence[str], *more: Column) -> list[Column]:
+    """The columns of texts with these output fields; `more` stand behind those that an editor fills in."""
+    own = [*more] + [Column(FIELD + name, dict.fromkeys(("en", "zh"), _field_heading(name)), 44) for name in fields]
     return [*_FIRST, *own, TEXT, *_LAST]
 
 
@@ -79,5 +81,6 @@ def _folded(heading: str) -> str:
 
 
 _HEADINGS = {
-    _folded(word): column.name for column in (*_FIRST, TEXT, *_LAST) for word in (column.name, *column.words.values())
+    _folded(word): column.name for column in (*_FIRST, GUIDE, TEXT, *_LAST)
+    for word in (column.name, *column.words.values())
 }

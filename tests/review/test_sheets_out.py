@@ -130,6 +130,17 @@ def test_editors_can_write_where_they_decide_and_nowhere_else(folder: Path) -> N
     assert rows_of(book["note"])["arabic"]["text"].alignment.readingOrder == 2
 
 
+@pytest.mark.parametrize(("language", "told"), [
+    ("en", "Write approve, edit or reject under 'decision'; a row without one stays open."),
+    ("zh", "在“决定”一列填写通过、修改或退回；不填则保持待审。"),
+])
+def test_a_table_tells_in_its_first_row_what_to_write(folder: Path, language: Language, told: str) -> None:
+    heading = {"en": "how to decide", "zh": "怎样填写"}[language]
+    first, *others = table(folder, language)
+    assert first[heading].startswith(told)
+    assert {row[heading] for row in others} == {""}
+
+
 def test_a_row_without_fields_in_a_type_that_has_some_is_edited_by_its_text(tmp_path: Path) -> None:
     unread = a_text("unread", "{broken", content_type="film_scene", outcome="exhausted", chosen=None)
     cells = rows_of(workbook(write_run(tmp_path, [a_scene(), unread]))["film_scene"])
