@@ -47,8 +47,8 @@ def guide(language: Language) -> str:
     approve, edit, reject = VERB_WORDS[language].values()
     reasons = ("、" if language == "zh" else ", ").join(REASON_WORDS[language].values())
     if language == "zh":
-        return (f"在“决定”一列填写{approve}、{edit}或{reject}；不填则保持待审。"
-                f"{reject}时请在“理由”一列填写：{reasons}。要{edit}，请直接改正文，或组成正文的各字段。保存为 CSV UTF-8。")
+        return (f"在“决定”一列填写{approve}、{edit}或{reject}；不填则保持待审。{reject}时请在“理由”一列填写："
+                f"{reasons}。要{edit}，请直接改正文，或组成正文的各字段。保存为 CSV UTF-8。")
     return (f"Write {approve}, {edit} or {reject} under 'decision'; a row without one stays open. "
-            f"When you {reject}, write a reason: {reasons}. To {edit}, change the text, or the fields that it is made of. "
-            "Save as CSV UTF-8.")
+            f"When you {reject}, write a reason: {reasons}. "
+            f"To {edit}, change the text, or the fields that it is made of. Save as CSV UTF-8.")
