@@ -164,7 +164,7 @@ def run(
     folder, file = _interruptible(request, quiet=quiet or as_json)
     console.show_result(folder, file, as_json=as_json)
     if not as_json:
-        console.show_first(folder, file)
+        console.show_one(folder, file)
     if file.outcomes.get("accepted", 0) < file.rows:
         raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
 

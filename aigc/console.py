@@ -8,6 +8,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,8 @@ from aigc.start import Request, default_config, start
 
 LANGUAGES_SHOWN = 2
 EXCERPT_LINES = 8
+LOOKED_AT = 20
+"""Accepted texts among which one without flags is looked for, to be shown."""
 FIRST_WIDE = "\u1100"
 
 
@@ -137,26 +140,27 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
         typer.echo("  review.html      open it in a browser: read, correct, approve, refuse")
 
 
-def show_first(folder: Path, file: RunFile) -> None:
-    """The first accepted text, in short, to whoever looks on: counts alone do not say what was made."""
+def show_one(folder: Path, file: RunFile) -> None:
+    """An accepted text, in short, to whoever looks on: counts alone do not say what was made."""
     accepted = folder / "accepted.jsonl"
     if not sys.stdout.isatty() or file.settings.engine.name == "scripted" or not accepted.is_file():
         return
-    with accepted.open("rb") as rows:
-        line = rows.readline()
-    if not line:
+    with accepted.open("rb") as lines:
+        rows = [msgspec.json.decode(line, type=_Accepted) for line in islice(lines, LOOKED_AT)]
+    if not rows:
         return
-    first = msgspec.json.decode(line, type=_First)
-    typer.echo(f"The first of them, {ascii_controls(first.id)}:")
-    for line_shown in _excerpt(first.text):
-        typer.echo(f"  {line_shown}")
+    one = next((row for row in rows if not row.flags), rows[0])
+    typer.echo(f"One of them, {ascii_controls(one.id)}:")
+    for line in _excerpt(one.text):
+        typer.echo(f"  {line}")
 
 
-class _First(msgspec.Struct):
+class _Accepted(msgspec.Struct):
     """Of a line of accepted.jsonl."""
 
     id: str
     text: str
+    flags: list[str] = []
 
 
 def _excerpt(text: str) -> list[str]:

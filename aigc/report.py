@@ -18,7 +18,7 @@ _MEANING = {
     "failed": "no text could be made; made again at the next run",
 }
 _UNCHECKED = {
-    "safety": "nobody has checked them for harm, since no classifier is set (safety.model)",
+    "safety": "nobody looked for harm, since safety.model is not set",
     "judge": "no judge has read them, since their type has no questions",
     "near_duplicate": "they were compared with no others, which is off for their type",
 }

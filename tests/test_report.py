@@ -76,7 +76,7 @@ def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
         "accepted 1,000: no filter objected",
         "held 200: waits for a person's decision",
         "invalid 50: the brief itself is wrong",
-        "safety not run on 1,200: nobody has checked them for harm, since no classifier is set (safety.model)",
+        "safety not run on 1,200: nobody looked for harm, since safety.model is not set",
     ]
 
 
@@ -94,8 +94,7 @@ def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
         "| (none) | 50 | 0 | 0 | 50 | 0% |",
         "| `too_short` | 170 | held 150, accepted 20 |",
         "## Not checked",
-        "| `safety` | 1,200 | accepted 1,000, held 200 | nobody has checked them for harm, since no classifier is set "
-        "(safety.model) |",
+        "| `safety` | 1,200 | accepted 1,000, held 200 | nobody looked for harm, since safety.model is not set |",
         "| [accepted.csv](accepted.csv) | 1,000 |",
     ],
 )

@@ -216,7 +216,7 @@ def test_a_run_is_judged_again_under_other_thresholds_and_its_texts_are_not_made
 def test_a_run_says_in_how_many_texts_nobody_checked_safety(aigc: Aigc) -> None:
     edit("briefs.csv", "b4,memo,Salt", "b4,memo,")
     shown = aigc("run", "briefs.csv")
-    why = "nobody has checked them for harm, since no classifier is set (safety.model)"
+    why = "nobody looked for harm, since safety.model is not set"
     assert f"  safety not run on 3: {why}" in shown.out.splitlines()
     report = (newest_run() / "report.md").read_text("utf-8")
     assert f"| `safety` | 3 | accepted 3 | {why} |" in report.splitlines()
