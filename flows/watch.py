@@ -37,6 +37,8 @@ class Watch:
         self._tally = Tally()
         self._artifact: UUID | None = None
         self._answers = True
+        self._showing = threading.Lock()
+        """Held while progress is shown, so that none of a sheet comes after that sheet's end."""
         self._over = threading.Event()
         self._gpus_at_s = 0.0
 
@@ -53,7 +55,8 @@ class Watch:
 
     def begin(self, key: str, what: str) -> None:
         """Show the progress of another sheet from here on."""
-        self._tally, self._artifact, self.gpus, self._gpus_at_s = Tally(), None, [], 0.0
+        with self._showing:
+            self._tally, self._artifact, self.gpus, self._gpus_at_s = Tally(), None, [], 0.0
         with self.bearing_silence():
             made = create_progress_artifact(0.0, key=key, description=f"{what}: reading, loading the model")
             self._artifact = made if isinstance(made, UUID) else None  # typed as a coroutine too, for async flows
@@ -86,7 +89,8 @@ class Watch:
 
     def _show_last(self, percent: float, what: str) -> None:
         if self._answers:
-            with self.bearing_silence():
+            with self.bearing_silence(), self._showing:
+                self._tally = Tally()
                 self._show(percent, what)
 
     @property
@@ -112,9 +116,13 @@ class Watch:
             with self.bearing_silence(), get_client(sync_client=True) as client:
                 state = client.read_flow_run(flow_run_id).state
                 self.cancelled = bool(state and (state.is_cancelling() or state.is_cancelled()))
-                if (tally := self._tally).total:
-                    done = f"{tally.done:,} of {tally.total:,} rows"
-                    self._show(100.0 * tally.done / tally.total, f"{done} · {figures(tally)}")
+                with self._showing:
+                    self._show_progress()
+
+    def _show_progress(self) -> None:
+        if (tally := self._tally).total:
+            done = f"{tally.done:,} of {tally.total:,} rows"
+            self._show(100.0 * tally.done / tally.total, f"{done} · {figures(tally)}")
 
     def _look_at_gpus(self) -> None:
         if time.monotonic() - self._gpus_at_s >= LOOK_AT_GPUS_EVERY_S:

@@ -55,6 +55,8 @@ class RunPage:
         self._page.get_by_text(key, exact=True).filter(visible=True).first.click()
         self._page.wait_for_url("**/artifacts/**")
 
-    def photograph(self, to: Path) -> None:
+    def photograph(self, to: Path, settle_ms: float = 0) -> None:
+        """Write a screenshot, after so long as what moves on the page needs to come to rest."""
+        self._page.wait_for_timeout(settle_ms)
         to.parent.mkdir(parents=True, exist_ok=True)
         self._page.screenshot(path=to)
