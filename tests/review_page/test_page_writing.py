@@ -26,7 +26,9 @@ from aigc.review.standing import standings
 from aigc.review_page import Pages, Split, Telling, all_rows, write_page, write_pages, write_review_html
 from aigc.review_page.embedding import script_json
 from aigc.review_page.rows import AnyRow
+from aigc.settings import RunSettings, Settings
 
+TEMPLATES = Path(__file__).parents[2] / "templates"
 _ELEMENT = re.compile(r'<script type="application/json" data-rows="(\w+)">(.*?)</script>', re.S)
 
 
@@ -187,6 +189,35 @@ def test_the_command_line_is_given_the_pages_of_a_finished_run(tmp_path: Path) -
     write_records(tmp_path, sample_records())
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(a_run()))
     assert write_review_html(tmp_path, all_rows(tmp_path), {}) == [tmp_path / "review.html"]
+
+
+def test_the_command_lines_page_tells_what_templates_say_of_fields_where_they_are_there(tmp_path: Path) -> None:
+    def help_with(templates: Path) -> Any:
+        settings = Settings(run=RunSettings(templates=str(templates)))
+        (tmp_path / "run.json").write_bytes(msgspec.json.encode(a_run(settings=settings)))
+        write_review_html(tmp_path, all_rows(tmp_path), {})
+        return held(tmp_path / "review.html")["about"]["help"]
+
+    write_records(tmp_path, sample_records())
+    assert help_with(tmp_path / "gone") == {}
+    help_ = help_with(TEMPLATES)
+    assert help_["product_description"]["brief"]["brand"] == "Who makes or sells it."
+    assert help_["product_description"]["output"]["headline"]["en"] == "one line that names the product"
+    assert help_["product_description"]["names"]["facts"] == "要点"
+
+
+@pytest.mark.parametrize(("brief", "title"), [
+    ({"brand": "Ovenbird", "customer": "Ms Calloway"}, "Ms Calloway"),
+    ({"brand": "Ovenbird", "facts": ["steel"]}, "Ovenbird"),
+    ({"facts": ["steel"]}, None),
+])
+def test_a_row_is_called_by_what_it_has_of_its_own(
+    tmp_path: Path, brief: dict[str, Any], title: str | None
+) -> None:
+    text = "**Mira:** You took your time."
+    write_page(a_run(), rows_of([a_text(0, text, brief=brief)]), tmp_path / "review.html")
+    row = held(tmp_path / "review.html")["list"][0]
+    assert (row.get("title"), row["excerpt"]) == (title, "Mira: You took your time.")
 
 
 def test_a_page_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -> None:
