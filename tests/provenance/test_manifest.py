@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -13,9 +14,10 @@ from aigc.errors import StoreError
 from aigc.hashing import digest_bytes, digest_file
 from aigc.parquet_rows import read_rows
 from aigc.provenance import read_run
-from aigc.provenance.manifest import MANIFEST, SUMS, decode_manifest, encode_manifest, read_manifest
+from aigc.provenance.manifest import MANIFEST, SUMS, Manifest, decode_manifest, encode_manifest, read_manifest
 from aigc.provenance.merkle import root
 from aigc.provenance.stamps import leaf_bytes
+from aigc.stamped import Provenance
 
 
 @pytest.fixture
@@ -90,3 +92,13 @@ def test_what_is_no_manifest_is_told(tmp_path: Path, content: bytes | None, foun
 def test_a_manifest_of_an_older_version_is_told_with_its_place() -> None:
     with pytest.raises(StoreError, match="here: found one of 'old'"):
         decode_manifest(b'{"schema":"old"}', "here")
+
+
+def test_every_field_has_its_standard_on_the_page_that_tells_of_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "provenance.md").read_text("utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    told = {name: cells for cells in rows for name in re.findall(r"`(\w+)`", cells[0]) if len(cells) == 3}
+    fields = {*Provenance.__struct_fields__, *Manifest.__struct_fields__}
+    assert fields - told.keys() == set()
+    assert [name for name in fields if not told[name][2]] == []
