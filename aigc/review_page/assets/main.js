@@ -39,7 +39,10 @@ function showAll() {
 
 function wire() {
   $('list').addEventListener('scroll', lookAtList, { passive: true });
-  new ResizeObserver(lookAtList).observe($('list'));
+  new ResizeObserver(() => {
+    lookAtList();
+    markCurrent(current);
+  }).observe($('list'));
   watchScroll($('scroll'));
   watchScroll($('side'));
   $('list').addEventListener('click', (event) => {
