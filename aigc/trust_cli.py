@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from aigc.past import Past
     from aigc.reproduction import Reproduction
     from aigc.settings import Settings
     from aigc.verification import Verification
@@ -80,19 +81,11 @@ def reproduce(
     """Make texts again on this machine and compare the bytes. Ends with 1 where one differs."""
     import msgspec
 
-    from aigc.past import Past, find_record, open_past
     from aigc.reproduction import model_here, settings_here
     from aigc.reproduction import reproduce as make_again
-    from aigc.reproduction import sample as drawn
     from aigc.start import find_model
 
-    past: Past
-    if sample is not None:
-        past = open_past(_folder(name, out, config))
-        places = drawn(past, sample)
-    else:
-        past, place, _ = find_record(_runs_folder(out, config), name, run_name, _say)
-        places = [place]
+    past, places = _to_make_again(name, sample, run_name, out, config)
     own = _settings(out, config)
     settings = settings_here(past.run.settings, own)
     is_local = settings.engine.name == "local"
@@ -173,6 +166,25 @@ def _show_reproduction(found: Reproduction) -> None:
     same, count = sum(row.is_same for row in found.rows), len(found.rows)
     noun = "text is" if count == 1 else "texts are"
     typer.echo(f"{same} of {count} {noun} the same, byte for byte.")
+
+
+def _to_make_again(
+    name: str, sample: int | None, run_name: str | None, out: str | None, config: Path | None
+) -> tuple[Past, list[int]]:
+    """The run and the places of its rows: so many of a run, or one record."""
+    from aigc.errors import UsageError
+    from aigc.past import find_record, open_past
+    from aigc.reproduction import sample as drawn
+
+    if sample is not None:
+        past = open_past(_folder(name, out, config))
+        return past, drawn(past, sample)
+    runs = _runs_folder(out, config)
+    if any((folder / "manifest.json").is_file() for folder in (Path(name), runs / name)):
+        raise UsageError("--sample", f"nothing, and {name} is a run", "how many of its texts to make again",
+                         f"Say so: aigc reproduce {name} --sample 20")
+    past, place, _ = find_record(runs, name, run_name, _say)
+    return past, [place]
 
 
 def _folder(name: str | None, out: str | None, config: Path | None) -> Path:

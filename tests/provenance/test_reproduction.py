@@ -10,7 +10,7 @@ from small_project import Project, small_project
 from typer.testing import CliRunner
 
 from aigc.cli import app
-from aigc.errors import ModelError, SettingsError
+from aigc.errors import ModelError, SettingsError, UsageError
 from aigc.past import Past, open_past
 from aigc.provenance.environment import CodeFacts, code_facts
 from aigc.provenance.manifest import MANIFEST, encode_manifest
@@ -132,3 +132,10 @@ def test_what_reaches_out_is_the_users_own_and_what_makes_a_text_the_runs() -> N
     assert (here.engine.url, here.engine.key_variable, here.engine.trust_remote_code) == ("", "OPENAI_API_KEY", False)
     assert here.watermark.key_file == ""
     assert (here.engine.slots, here.sampling.temperature) == (7, 0.3)
+
+
+def test_a_run_without_a_number_of_texts_is_asked_for_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = project.run().run_id
+    monkeypatch.chdir(project.folder)
+    with pytest.raises(UsageError, match=f"--sample: found nothing, and {run_id} is a run; .* --sample 20"):
+        CliRunner().invoke(app, ["reproduce", run_id], catch_exceptions=False)
