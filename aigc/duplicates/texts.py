@@ -42,7 +42,6 @@ FIRST_CJK = 0x3040
 _CJK_CHAR = re.compile(f"[{_CJK}]")
 _SPACE_AT_CJK = re.compile(f"(?<=[{_CJK}]) | (?=[{_CJK}])")
 _NOT_SEEN = dict.fromkeys((0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
-_WORD_BEFORE, _WORD_AFTER = rf"(?<![^\W{_CJK}])", rf"(?![^\W{_CJK}])"
 _MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, odd
 _MIX = 0xBF58476D1CE4E5B9  # Stafford's variant 13, as in SplitMix64
 
@@ -190,25 +189,62 @@ def _is_cjk(codes: Hashes) -> NDArray[np.bool_]:
 
 
 def _mask_spans(text: str, values: Iterable[str]) -> list[tuple[int, int]]:
-    stretches: set[str] = set()
-    spans: list[tuple[int, int]] = []
-    for value in values:
-        if found := {stretch for _, stretch in _stretches(value)}:
-            stretches |= found
-        else:  # too short to be recognised by its parts
-            whole = re.compile(f"{_WORD_BEFORE}{re.escape(value)}{_WORD_AFTER}")
-            spans += [match.span() for match in whole.finditer(text)]
-    if stretches:
-        spans += [(at, at + len(stretch)) for at, stretch in _stretches(text) if stretch in stretches]
+    """Where `text` says what `values` do: stretches that stand in one of them, and short ones as whole words."""
+    known, short = _stretches_of(tuple(values))
+    spans = [span for value in short for span in _whole_words(text, value)]
+    if len(known):
+        import numpy as np
+
+        hashed, sizes, whole = _stretches(text)
+        starts = np.flatnonzero(whole & np.isin(hashed, known))
+        spans += zip(starts.tolist(), (starts + sizes[starts]).tolist(), strict=True)
     return spans
 
 
-def _stretches(text: str) -> Iterator[tuple[int, str]]:
-    """Every stretch of `text` long enough to be known again, and where it begins."""
-    for at, first in enumerate(text):
-        size = CJK_MASK_CHARS if ord(first) >= FIRST_CJK and _CJK_CHAR.match(first) else MASK_CHARS
-        if at + size <= len(text):
-            yield at, text[at : at + size]
+@lru_cache(maxsize=CACHED)
+def _stretches_of(values: tuple[str, ...]) -> tuple[Hashes, tuple[str, ...]]:
+    """Hashes of the stretches of `values`, and the values that are too short to be recognised by their parts."""
+    import numpy as np
+
+    found = [np.empty(0, np.uint64)]
+    short = []
+    for value in values:
+        hashed, _, whole = _stretches(value)
+        found.append(hashed[whole])
+        if not whole.any():
+            short.append(value)
+    return np.unique(np.concatenate(found)), tuple(short)
+
+
+def _stretches(text: str) -> tuple[Hashes, NDArray[np.int64], NDArray[np.bool_]]:
+    """For each place of `text` the hash of a stretch long enough to be known again, its size, and whether it fits."""
+    import numpy as np
+
+    size = len(text)
+    codes = np.zeros(size + MASK_CHARS - 1, np.uint64)
+    codes[:size] = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    windows = [codes[start : start + size] for start in range(MASK_CHARS)]
+    (hashed, whole), cjk = _rolled(windows), _is_cjk(windows[0])
+    if cjk.any():
+        shorter, whole_shorter = _rolled(windows[:CJK_MASK_CHARS])
+        hashed, whole = np.where(cjk, shorter, hashed), np.where(cjk, whole_shorter, whole)
+    return hashed, np.where(cjk, CJK_MASK_CHARS, MASK_CHARS), whole
+
+
+def _whole_words(text: str, value: str) -> Iterator[tuple[int, int]]:
+    """Where `value` stands in `text` with no letter or digit of a word beside it; a Chinese one is none."""
+    at = text.find(value)
+    while at >= 0:
+        end = at + len(value)
+        if not (_is_in_word(text[at - 1 : at]) or _is_in_word(text[end : end + 1])):
+            yield at, end
+            at = text.find(value, end)
+        else:
+            at = text.find(value, at + 1)
+
+
+def _is_in_word(char: str) -> bool:
+    return (char.isalnum() or char == "_") and not _CJK_CHAR.match(char)
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
