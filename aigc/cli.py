@@ -70,6 +70,7 @@ Reason = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N rows of the sheet.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def main() -> None:
@@ -138,21 +139,15 @@ def run(
     override_policy: Reason = None,
     config: Config = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Generate content for every row of BRIEFS. The same command goes on where a stopped run left off."""
     from aigc import console, console_sheet
     from aigc.start import Request
 
     overrides = console.overrides(
-        run={
-            "out": out,
-            "model": model,
-            "templates": templates,
-            "variants": variants,
-            "seed": seed,
-            "strict": strict or None,
-        },
+        run={"out": out, "model": model, "templates": templates, "variants": variants, "seed": seed,
+             "strict": strict or None},
         input={"content_type": content_type, "columns": console.mapping(columns or [])},
         engine={"adapter": adapter, "on": on, "ray_address": address},
     )
@@ -196,7 +191,7 @@ def batch(
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Answer a file of OpenAI chat completion requests. The same command goes on where a stopped one left off."""
     from aigc import console
@@ -307,7 +302,7 @@ def judge(
     out: Out = None,
     config: Config = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge the texts of a run again under today's settings, into a run beside it. Makes no text."""
     from aigc import console_judge

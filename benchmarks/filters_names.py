@@ -132,7 +132,7 @@ def _titles(path: Path) -> list[str]:
 
 
 def _example_names(language: str) -> list[str]:
-    path = INPUTS / ("briefs.csv" if language == "en" else "briefs.zh.csv")
+    path = INPUTS / "briefs.csv" if language == "en" else INPUTS / "zh" / "briefs.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(dict.fromkeys(row[key] for row in csv.DictReader(file) for key in ("product", "brand") if row[key]))
 
