@@ -10,8 +10,9 @@ import logging
 import math
 import traceback
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TypeVar, get_args, get_type_hints
+from typing import TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -121,11 +122,17 @@ def judge(
 
 def _verdict_of(item: Filter, brief: Brief, completion: Completion, messages: Sequence[Message]) -> Verdict:
     try:
-        if isinstance(item, PromptFilter):
-            return item.against(brief, completion, messages)
+        if _reads_prompts(type(item)):
+            return cast(PromptFilter, item).against(brief, completion, messages)
         return item(brief, completion)
     except Exception as exc:  # noqa: BLE001 - one broken filter must not sink a night's run, nor pass a text
         return broken(item.name, exc, completion.request_id)
+
+
+@cache
+def _reads_prompts(kind: type[Filter]) -> bool:
+    """Whether filters of this class are a `PromptFilter`. `isinstance` of a protocol takes longer than some filters."""
+    return hasattr(kind, "against")
 
 
 def broken(name: str, exc: Exception, request_id: str) -> Verdict:

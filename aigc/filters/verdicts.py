@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,7 +35,6 @@ class Filter(Protocol):
     def __call__(self, brief: Brief, completion: Completion) -> Verdict: ...
 
 
-@runtime_checkable
 class PromptFilter(Filter, Protocol):
     """A filter that also reads what the model was asked; called plainly it knows of no prompt."""
 
