@@ -57,18 +57,24 @@ Briefs = Annotated[
     Path, typer.Argument(metavar="BRIEFS", help="The sheet: .csv .tsv .xlsx .jsonl .parquet, or a folder of Parquet.")
 ]
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file. Default: ./aigc.toml where there is one.")
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings file. Default: ./aigc.toml, if there is one.")
 ]
-Out = Annotated[str | None, typer.Option("--out", help="Folder of the runs. Default: outputs.")]
-Templates = Annotated[str | None, typer.Option("--templates", help="Folder of template packs. Default: ./templates.")]
-ContentTypeName = Annotated[str | None, typer.Option("--content-type", help="Type of rows that name none.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the runs. Default: outputs.")]
+Templates = Annotated[
+    str | None, typer.Option("--templates", metavar="DIR", help="Folder of template packs. Default: ./templates.")
+]
+ContentTypeName = Annotated[
+    str | None, typer.Option("--content-type", metavar="TYPE", help="Type of rows that name none.")
+]
 Mapped = Annotated[
     list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Column that holds a field; repeat for more.")
 ]
 Reason = Annotated[
     str | None, typer.Option("--override-policy", metavar="REASON", help="Set the policy aside, and say why.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N rows of the sheet.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N rows of the sheet.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -109,35 +115,38 @@ def _root(
 @app.command()
 def run(
     briefs: Briefs,
-    out: Out = None,
+    limit: Limit = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Catalogue name, Hugging Face id, folder, GGUF file, or a server's.")
+        str | None,
+        typer.Option("--model", metavar="NAME", help="Catalogue name, Hugging Face id, folder, GGUF, or a server's."),
     ] = None,
-    adapter: Annotated[
-        str | None, typer.Option("--adapter", metavar="DIR", help="Folder of a LoRA to merge into the model.")
+    variants: Annotated[
+        int | None, typer.Option("--variants", metavar="N", min=1, help="Texts for each brief that names no number.")
     ] = None,
-    on: Annotated[str | None, typer.Option("--on", metavar="local|ray", help="Where the model runs.")] = None,
-    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster: auto, local or HOST:PORT.")] = None,
-    templates: Templates = None,
     content_type: ContentTypeName = None,
     columns: Mapped = None,
-    variants: Annotated[
-        int | None, typer.Option("--variants", min=1, help="Texts for each brief that names no number.")
-    ] = None,
-    limit: Limit = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed gives other texts.")] = None,
-    resume: Annotated[
-        bool | None, typer.Option("--resume/--new", help="Insist on going on with an earlier run, or start afresh.")
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Render every prompt, generate and write nothing.")
     ] = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="As --dry-run, but make some rows first, to tell how long all take.")
     ] = False,
+    resume: Annotated[
+        bool | None, typer.Option("--resume/--new", help="Insist on going on with an earlier run, or start afresh.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Another one, other texts.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Run nothing if any row is bad.")] = False,
-    override_policy: Reason = None,
+    out: Out = None,
+    templates: Templates = None,
     config: Config = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="DIR", help="Folder of a LoRA to merge into the model.")
+    ] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="local|ray", help="Where the model runs.")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="The Ray cluster: auto, local or HOST:PORT.")
+    ] = None,
+    override_policy: Reason = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
