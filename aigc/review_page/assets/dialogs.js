@@ -19,6 +19,7 @@ function openBox({ title, body, ok, submit = () => true, kind = '', cancel = t('
   const box = h('dialog', { class: `box ${kind}`, 'aria-labelledby': 'box-title', close: () => box.remove() }, form);
   $('dialogs').append(box);
   box.showModal();
+  box.scrollTop = 0; // where its first control stands below what is to be read
   return box;
 }
 
