@@ -78,7 +78,7 @@ def worker(
     try:
         work(pool, name)
     except KeyboardInterrupt:
-        typer.echo("Stopped; the run that was in progress is closed.", err=True)
+        typer.echo("Stopped. A run that was in progress is closed.", err=True)
     finally:
         signal.signal(signal.SIGTERM, previous)
 
