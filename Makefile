@@ -1,6 +1,7 @@
-# make run    set up, fetch the default model, generate inputs/briefs.csv
-# make test   lint, types and the test suite
+# make run        set up, fetch the default model, generate inputs/briefs.csv
+# make test       lint, types and the test suite
 # make test-all   the same with the tests that take long
+# make install    set up, and nothing else
 # Needs Python 3.11 or newer, git and make; all else comes through pip into .venv.
 
 VENV := .venv
