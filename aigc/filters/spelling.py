@@ -23,6 +23,8 @@ _ENDS_SENTENCE = "\n.!?…:。！？："
 _ENDINGS = ("s", "es", "d", "ed", "r", "er", "ers", "n", "en", "y", "ly", "ing", "ish", "an")
 _ENDING_ELSEWHERE = 2
 """Last letters that other languages decline: `Helsingin` of `Helsinki`."""
+_MOST_NAMES, _MOST_CHARS = 20, 120
+"""Of a cell that are looked for: what is longer is no name."""
 _LEAST, _LONG = 5, 8
 """Letters of a word that is looked for, and of one in which two letters may be wrong."""
 _LEAST_DOUBTFUL, _LONG_DOUBTFUL = 7, 9
@@ -72,8 +74,12 @@ class _Word(NamedTuple):
 def names_in(value: FieldValue) -> list[Name]:
     """The names of a cell: of each entry what stands before its first comma."""
     entries = value if isinstance(value, list) else [value]
-    heads = [_HEAD_END.split(entry.strip(), maxsplit=1)[0] for entry in entries if isinstance(entry, str)]
-    return [Name(head, tuple(word.text for word in _words(head)), tuple(_RUN.findall(head))) for head in heads if head]
+    heads = [_HEAD_END.split(entry.strip(), maxsplit=1)[0] for entry in entries[:_MOST_NAMES] if isinstance(entry, str)]
+    return [_name(head) for head in heads if 0 < len(head) <= _MOST_CHARS]
+
+
+def _name(head: str) -> Name:
+    return Name(head, tuple(word.text for word in _words(head)), tuple(_RUN.findall(head)))
 
 
 def is_named(name: Name, text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from filter_cases import GOOD_EN, GOOD_ZH, a_brief, a_completion, marked
 from hypothesis import given, settings
@@ -74,7 +76,7 @@ def test_forms_of_a_name_and_words_that_are_like_it_are_let_be(product: str, tex
     ({"brand": "Trailright"}, "The Traillight, by Trailright."),
 ], ids=["facts", "brand"])
 def test_what_the_brief_itself_says_is_meant_so(said: dict[str, FieldValue], text: str) -> None:
-    assert held_against(LAMP, text, **said).action == "pass"
+    assert held_against(LAMP, text, "en", **said).action == "pass"
 
 
 @pytest.mark.parametrize(("name", "text", "wrong"), [
@@ -172,6 +174,16 @@ def test_texts_of_others_raise_no_alarm() -> None:
 ])
 def test_a_name_ends_where_its_description_begins(cell: FieldValue, heads: list[str]) -> None:
     assert [name.whole for name in names_in(cell)] == heads
+
+
+@pytest.mark.parametrize(
+    "said", ["电" * 8000, "A" * 8000, "Trailer " * 1000, [f"Name{'x' * at}" for at in range(2000)]],
+    ids=["characters", "letters", "words", "entries"],
+)
+def test_a_cell_that_is_no_name_takes_no_time(said: FieldValue) -> None:
+    began_s = time.process_time()
+    held_against(said, "The Trailler and the 电影。 " * 1000)
+    assert time.process_time() - began_s < 2
 
 
 @settings(max_examples=300, deadline=None)
