@@ -14,7 +14,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `open_engine` does: be
 sys.path.insert(0, str(Path(__file__).parent))
 
 LONGEST = (
-    "test_models_fetched.py", "test_real_model.py", "test_flow.py", "test_engine_memory.py", "test_restart.py",
+    "test_models_fetched.py", "test_real_model.py", "test_flow.py", "test_nights.py", "test_engine_memory.py",
+    "test_restart.py",
 )
 
 
