@@ -135,7 +135,7 @@ EVENTS: dict[str, Event] = {
     "SIGKILL of worker and flow": Event(Night.kill_all, people=1),
     "SIGKILL of the model's process": Event(Night.kill_model, ends=False, drains_s=0.3),
     "SIGKILL of the server, back after 30 s": Event(_server_away, ends=False),
-    "no memory, once": Event(_no_memory, ends=False, parameters=_TRIES),
+    "no memory, once": Event(_no_memory, ends=False, drains_s=0.3, parameters=_TRIES),
     "no room on the disk for 5 s": Event(_disk_full, ends=False, drains_s=0.1, parameters=_TRIES),
     "no worker when it is due": Event(_no_worker, ends=False, has_worker=False, people=1),
     "fewer accepted than are wanted": Event(_nothing, ends=False, people=1,

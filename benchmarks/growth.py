@@ -9,8 +9,8 @@ made the process is killed without warning, and the same command goes on. Told a
     goes on    seconds from the start of the second process until it has made a row, with where they went
     server     tasks, events, log lines and requests of both processes; how long it takes to answer meanwhile
     lost       rows that are missing, doubled: rows that stand twice in the results or were settled twice
-    overhead   the flow's time over that of `aigc run` without a server on the same rows, in turns; what each takes for
-               ten rows is its start, and taken off
+    overhead   processor time that the flow adds to that of the run, in the same process, from the first shard to the
+               last file: a busy machine does not stretch it
 
 `--overhead-rows 0` leaves the last out, `--rows 0` all the others.
 """
@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ from pipeline import write_sheet
 
 SETTINGS = '[run]\nmax_attempts = 2\n[filters.near_duplicate]\nelsewhere = "off"\n'
 """ScriptedEngine makes all its texts of a thousand sentences: each would be like thousands of others, as no model's."""
-START_ROWS = 10
+INSIDE = (str(BENCHMARKS / "growth_inside.py"),)
 OVERHEAD_SHARD = 2_000
 """Rows of a task in the comparison: as many as a run of a million has."""
 LONGEST_S = 7_200.0
@@ -61,13 +61,13 @@ class Project:
         (self.folder / "aigc.toml").write_text(SETTINGS, "utf-8")
 
     @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, program: Sequence[str] = ("-m", "aigc")) -> Iterator[subprocess.Popen[bytes]]:
         there = {"PREFECT_API_URL": self.server.url} if self.server else {}
         environ = plain_environment(
             PREFECT_HOME=str(self.folder / "prefect"), AIGC_ENGINE_NAME="scripted", PYTHONPATH=str(BENCHMARKS.parent),
             **there, **self.more,
         )
-        command = [sys.executable, "-m", "aigc", "run", "products.csv"]
+        command = [sys.executable, *program, "run", "products.csv"]
         with (self.folder / "run.log").open("ab") as log, subprocess.Popen(
             command, env=environ, stdout=log, stderr=log, cwd=self.folder
         ) as process:
@@ -76,45 +76,28 @@ class Project:
             finally:
                 process.kill()
 
-    def made(self) -> tuple[float, float]:
-        """Seconds of a whole run, by the clock and of its process."""
+    def overhead(self) -> dict[str, float]:
+        """What the flow of a whole run took of the processor beside the run itself, in its own process."""
         shutil.rmtree(self.folder / "outputs", ignore_errors=True)
-        began = time.monotonic()
-        with self.running() as process:
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 3):  # 3: some rows were refused
+        with self.running(INSIDE) as process:
+            code = process.wait()
+        if code not in (0, 3):  # 3: some rows were refused
             raise RuntimeError((self.folder / "run.log").read_text()[-2000:])
-        return time.monotonic() - began, used.ru_utime + used.ru_stime
+        found: dict[str, float] = json.loads((self.folder / "overhead.json").read_bytes())
+        return found
 
 
-def overhead(server: Server, folder: Path, rows: int, rounds: int) -> dict[str, float]:
-    """What the flow takes over the plain run, without the start of either: medians of `rounds`."""
-    sides = {}
-    for name, there in (("plain", None), ("flow", server)):
-        for size in (START_ROWS, rows):
-            more = {"AIGC_SHARD_ROWS": str(OVERHEAD_SHARD)}
-            sides[name, size] = Project(folder / f"{name}-{size}", size, there, more)
-    took: dict[tuple[str, int], list[tuple[float, float]]] = {key: [] for key in sides}
-    server_s = cpu_s_of(server.pids())
-    for _ in range(rounds):
-        for key, project in sides.items():
-            took[key].append(project.made())
-    server_s = cpu_s_of(server.pids()) - server_s
-    wall, cpu = ({key: statistics.median(each[at] for each in times) for key, times in took.items()} for at in (0, 1))
+def overhead(server: Server, folder: Path, rows: int, rounds: int) -> dict[str, object]:
+    """Seconds of the processor that the flow adds, as a share of what the run takes in the same process."""
+    project = Project(folder / "compared", rows, server, {"AIGC_SHARD_ROWS": str(OVERHEAD_SHARD)})
+    before = cpu_s_of(server.pids())
+    took = [project.overhead() for _ in range(rounds)]
     return {
         "rows": rows,
-        "wall_ratio": _without_start(wall, "flow", rows) / _without_start(wall, "plain", rows) - 1,
-        "cpu_ratio": _without_start(cpu, "flow", rows) / _without_start(cpu, "plain", rows) - 1,
-        "plain_s": wall["plain", rows],
-        "flow_s": wall["flow", rows],
-        "start_s": wall["flow", START_ROWS] - wall["plain", START_ROWS],
-        "server_cpu_s_a_run": server_s / (2 * rounds),
+        "overhead": [round(each["all_s"] / each["own_s"] - 1, 4) for each in took],
+        "run_cpu_s": [round(each["own_s"], 2) for each in took],
+        "server_cpu_s_a_run": (cpu_s_of(server.pids()) - before) / rounds,
     }
-
-
-def _without_start(took: dict[tuple[str, int], float], side: str, rows: int) -> float:
-    return took[side, rows] - took[side, START_ROWS]
 
 
 def growth(server: Server, folder: Path, rows: int) -> dict[str, object]:
@@ -215,8 +198,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--rows", type=int, default=1_000_000, help="briefs of the large run")
-    parser.add_argument("--overhead-rows", type=int, default=20_000, help="briefs of the runs that are compared")
-    parser.add_argument("--rounds", type=int, default=3, help="of the comparison")
+    parser.add_argument("--overhead-rows", type=int, default=20_000, help="briefs of the runs that tell the overhead")
+    parser.add_argument("--rounds", type=int, default=3, help="runs that tell the overhead")
     parser.add_argument("--keep", type=Path, help="folder for sheets and results, which are otherwise removed")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left behind
