@@ -132,7 +132,7 @@ def test_a_deployment_calls_the_flow_with_plain_values(api: str) -> None:
         (
             "http://me:hunter2@127.0.0.1:9/api",
             "aigc: Prefect: found no answer from http://127.0.0.1:9; expected a Prefect API. "
-            "Start it with `prefect server start`, or unset PREFECT_API_URL.\n",
+            "Start it with `aigc ui`, or unset PREFECT_API_URL.\n",
         ),
         (
             "{api}/nowhere",
