@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,9 +63,10 @@ class Seen:
 
     @property
     def tokens_each(self) -> float:
-        """Of a completion. The short ones end first, so that what is left counts for as much as it had."""
-        so_far = (self.tokens_out + self.left_s * self.row_tokens_per_s) / (self.completions + self.left)
-        return max(self.tokens_out / self.completions, so_far)
+        """Of a completion. The short ones end first, so that those that were left count with what they had and as much
+        again as one that ended."""
+        so_far = self.left_s * self.row_tokens_per_s
+        return self.tokens_out / self.completions + so_far / (self.completions + self.left)
 
     @property
     def tokens_per_s(self) -> float:
@@ -102,17 +104,25 @@ def foretold(seen: Seen, job: Job, wanted: Mapping[str, int], taken_over: int) -
     rounds = rows * (most if again == 1 else (1 - again**most) / (1 - again))
     texts = rounds * seen.completions / seen.rounds
     tokens = texts * seen.tokens_each
-    last_s = seen.tokens_each / seen.row_tokens_per_s / 2 if seen.row_tokens_per_s else 0.0
+    each_s = seen.tokens_each / seen.row_tokens_per_s if seen.row_tokens_per_s else 0.0
+    longest_s = each_s * _rounds_of_one(rows, again, most)  # of a row that is made again and again: one after the other
     return Forecast(
         rows=rows,
         taken_over=taken_over,
         texts=round(texts),
         tokens_out=round(tokens),
-        seconds=round(seen.start_s + tokens / seen.tokens_per_s + last_s, 1),
+        seconds=round(seen.start_s + max(tokens / seen.tokens_per_s, longest_s) + each_s / 2, 1),
         accepted=round(rounds * seen.accepted / seen.rounds),
         basis=f"a probe of {seen.completions:,} texts in {seen.took_s:.0f} s",
         devices=seen.devices,
     )
+
+
+def _rounds_of_one(rows: int, again: float, most: int) -> float:
+    """Rounds of the row that takes the most, where this part of all rounds is to be made again."""
+    if rows < 1 or not 0 < again < 1:
+        return most if again == 1 else 1
+    return min(most, 1 + math.log(rows) / -math.log(again))
 
 
 def _spread(job: Job, briefs: int, most: int) -> Iterator[Brief]:

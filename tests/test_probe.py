@@ -42,8 +42,8 @@ def test_an_engine_that_waits_for_all_else_is_as_fast_as_all_else() -> None:
 
 def test_rows_that_were_left_count_for_as_long_as_they_had_been_made() -> None:
     short_ones_ended = replace(SEEN, completions=10, tokens_out=1_000, in_engine_s=100.0, left=10, left_s=400.0)
-    assert short_ones_ended.tokens_each == 250.0  # 1,000 tokens, and 400 s at 10 a second, of 20 texts
-    assert replace(SEEN, left=10, left_s=1.0).tokens_each == 200.0
+    assert short_ones_ended.tokens_each == 300.0  # 100 of one that ended, and 400 s at 10 tokens a second, of 20
+    assert replace(SEEN, left=10, left_s=1.1).tokens_each == pytest.approx(200.1)
 
 
 def test_a_forecast_counts_retries_the_start_and_the_last_rows(project: Project) -> None:
@@ -55,6 +55,13 @@ def test_a_forecast_counts_retries_the_start_and_the_last_rows(project: Project)
     assert (found.texts, found.tokens_out, found.accepted) == (round(texts), round(200 * texts), round(0.6 * texts))
     assert found.seconds == pytest.approx(10.0 + 200 * texts / 500 + 10.0, abs=0.1)
     assert found.basis == "a probe of 100 texts in 40 s"
+
+
+def test_a_short_sheet_takes_as_long_as_a_row_that_is_made_again(project: Project) -> None:
+    found = foretold(SEEN, project.job(), {"note": 25}, 0)
+    assert found.seconds == pytest.approx(10.0 + 20.0 * 3 + 10.0)  # three texts of 20 s, one after the other
+    once = foretold(replace(SEEN, again=0), project.job(), {"note": 25}, 0)
+    assert once.seconds == pytest.approx(10.0 + 20.0 + 10.0)
 
 
 def test_a_model_whose_texts_never_pass_takes_all_attempts(project: Project) -> None:
