@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from prefect import State, flow, get_run_logger, runtime
+from prefect.exceptions import TerminationSignal
 from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.urls import url_for
@@ -80,6 +81,10 @@ def generate(
         return Failed(message=str(exc))
     except KeyboardInterrupt:
         if not watch.cancelled:
+            raise
+        return Cancelled(message=KEPT)
+    except TerminationSignal:  # from the worker: because of a cancel, or because it ends itself
+        if not watch.looks_cancelled():
             raise
         return Cancelled(message=KEPT)
     return Completed(message=told(made))

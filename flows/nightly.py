@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import State, flow, get_run_logger, runtime
+from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Completed, Failed
 
 from aigc.errors import AigcError, writable
@@ -60,6 +61,10 @@ def nightly(
         return Failed(message=str(exc))
     except KeyboardInterrupt:
         if not watch.cancelled:
+            raise
+        return Cancelled(message=KEPT)
+    except TerminationSignal:  # from the worker: because of a cancel, or because it ends itself
+        if not watch.looks_cancelled():
             raise
         return Cancelled(message=KEPT)
     return _ended(came, sheets)

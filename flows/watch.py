@@ -73,6 +73,13 @@ class Watch:
         if self.cancelled:
             raise KeyboardInterrupt
 
+    def looks_cancelled(self) -> bool:
+        """Whether the run is cancelled at the server, asked now where that answers."""
+        if self._answers and not self.cancelled:
+            with self.bearing_silence(), get_client(sync_client=True) as client:
+                self._take_note(client, UUID(str(runtime.flow_run.id)))
+        return self.cancelled
+
     def wait(self, seconds: float) -> None:
         """Wait; raises as `see` does."""
         until = time.monotonic() + seconds
@@ -117,10 +124,13 @@ class Watch:
             while not self._over.wait(LOOK_EVERY_S):
                 self._look_at_gpus()
                 with self.bearing_silence():
-                    state = client.read_flow_run(flow_run_id).state
-                    self.cancelled = bool(state and (state.is_cancelling() or state.is_cancelled()))
+                    self._take_note(client, flow_run_id)
                     with self._showing:
                         self._show_progress(client)
+
+    def _take_note(self, client: SyncPrefectClient, flow_run_id: UUID) -> None:
+        state = client.read_flow_run(flow_run_id).state
+        self.cancelled = bool(state and (state.is_cancelling() or state.is_cancelled()))
 
     def _show_progress(self, client: SyncPrefectClient) -> None:
         if (tally := self._tally).total and self._artifact:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from chat_server import Call, ChatServer, Reply, prompt, said
 from night_project import Project, open_project, sheet
-from prefect_api import artifacts, eventually, set_state
+from prefect_api import artifacts, call, eventually, set_state
 from run_page import RunPage, browser_page
 
 from aigc.engine.scripted import answer
@@ -92,6 +92,9 @@ def test_a_night_cancelled_on_its_page_is_closed_and_the_next_goes_on(
         eventually(lambda: artifacts(project.api, night).get("aigc-progress-cake-csv"), "progress", 90)
         set_state(project.api, night, "CANCELLING")
         assert project.end_of(night) == "Cancelled"
+        states = call("GET", f"{project.api}/flow_run_states/?flow_run_id={night}")
+        told = ("Cancelled", "All rows made so far are kept; the same parameters go on from there.")
+        assert told in [(state["name"], state["message"]) for state in states]  # Prefect's worker adds one of its own
         server.free.set()
         [folder] = project.folder.glob("outputs/*-cake-*")
         assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
