@@ -48,13 +48,11 @@ class Options(Value, frozen=True):
 
 
 def recipe_for(options: Options, lessons: int, machine: Machine) -> Recipe:
-    """The recipe for so many lessons, or pairs. Pairs are gone through half as often: they are learned by heart sooner.
-    """
+    """The recipe for so many lessons, or pairs."""
     is_of_pairs = options.method == "dpo"
     passes, batch = next(((passes, batch) for most, passes, batch in PASSES if lessons < most), (1.0, 32))
-    passes = options.epochs or (max(1.0, passes / 2) if is_of_pairs else passes)
     batch = options.batch or min(batch, lessons)
-    steps = max(1, round(passes * lessons / batch))
+    steps = max(1, round((options.epochs or passes) * lessons / batch))
     weights: Weights = "full" if options.full else "lora"
     return Recipe(
         method=options.method, weights=weights, steps=steps, batch=batch,
