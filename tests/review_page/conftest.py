@@ -20,10 +20,19 @@ NAMED = "localStorage['aigc.review/liked'] ??= %s;"
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
+def browser_path() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def named(context: Any, editor: str) -> None:
+    """Let a browser know who decides, as it does after the first time."""
+    context.add_init_script(NAMED % json.dumps(json.dumps({"editor": editor})))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One for each file, and closed after it: while Playwright is there, this thread can run no other event loop."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = browser_path()
     if path is None:
         pytest.skip(f"no browser on this machine (one of {', '.join(BROWSERS)})")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
@@ -31,6 +40,20 @@ def browser() -> Iterator[Any]:
         found = driver.chromium.launch(executable_path=path)
         yield found
         found.close()
+
+
+@pytest.fixture
+def profile(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """A visit with a profile on the disk, as people have one, for what is to outlive a page.
+
+    Without one, Chromium 156 on a busy machine loses now and then what a page kept when that is loaded again.
+    """
+    context = browser.browser_type.launch_persistent_context(
+        tmp_path / "profile", executable_path=browser_path(), viewport={"width": 1280, "height": 800}, locale="en-GB"
+    )
+    named(context, "Ana Ruiz")
+    yield context
+    context.close()
 
 
 @pytest.fixture
@@ -48,7 +71,7 @@ def opened(browser: Any) -> Iterator[Open]:
             context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **like})
             contexts.append(context)
             if editor:
-                context.add_init_script(NAMED % json.dumps(json.dumps({"editor": editor})))
+                named(context, editor)
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
