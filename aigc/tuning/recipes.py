@@ -24,7 +24,7 @@ WARM_UP = 0.05
 MOST_TOKENS = 2_048
 """Tokens of a lesson, unless more are asked for."""
 LEARNING_RATES: dict[Method, dict[Weights, float]] = {
-    "sft": {"lora": 2e-4, "full": 2e-5}, "dpo": {"lora": 1e-4, "full": 2e-6},
+    "sft": {"lora": 2e-4, "full": 2e-5}, "dpo": {"lora": 2e-4, "full": 2e-6},
 }
 DROPOUT = 0.05
 BETA = 0.1
