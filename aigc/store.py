@@ -10,6 +10,7 @@ import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,8 @@ from aigc.records import Attempt, Record
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
+READ_AGAIN = 64
+"""Records kept as they were last read: texts that are alike are asked for one after the other."""
 _OTHER_VERSION = "Open it with the version of aigc that wrote it, or start a new run."
 
 Body = TypeVar("Body", Record, PendingAttempt)
@@ -298,9 +301,10 @@ class Placed:
 
     def __init__(self, store: Store, places: Sequence[int]) -> None:
         self._store, self._places = store, places
+        self._again = lru_cache(maxsize=READ_AGAIN)(store.record_at)
 
     def __getitem__(self, at: int) -> Record:
-        return self._store.record_at(self._places[at])
+        return self._again(self._places[at])
 
     def __iter__(self) -> Iterator[Record]:
         return map(self._store.record_at, self._places)
