@@ -24,7 +24,8 @@ from aigc.policy import Budget, budget
 from aigc.prompts import render
 from aigc.provenance import new_record_id, now
 from aigc.records import Brief, Completion, Fault, Limits, Message, Prompt, Sampling, Source, Value, Verdict
-from aigc.settings import JudgeSettings, Settings, check_sampling
+from aigc.settings import JudgeSettings, Settings
+from aigc.settings_ranges import check_sampling
 from aigc.start import find_model
 from aigc.watermark import open_mark, refuse_certainty
 

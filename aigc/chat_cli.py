@@ -62,7 +62,7 @@ def chat(
     """Talk with a model, under the filters and the policy of the settings. /help lists what else can be said."""
     from aigc import console
     from aigc.chat import ChatOrder, open_chat
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     overrides = console.overrides(run={"model": model, "seed": seed, "templates": templates})

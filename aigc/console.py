@@ -23,7 +23,8 @@ from aigc.provenance import RunFile
 from aigc.reach import examine_prefect, prefect_api_url
 from aigc.report import counted, duration, expected, headline, outcome_lines
 from aigc.runs import find_run
-from aigc.settings import Table, load_settings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 from aigc.start import Request, default_config, start
 
 LANGUAGES_SHOWN = 2

@@ -12,7 +12,7 @@ from aigc.progress import open_progress
 from aigc.provenance import RunFile
 from aigc.records import NOT_MADE
 from aigc.rejudge import changes, rejudge
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.start import default_config
 
 

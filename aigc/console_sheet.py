@@ -23,7 +23,7 @@ from aigc.provenance import now
 from aigc.records import Brief
 from aigc.report import counted, expected
 from aigc.runs import find_earlier
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.sheets.columns import BUILT_IN
 from aigc.start import Request, ToldErrors, default_config, find_model, model_here, open_job, refuse_bad_rows
 from aigc.tally import Forecast

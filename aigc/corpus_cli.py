@@ -73,7 +73,7 @@ def corpus_list(folder: Folder = None, config: Config = None, as_json: AsJson = 
 
 def _of_settings(config: Path | None) -> Path:
     """The corpus that runs under these settings compare their texts with."""
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     return Path(load_settings(config or default_config(), {}).run.corpus)

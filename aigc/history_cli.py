@@ -38,7 +38,7 @@ def history(
 
     from aigc.console import overrides, say
     from aigc.history import nights
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     settings = load_settings(config or default_config(), overrides(run={"out": out}))

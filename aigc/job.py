@@ -25,7 +25,8 @@ from aigc.packs import Packs, load_packs
 from aigc.policy import Mentions, Objection, Override, objections, tokens_at_most
 from aigc.records import Brief, InvalidRow, Message, RowError, Sampling, Value
 from aigc.safety.kinds import check_settings
-from aigc.settings import FilterTables, Settings, check_sampling
+from aigc.settings import FilterTables, Settings
+from aigc.settings_ranges import check_sampling
 from aigc.watermark import open_mark, refuse_certainty
 
 SHIPPED = Path(__file__).parent / "shipped"

@@ -83,7 +83,7 @@ def keys_show(
 
 def _of_settings(config: Path | None) -> Path:
     """The folder of the key that runs under these settings sign with."""
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     return Path(load_settings(config or default_config(), {}).signing.identity)

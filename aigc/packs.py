@@ -27,7 +27,9 @@ from aigc.errors import SettingsError, TemplateError, nearest, shown, writable
 from aigc.hashing import digest, digest_files
 from aigc.labels.visible import MOST_CHARS, words_problem
 from aigc.records import Sampling, Value
-from aigc.settings import FilterTables, SamplingPatch, check_sampling, check_table
+from aigc.settings import FilterTables, SamplingPatch
+from aigc.settings_ranges import check_sampling
+from aigc.settings_reading import check_table
 
 BUILT_IN_NAMES = ("tone", "audience", "keywords", "must_not_mention", "min_words", "max_words", "language")
 """Variables that every prompt template has beside its type's fields."""

@@ -53,7 +53,7 @@ def export(
     from aigc.console import overrides, say
     from aigc.publishing.exporting import Order, export_texts
     from aigc.runs import find_finished
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     settings = load_settings(config or default_config(), overrides(run={"out": out}))

@@ -38,7 +38,7 @@ def redo(
     from aigc.console import overrides, say
     from aigc.progress import open_progress
     from aigc.redo import redo as make_again
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     settings = load_settings(config or default_config(), overrides(run={"out": out}))

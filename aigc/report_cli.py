@@ -35,7 +35,7 @@ def report(
 
     from aigc.console import overrides
     from aigc.report import report as written
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     runs = Path(load_settings(config or default_config(), overrides(run={"out": out})).run.out)

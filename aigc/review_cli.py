@@ -230,7 +230,7 @@ def _run(name: str | None, out: str | None, config: Path | None) -> tuple[Path, 
     from aigc.console import overrides
     from aigc.errors import UsageError
     from aigc.runs import find_run
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     runs = Path(load_settings(config or default_config(), overrides(run={"out": out})).run.out)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from aigc.errors import SettingsError, shown
 from aigc.labels.hidden import is_allowed
 from aigc.labels.provider_code import code_problem, looks_like_a_code
 from aigc.records import Sampling
+from aigc.settings import EngineSettings, LabelSettings, LineageSettings, RunSettings, Settings, SigningSettings
 from aigc.urls import is_storage, storage_problem, url_problem
-
-if TYPE_CHECKING:
-    from aigc.settings import EngineSettings, LabelSettings, LineageSettings, RunSettings, Settings, SigningSettings
 
 MOST_STOPS, LONGEST_STOP = 16, 200
 MOST_BEST_OF = 64

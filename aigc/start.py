@@ -25,7 +25,9 @@ from aigc.provenance.commitments import open_commitments
 from aigc.records import Brief, InvalidRow, RowError, Value
 from aigc.report import counted
 from aigc.runs import Mode, Run, find_earlier, open_run
-from aigc.settings import Settings, Table, load_settings
+from aigc.settings import Settings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 from aigc.storage import copied
 from aigc.survey_kept import KEPT_FROM_ROWS, drop_survey, keep_survey, known_survey
 from aigc.tally import Tally

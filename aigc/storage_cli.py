@@ -71,7 +71,7 @@ def storage_push(
 def _settings(out: str | None, config: Path | None) -> RunSettings:
     from aigc import console
     from aigc.errors import UsageError
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     settings = load_settings(config or default_config(), console.overrides(run={"out": out})).run

@@ -205,7 +205,7 @@ def _runs_folder(out: str | None, config: Path | None) -> Path:
 
 def _settings(out: str | None, config: Path | None) -> Settings:
     from aigc.console import overrides
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     return load_settings(config or default_config(), overrides(run={"out": out}))

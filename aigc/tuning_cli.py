@@ -112,7 +112,7 @@ def finetune(
     """Tune a model on DATA, and measure whether it is better. The same command goes on where a stopped one left off."""
     import msgspec
 
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config, find_model
     from aigc.tuning.recipes import Options
     from aigc.tuning.tuning import Order, tune
@@ -205,7 +205,7 @@ def _show_data(made: Made) -> None:
 
 def _run_folder(name: str, config: Path | None) -> Path:
     from aigc.runs import find_run
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     return find_run(Path(load_settings(config or default_config(), {}).run.out), name, _say)[0]

@@ -65,7 +65,7 @@ def detect(
     import msgspec
 
     from aigc.marked import Search, look
-    from aigc.settings import load_settings
+    from aigc.settings_loading import load_settings
     from aigc.start import default_config
 
     search = Search(source=source, key_file=key, model=model, column=column, records=records,

@@ -39,7 +39,7 @@ from aigc.models import ModelRef
 from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Prompt
 from aigc.runs import find_earlier, open_run
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.store import JOURNAL
 
 STEP_S = 0.003

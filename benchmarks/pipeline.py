@@ -37,7 +37,7 @@ from aigc.provenance.commitments import open_commitments
 from aigc.provenance.stamps import Stamper
 from aigc.records import Completion, Prompt
 from aigc.runs import open_run
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.store import Store
 
 SIZES = (1_000, 10_000, 100_000)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from aigc.runs import Mode
-from aigc.settings import Table
+from aigc.settings_reading import Table
 from aigc.start import Request
 
 Briefs: TypeAlias = Annotated[

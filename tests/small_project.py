@@ -22,7 +22,8 @@ from aigc.panel import NO_PANEL, Panel, open_published
 from aigc.provenance import RunFile, read_run, runs
 from aigc.records import Completion, Prompt, Record
 from aigc.runs import Mode, Run, find_earlier, open_run
-from aigc.settings import Table, load_settings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 from aigc.store import Store
 from aigc.tally import Tally
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ SOURCES = sorted([*(ROOT / "aigc").rglob("*.py"), *(ROOT / "flows").rglob("*.py"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
-          "urls", "settings_ranges", "settings_reading", "injection", "policy", "characters", "parquet_rows", "stamped",
+          "urls", "settings_loading", "settings_ranges", "settings_reading", "injection", "policy", "characters",
+          "parquet_rows", "stamped",
           "tally", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory",
           "findings"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
@@ -118,9 +120,9 @@ SURFACE = {
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "reach", "report", "runs", "start"},
     "cli": {"batch", "chat_cli", "commands", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli",
-            "labels_cli", "trust_cli", "history_cli", "models_cli", "project", "provenance", "publishing_cli", "redo_cli", "report_cli",
-            "review_cli",
-            "runs", "schedule_cli", "start", "storage_cli", "tuning_cli", "ui_cli", "watermark_cli"},
+            "labels_cli", "trust_cli", "history_cli", "models_cli", "project", "provenance", "publishing_cli",
+            "redo_cli", "report_cli", "review_cli", "runs", "schedule_cli", "start", "storage_cli", "tuning_cli",
+            "ui_cli", "watermark_cli"},
     "flows": {"night", "nights_plan", "progress", "provenance", "published_files", "report", "runs", "samples",
               "start"},
 }
@@ -132,8 +134,8 @@ ROOMS = {
     "matplotlib": {"trends", "tuning"},
     "prefect": {"flows"}, "pydantic": {"flows"}, "httpx": {"flows", "engine", "lineage"},
     "typer": {"chat_cli", "cli", "commands", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli",
-              "labels_cli", "trust_cli", "history_cli", "models_cli", "progress", "publishing_cli", "redo_cli", "report_cli", "review_cli",
-              "schedule_cli", "storage_cli", "tuning_cli", "ui_cli", "watermark_cli"},
+              "labels_cli", "trust_cli", "history_cli", "models_cli", "progress", "publishing_cli", "redo_cli",
+              "report_cli", "review_cli", "schedule_cli", "storage_cli", "tuning_cli", "ui_cli", "watermark_cli"},
     "rich": {"cli", "console", "progress"},
     "jinja2": {"packs", "engine"},
     "openpyxl": {"sheets", "labels", "publishing", "review_sheet"},
@@ -228,6 +230,15 @@ def test_a_heavy_library_is_imported_only_where_it_is_used(path: Path) -> None:
     early = [f"line {line}: {name}" for name, line, at_once in imports(path)
              if at_once and name.split(".")[0] in LAZY]
     assert early == []
+
+
+def test_no_files_import_each_other_in_a_circle_not_even_late_or_for_types() -> None:
+    """A package's face is left out: it hands on names of what stands inside."""
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES
+             if path.name != "__init__.py"}
+    graph = {name: {other for other, _, _ in imports(path) if other in files} for name, path in files.items()}
+    assert len(graph) > 300
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def test_nothing_is_allowed_that_is_not_used() -> None:

@@ -17,7 +17,7 @@ from aigc.provenance import RunFile
 from aigc.records import Attempt, Completion, Prompt, Verdict
 from aigc.rejudge import rejudge
 from aigc.rows import SCORE
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 
 
 @pytest.fixture

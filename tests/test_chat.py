@@ -15,7 +15,8 @@ from aigc.errors import UsageError
 from aigc.hashing import digest
 from aigc.models import ModelRef
 from aigc.records import Completion, Prompt, Sampling, Verdict
-from aigc.settings import Table, load_settings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 from aigc.training_data.dialogues import read_dialogues
 from aigc.training_data.making import Order, make
 from aigc.training_data.reading import open_training_data

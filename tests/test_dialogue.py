@@ -20,7 +20,7 @@ from aigc.past import open_past
 from aigc.records import Completion, Prompt, Record
 from aigc.rejudge import rejudge
 from aigc.reproduction import reproduce
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.trace import page, trace
 
 TALK = {

@@ -9,7 +9,8 @@ from small_project import NOTE, Project, small_project
 
 from aigc.errors import SettingsError
 from aigc.job import Job
-from aigc.settings import Table, load_settings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 
 
 @pytest.fixture

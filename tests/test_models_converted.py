@@ -17,7 +17,8 @@ from aigc.errors import ModelError
 from aigc.models import ModelRef, pull, resolve
 from aigc.provenance import AdapterFacts
 from aigc.runs import _model_facts
-from aigc.settings import DEFAULT_MODEL, load_settings
+from aigc.settings import DEFAULT_MODEL
+from aigc.settings_loading import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from aigc.panel import find_models, open_panel, open_published
 from aigc.provenance import RunFile
 from aigc.records import Completion, Prompt, Record
 from aigc.runs import find_earlier, open_run
-from aigc.settings import Table
+from aigc.settings_reading import Table
 from aigc.start import Request, start
 
 PACK = {("toml" if name == "template.toml" else name.replace(".", "_")): text for name, text in NOTE.items()}

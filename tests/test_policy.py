@@ -14,7 +14,9 @@ from aigc.job import Job
 from aigc.policy import Budget, Override, budget, settled, tokens_at_most
 from aigc.provenance import read_run
 from aigc.report import report
-from aigc.settings import PolicySettings, RunSettings, Table, load_settings
+from aigc.settings import PolicySettings, RunSettings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 from aigc.start import Request, start
 
 SHEET = """id,content_type,product,facts,must_not_mention,keywords

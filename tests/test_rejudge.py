@@ -15,7 +15,7 @@ from aigc.errors import BriefsError, UsageError
 from aigc.models import resolve
 from aigc.provenance import RunFile
 from aigc.rejudge import changes, rejudge
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.tally import Tally
 
 ASKING = NOTE["template.toml"] + """

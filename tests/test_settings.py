@@ -9,7 +9,10 @@ import pytest
 from aigc.duplicates import CORPUS
 from aigc.errors import SettingsError
 from aigc.records import Sampling
-from aigc.settings import DEFAULT_MODEL, FilterTables, SamplingPatch, Settings, Table, check_sampling, load_settings
+from aigc.settings import DEFAULT_MODEL, FilterTables, SamplingPatch, Settings
+from aigc.settings_loading import load_settings
+from aigc.settings_ranges import check_sampling
+from aigc.settings_reading import Table
 
 
 def config(folder: Path, text: str) -> Path:

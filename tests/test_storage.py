@@ -20,7 +20,7 @@ from aigc.forgotten_lines import FORGOTTEN
 from aigc.provenance import RunFile, read_run
 from aigc.records import Prompt
 from aigc.runs import find_earlier, open_run
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.storage import Place, bring_run, copied, facts_of, publish
 from aigc.storage.place import JOURNAL_PARTS
 from aigc.store import JOURNAL

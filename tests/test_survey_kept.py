@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from aigc.job import Job
 from aigc.records import Brief, InvalidRow
-from aigc.settings import Table, load_settings
+from aigc.settings_loading import load_settings
+from aigc.settings_reading import Table
 from aigc.survey_kept import drop_survey, keep_survey, known_survey
 
 HEADING = "id,content_type,product,facts\n"

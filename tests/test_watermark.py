@@ -16,7 +16,8 @@ from aigc.errors import AigcError, SettingsError, UsageError
 from aigc.hashing import digest
 from aigc.job import Job
 from aigc.records import EngineInfo, Sampling
-from aigc.settings import Settings, WatermarkSettings, load_settings
+from aigc.settings import Settings, WatermarkSettings
+from aigc.settings_loading import load_settings
 from aigc.watermark import LEVELS, Mark, examine, open_mark, pooled, read_key, write_new_key
 from aigc.watermark.scheme import SALTS
 from aigc.watermark.search import chance_of

@@ -22,7 +22,8 @@ from aigc.filters import FILTERS
 from aigc.marked import Found, Search, look
 from aigc.models import ModelRef
 from aigc.parquet_rows import read_rows
-from aigc.settings import EngineSettings, Settings, load_settings
+from aigc.settings import EngineSettings, Settings
+from aigc.settings_loading import load_settings
 from aigc.start import Request, start
 from aigc.watermark import read_key, salt_of
 

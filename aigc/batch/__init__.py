@@ -16,7 +16,10 @@ from aigc.engine import open_engine
 from aigc.errors import BatchError, UsageError, writable
 from aigc.models import ModelRef
 from aigc.records import EngineInfo, Sampling, Value
-from aigc.settings import Settings, Table, check_sampling, load_settings
+from aigc.settings import Settings
+from aigc.settings_loading import load_settings
+from aigc.settings_ranges import check_sampling
+from aigc.settings_reading import Table
 from aigc.start import default_config, find_model
 from aigc.store import JOURNAL, Store
 from aigc.tally import Tally

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta
 
 from aigc.records import Value
-from aigc.settings import LONGEST_STOP, MOST_STOPS
+from aigc.settings_ranges import LONGEST_STOP, MOST_STOPS
 
 MOST_CHOICES = 128
 Number: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)] | None

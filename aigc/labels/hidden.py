@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from aigc.records import Value
-
-if TYPE_CHECKING:
-    from aigc.settings import LabelSettings
+from aigc.settings import LabelSettings
 
 KEY = "AIGC"
 """Name of the metadata field that holds a label, and of the label's own object."""

@@ -10,9 +10,8 @@ A run is always written on a disk of this machine first: a journal is appended t
 
 from __future__ import annotations
 
-from aigc.storage.incoming import bring_run, facts_of
-from aigc.storage.oblivion import share_forgotten
-from aigc.storage.outgoing import copied, publish
-from aigc.storage.place import Place
+from aigc.storage.incoming import bring_run
+from aigc.storage.outgoing import copied, publish, share_forgotten
+from aigc.storage.place import Place, facts_of
 
 __all__ = ["Place", "bring_run", "copied", "facts_of", "publish", "share_forgotten"]

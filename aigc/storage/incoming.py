@@ -16,7 +16,7 @@ from aigc.errors import RunLocked, StoreError, writable
 from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, RunFacts
 from aigc.storage.oblivion import forget_here, forget_there
-from aigc.storage.place import Place
+from aigc.storage.place import Place, facts_of
 from aigc.store import JOURNAL, LOCK, new_run_id
 
 _CHUNK = 1 << 20
@@ -56,15 +56,6 @@ def bring_run(place: Place, out: Path, run_id: str) -> bool:
         raise StoreError(f"{place.url}/{run_id}", "no run", "a run's folder", "Correct its name, or the address.")
     forgotten = _forgotten(place, out / run_id, run_id, facts)
     return _bring(place, out / run_id, run_id, facts, place.parts(run_id), forgotten)
-
-
-def facts_of(place: Place, run_id: str) -> RunFacts | None:
-    """What run.json there says; None where it says nothing that this version can read."""
-    data = place.read(f"{run_id}/{RUN_FILE}")
-    try:
-        return msgspec.json.decode(data, type=RunFacts) if data else None
-    except msgspec.DecodeError:
-        return None
 
 
 def begins_with(journal: Path, place: Place, parts: Iterable[str]) -> bool:

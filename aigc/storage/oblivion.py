@@ -11,27 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aigc.forgotten_lines import FORGOTTEN, decode, encode, keep_forgotten, read_forgotten, rewrite, without
-from aigc.provenance import read_run
 from aigc.storage.place import JOURNAL_PARTS, Place
 from aigc.store import JOURNAL
-
-
-def share_forgotten(place: Place, folder: Path) -> bool:
-    """Forget there what was forgotten in a run's folder. The caller holds its lock. Returns whether it was there.
-
-    Raises:
-        StoreError: the storage or the disk refuses.
-    """
-    from aigc.storage.incoming import facts_of
-    from aigc.storage.outgoing import publish
-
-    if facts_of(place, folder.name) is None:
-        return False
-    if read_run(folder).status == "finished":
-        publish(place, folder)
-    else:
-        forget_there(place, folder.name, read_forgotten(folder))
-    return True
 
 
 def forget_there(place: Place, run_id: str, here: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -15,11 +15,13 @@ from threading import Event, Thread
 
 from aigc.disk import disk_errors
 from aigc.errors import AigcError, RunLocked, StoreError
+from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, read_run
 from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS
 from aigc.settings import RunSettings
-from aigc.storage.incoming import begins_with, bring_sheet, facts_of
-from aigc.storage.place import JOURNAL_PARTS, Place
+from aigc.storage.incoming import begins_with, bring_sheet
+from aigc.storage.oblivion import forget_there
+from aigc.storage.place import JOURNAL_PARTS, Place, facts_of
 from aigc.store import JOURNAL
 
 EVERY_S = 30.0
@@ -138,6 +140,21 @@ def publish(place: Place, folder: Path) -> None:
     for name, size in place.parts(run_id).items():
         if size:  # the journal is there as a whole; the numbers stay taken, for a machine that was long away
             place.write(name, b"")
+
+
+def share_forgotten(place: Place, folder: Path) -> bool:
+    """Forget there what was forgotten in a run's folder. The caller holds its lock. Returns whether it was there.
+
+    Raises:
+        StoreError: the storage or the disk refuses.
+    """
+    if facts_of(place, folder.name) is None:
+        return False
+    if read_run(folder).status == "finished":
+        publish(place, folder)
+    else:
+        forget_there(place, folder.name, read_forgotten(folder))
+    return True
 
 
 class _Parts:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from aigc.errors import StoreError
+from aigc.provenance import RUN_FILE, RunFacts
 
 JOURNAL_PARTS = "journal"
 """Folder in a run's that holds its journal in parts while it is made: 000001.jsonl and so on, each written once."""
@@ -109,3 +112,12 @@ class Place:
             found = f"an error of the storage ({type(exc).__name__}: {str(exc).strip().splitlines()[0][:160]})"
             remedy = "Check the address, the rights and the network; then run again: the working folder has all rows."
             raise StoreError(place, found, "storage that reads and writes", remedy) from exc
+
+
+def facts_of(place: Place, run_id: str) -> RunFacts | None:
+    """What run.json there says; None where it says nothing that this version can read."""
+    data = place.read(f"{run_id}/{RUN_FILE}")
+    try:
+        return msgspec.json.decode(data, type=RunFacts) if data else None
+    except msgspec.DecodeError:
+        return None

@@ -18,7 +18,8 @@ from aigc.engine.openai import OpenAIEngine
 from aigc.engine.openai_server import open_server, served_model
 from aigc.errors import EngineError, SettingsError
 from aigc.models import ModelRef
-from aigc.settings import EngineSettings, load_settings
+from aigc.settings import EngineSettings
+from aigc.settings_loading import load_settings
 
 
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from aigc.errors import SettingsError
 from aigc.labels.hidden import HiddenLabel, allowed_text, is_allowed, label_fields, label_of, label_text
-from aigc.settings import LabelSettings, load_settings
+from aigc.settings import LabelSettings
+from aigc.settings_loading import load_settings
 
 CODE = "001191440300708461136T1XGW3"
 

@@ -19,7 +19,8 @@ from small_project import MODEL
 from aigc.errors import SettingsError
 from aigc.lineage import Emitter, Event, abort_event, start_event
 from aigc.provenance import ModelFacts, RunFile
-from aigc.settings import LineageSettings, Settings, load_settings
+from aigc.settings import LineageSettings, Settings
+from aigc.settings_loading import load_settings
 
 RUN = RunFile(
     run_id="2026-11-24-0143-briefs-k3f9", status="running", briefs="/work/briefs.csv", job="sha256:j",

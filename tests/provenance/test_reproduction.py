@@ -16,7 +16,8 @@ from aigc.provenance.environment import CodeFacts, code_facts
 from aigc.provenance.manifest import MANIFEST, encode_manifest
 from aigc.records import EngineInfo
 from aigc.reproduction import settings_here, stack_differences
-from aigc.settings import Settings, load_settings
+from aigc.settings import Settings
+from aigc.settings_loading import load_settings
 from aigc.stamped import Stamped
 
 OLD = CodeFacts(version="0.0.1", commit="0" * 40, dirty=False, packages="sha256:" + "0" * 64)

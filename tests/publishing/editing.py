@@ -15,7 +15,8 @@ from aigc.review.decisions import Decision, Verb
 from aigc.review.intake import Offered, Reading, Taken, open_reviewed, take
 from aigc.review.ledger import Source
 from aigc.runs import open_run
-from aigc.settings import Settings, load_settings
+from aigc.settings import Settings
+from aigc.settings_loading import load_settings
 
 _minutes = count()
 

@@ -17,7 +17,7 @@ from aigc.redo import redo
 from aigc.rejudge import rejudge
 from aigc.review.advice import NOTE_CHARS, advice_of
 from aigc.review.decisions import REASONS, Decision
-from aigc.settings import load_settings
+from aigc.settings_loading import load_settings
 from aigc.verification import verify
 
 BETTER = "This kettle is a kettle for slow mornings: a litre of water, a thin stream, and coffee that takes its time."
