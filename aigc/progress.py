@@ -9,7 +9,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Protocol
 
-from aigc.report import duration, speed
+from aigc.report import about, speed
 from aigc.tally import Tally
 
 LINE_EVERY_S = 10.0
@@ -126,13 +126,6 @@ def figures(tally: Tally) -> str:
     if (left := left_s(tally)) is not None:
         parts.append(f"{about(left)} left")
     return " · ".join(parts)
-
-
-def about(seconds: float) -> str:
-    """`40 s`, `3 min 20 s`, `14 min`: no more digits than a guess has."""
-    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
-    rounded = max(step, step * round(seconds / step))
-    return duration(rounded).replace(".0 s", " s").replace(" 00 s", "")
 
 
 def left_s(tally: Tally) -> float | None:

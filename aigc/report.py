@@ -64,7 +64,7 @@ def expected(forecast: Forecast, price_per_hour: float = 0.0) -> str:
         return f"Expected: nothing to make; {counted(forecast.taken_over, 'row')} taken over."
     over = f", {forecast.taken_over:,} more taken over" if forecast.taken_over else ""
     return (
-        f"Expected: {counted(forecast.rows, 'row')} to make{over}, in about {duration(forecast.seconds)}"
+        f"Expected: {counted(forecast.rows, 'row')} to make{over}, in about {about(forecast.seconds)}"
         f"{_hours(forecast, price_per_hour)}; {share(forecast.accepted, forecast.rows)} accepted, of "
         f"{counted(forecast.texts, 'text')} with retries, {forecast.tokens_out:,} tokens. By {forecast.basis}."
     )
@@ -97,6 +97,13 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def about(seconds: float) -> str:
+    """`40 s`, `3 min 20 s`, `14 min`: no more digits than a guess has."""
+    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
+    rounded = max(step, step * round(seconds / step))
+    return duration(rounded).replace(".0 s", " s").replace(" 00 s", "")
 
 
 def counted(number: int, noun: str) -> str:

@@ -157,7 +157,7 @@ def test_runs_on_another_device_are_not_gone_by() -> None:
          "Expected: 1,000 rows to make, 50 more taken over, in about 1 h 15 min (5.00 hours of 4 devices together, "
          "which cost 10.00); 80% accepted, of 1,200 texts with retries, 100,000 tokens. By 1 earlier run of this "
          "model."),
-        ({"seconds": 12.0}, 2.0, "Expected: 1,000 rows to make, in about 12.0 s; 80% accepted, of 1,200 texts with "
+        ({"seconds": 12.0}, 2.0, "Expected: 1,000 rows to make, in about 10 s; 80% accepted, of 1,200 texts with "
                                  "retries, 100,000 tokens. By 1 earlier run of this model."),
         ({"rows": 0, "taken_over": 7}, 0.0, "Expected: nothing to make; 7 rows taken over."),
     ],

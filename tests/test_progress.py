@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from small_project import GOOD, SHORT, Power, small_project
 
-from aigc.progress import BEFORE, LEAST_MADE, Lines, about, figures, left_s, open_progress
+from aigc.progress import BEFORE, LEAST_MADE, Lines, figures, left_s, open_progress
 from aigc.records import Completion, Prompt
-from aigc.report import speed
+from aigc.report import about, speed
 from aigc.tally import Tally
 
 
