@@ -157,11 +157,11 @@ def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:
     """Raise BriefsError where nothing can run: `strict` and a bad row, or no good row at all."""
     bad, left_out = counted(survey.invalid, "bad row"), counted(survey.skipped, "row")
     if survey.invalid and strict:
-        raise BriefsError(
-            str(sheet.path), bad, "none, since --strict is set", "Correct what is listed above, or leave --strict out."
-        )
+        expected, remedy = "none, since --strict is set", "`aigc check` names each; correct them, or leave --strict out."
+        raise BriefsError(str(sheet.path), bad, expected, remedy)
     if not survey.briefs and survey.invalid:
-        raise BriefsError(str(sheet.path), f"{bad} and no good one", "a good row", "Correct what is listed above.")
+        found, remedy = f"{bad} and no good one", "`aigc check` with this sheet names each and how to correct it."
+        raise BriefsError(str(sheet.path), found, "a good row", remedy)
     if not survey.briefs:
         raise BriefsError(
             str(sheet.path), f"no row left, with {left_out} left out", "a row to run", "Change the rules of input.skip."
