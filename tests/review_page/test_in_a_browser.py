@@ -235,6 +235,28 @@ def test_an_edit_that_is_left_is_kept_as_a_draft(opened: Open, profile: Any, sam
     assert page.locator(".state.draft").count() == 0
 
 
+def test_neither_a_draft_nor_a_note_is_lost_by_a_decision_that_is_taken_back(
+    opened: Open, sample_folder: Path
+) -> None:
+    page = opened(sample_folder / "review.html")
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("e")
+    page.locator("textarea").first.fill("Rain on the roof")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.locator("dialog[open] textarea").fill("Ask the writer.")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("a")
+    wait_for(page, "#toast", "Approved as it was written. Your unsaved edit is kept: E opens it.")
+    page.keyboard.press("Escape")  # who decides is asked for at the first decision
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("u")
+    wait_for(page, "#toast", "Taken back: undecided again.")
+    assert "Ask the writer." in page.locator("#reading").inner_text()
+    page.keyboard.press("e")
+    assert page.locator("textarea").first.input_value() == "Rain on the roof"
+
+
 def test_entries_of_a_list_are_changed_added_and_taken_out(opened: Open, sample_folder: Path, tmp_path: Path) -> None:
     page = opened(sample_folder / "review.html")
     page.keyboard.press("e")

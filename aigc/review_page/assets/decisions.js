@@ -23,7 +23,7 @@ function decide(n, verb, more = {}) {
   made.push(n);
   hold(n, { decision, own: true, exported: false });
   forgetNote(n);
-  forgetDraft(n);
+  if (verb === 'edit') forgetDraft(n); // a draft that was not saved is kept beside every other decision
 }
 
 function hold(n, entry) {

@@ -103,6 +103,7 @@ const recount = after(150, () => showFilters(find().counts));
 function settle(verb, more) {
   const n = current;
   const before = decisionOn(n);
+  const isOverDraft = verb !== 'edit' && drafts.has(n);
   const beside = mode === 'compare' ? variantsOf(n).find((other) => other !== n && isOpen(other) && found.includes(other)) : undefined;
   const next = beside ?? nextOpen(n);
   decide(n, verb, more);
@@ -113,7 +114,7 @@ function settle(verb, more) {
     showSide();
   }
   const left = leftToDo();
-  say(left ? t(`said_${verb}`, { left }) : t('all_done'), verb);
+  say(isOverDraft ? t(`said_${verb}_over_draft`) : left ? t(`said_${verb}`, { left }) : t('all_done'), verb);
   $('list').focus({ preventScroll: true });
   bringText();
   askName();
@@ -134,6 +135,7 @@ function undo() {
   if (n === undefined) return say(t('nothing_to_undo'));
   const { decision, exported } = takeBack(n);
   if (decision.action === 'edit') saveDraft(n, draftOf(n, decision));
+  if (decision.note) annotate(n, decision.note);
   refresh(n, found.includes(n) ? n : current);
   if (current !== n) read(n);
   showReading();

@@ -40,6 +40,8 @@ const WORDS_EN = {
   done_approve: 'Approved', done_edit: 'Edited', done_reject: 'Rejected', note_waits: 'Note for your decision:',
   said_approve: ({ left }) => `Approved. ${number(left)} to go.`, said_edit: ({ left }) => `Edit saved. ${number(left)} to go.`,
   said_reject: ({ left }) => `Rejected. ${number(left)} to go.`,
+  said_approve_over_draft: 'Approved as it was written. Your unsaved edit is kept: E opens it.',
+  said_reject_over_draft: 'Rejected. Your unsaved edit is kept: E opens it.',
   undone: 'Taken back: undecided again.', undone_exported: 'Taken back here. The file you exported still has it; decide again to replace it.',
   nothing_to_undo: 'There is nothing to take back.',
 

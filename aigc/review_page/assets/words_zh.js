@@ -39,6 +39,7 @@ const WORDS_ZH = {
   done_approve: '已通过', done_edit: '已修改', done_reject: '已退回', note_waits: '随决定提交的批注：',
   said_approve: ({ left }) => `已通过，还剩 ${number(left)} 篇。`, said_edit: ({ left }) => `修改已保存，还剩 ${number(left)} 篇。`,
   said_reject: ({ left }) => `已退回，还剩 ${number(left)} 篇。`,
+  said_approve_over_draft: '已按原文通过。未保存的修改仍在：按 E 打开。', said_reject_over_draft: '已退回。未保存的修改仍在：按 E 打开。',
   undone: '已撤销，恢复为未处理。', undone_exported: '已在此撤销，但导出的文件中仍有该决定；重新决定即可替换。',
   nothing_to_undo: '没有可撤销的决定。',
 
