@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,12 +10,15 @@ from pathlib import Path
 
 from aigc.earlier import Earlier
 from aigc.engine.cards import expected_devices
+from aigc.errors import EngineError
 from aigc.history import forecast, nights
 from aigc.job import Job
 from aigc.models import ModelRef
 from aigc.provenance import RunFacts
 from aigc.records import Brief
 from aigc.tally import Forecast
+
+_log = logging.getLogger(__name__)
 
 LOOKED_AT = 20_000
 """Briefs that are looked up in earlier runs; of a longer sheet, every so many-th."""
@@ -25,7 +29,13 @@ def outlook(job: Job, wanted: dict[str, int], model: ModelRef, earlier: Sequence
 
     None where no run with this model has finished here.
     """
-    past, on = nights(Path(job.settings.run.out)), expected_devices(job.settings.engine)
+    if not (past := nights(Path(job.settings.run.out))):
+        return None
+    try:
+        on = expected_devices(job.settings.engine)
+    except EngineError as exc:  # the run itself needs no estimate
+        _log.warning("No forecast: %s", exc)
+        return None
     if forecast(wanted, 0, past, model.digest, on.name) is None:
         return None
     left, taken_over = left_to_make(job, wanted, model, earlier)

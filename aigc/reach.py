@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,7 +42,10 @@ def examine_prefect(environ: Mapping[str, str]) -> Finding:
     url = prefect_api_url(environ)
     if not url:
         return Finding(name="prefect", status="ok", found="none set: runs go without Prefect")
-    place = _shown(url)
+    try:
+        place = _shown(url)
+    except ValueError:
+        place = ""
     if not place.startswith(("http://", "https://")):
         return Finding(name="prefect", status="problem", found="PREFECT_API_URL is no http address",
                        remedy="Set it to something like http://127.0.0.1:4200/api.")
@@ -49,7 +54,7 @@ def examine_prefect(environ: Mapping[str, str]) -> Finding:
     except urllib.error.HTTPError as exc:
         exc.close()
         healthy = exc.code in {401, 403}  # a server that asks for a key is there; whether the key fits, a run will tell
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return Finding(name="prefect", status="problem", found=f"no answer from {place}",
                        remedy="Start it with `aigc ui`, or unset PREFECT_API_URL.")
     if not healthy:
@@ -68,7 +73,7 @@ def examine_plans(environ: Mapping[str, str]) -> Finding:
     url = prefect_api_url(environ)
     try:
         planned, due = _planned(url.rstrip("/")) if url else (0, 0)
-    except (OSError, ValueError, msgspec.DecodeError):  # of the server itself, `prefect` tells
+    except (OSError, ValueError, HTTPException, msgspec.DecodeError):  # of the server itself, `prefect` tells
         planned = due = 0
     if planned and not due:
         return Finding(name="plans", status="warn", found=f"{found}; no run is planned, and {planned} have a schedule",
@@ -138,7 +143,10 @@ def _planned(url: str) -> tuple[int, int]:
     answer = _asked(f"{url}/deployments/filter", {"limit": 200})
     deployments = msgspec.json.decode(answer, type=list[_Deployment])
     on = [each.id for each in deployments if not each.paused and any(one.active for one in each.schedules)]
-    wanted = {"deployments": {"id": {"any_": on}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    wanted = {"deployments": {"id": {"any_": on}}, "flow_runs": {
+        "state": {"type": {"any_": ["SCHEDULED"]}},
+        "expected_start_time": {"after_": datetime.now(UTC).isoformat()},  # one that is late was planned long ago
+    }}
     return len(on), msgspec.json.decode(_asked(f"{url}/flow_runs/count", wanted), type=int) if on else 0
 
 

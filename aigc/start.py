@@ -157,7 +157,7 @@ def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:
     """Raise BriefsError where nothing can run: `strict` and a bad row, or no good row at all."""
     bad, left_out = counted(survey.invalid, "bad row"), counted(survey.skipped, "row")
     if survey.invalid and strict:
-        expected, remedy = "none, since --strict is set", "`aigc check` names each; correct them, or leave --strict out."
+        expected, remedy = "none, since --strict is set", "`aigc check` names each: correct them, or omit --strict."
         raise BriefsError(str(sheet.path), bad, expected, remedy)
     if not survey.briefs and survey.invalid:
         found, remedy = f"{bad} and no good one", "`aigc check` with this sheet names each and how to correct it."

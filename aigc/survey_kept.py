@@ -55,5 +55,5 @@ def _place(job: Job) -> Path:
     """Named after all that decides what a reading finds."""
     settings, types = job.settings, {name: pack.type.digest for name, pack in job.packs.items()}
     found = digest([__version__, job.inputs_digest, writable(job.briefs), job.limit, settings.input,
-                    settings.run.variants, settings.policy, types])
+                    settings.run.variants, settings.policy, settings.types, types])
     return Path(settings.run.out) / f".survey-{found.removeprefix('sha256:')[:24]}.json"

@@ -66,7 +66,8 @@ def test_a_reading_that_stops_early_has_not_looked_at_all_rows_and_is_not_kept()
     {"run": {"variants": 2}},
     {"input": {"injection": "flag"}},
     {"policy": {"forbidden": ["lamp"]}},
-], ids=["variants", "injection", "policy"])
+    {"types": {"product_description": {"policy": {"forbidden": ["lamp"]}}}},
+], ids=["variants", "injection", "policy", "policy of a type"])
 def test_other_settings_ask_for_another_reading(changed: dict[str, Table]) -> None:
     first = job()
     keep_survey(first, first.survey())

@@ -211,22 +211,37 @@ def _chinese(name: Name, text: str, cells: str) -> Iterator[Miss]:
         if len(run) < _LEAST_RUN:
             continue
         is_named, rest = run in text, text.replace(run, "\0" * len(run))
-        for found in _one_off(run, is_named=is_named).finditer(rest):
-            if found[1] not in cells:
-                yield Miss(*found.span(1), found[1], run)
+        for start, end in _one_off(run, rest, is_named=is_named):
+            if (found := rest[start:end]) not in cells:
+                yield Miss(start, end, found, run)
 
 
-@lru_cache(maxsize=4096)
-def _one_off(run: str, *, is_named: bool) -> re.Pattern[str]:
-    """A Chinese name of which one character is another, or one inside is left out.
+def _one_off(run: str, text: str, *, is_named: bool) -> Iterator[tuple[int, int]]:
+    """Where a Chinese name stands of which one character is another, or one inside is left out.
 
     At an end of a short name, or of one that the text also has, another character may be of another word. So may any
-    in a name of three that it has.
+    in a name of three that it has. Of a name with one fault one half stands as it is: only beside these is compared.
     """
-    ends = {0, len(run) - 1}
-    other = [at for at in range(len(run)) if (len(run) >= _LEAST_RUN_EDGE or at not in ends)
-             and not (is_named and (at in ends or len(run) == _LEAST_RUN))]
-    forms = [f"{run[:at]}[{_CJK}]{run[at + 1:]}" for at in other]
-    if len(run) >= _LEAST_RUN_LESS:
-        forms += [run[:at] + run[at + 1:] for at in range(1, len(run) - 1)]
-    return re.compile(f"(?=({'|'.join(forms)}))" if forms else r"(?!)()")
+    size, half = len(run), len(run) // 2
+    ends = {0, size - 1}
+    other = {at for at in range(size) if (size >= _LEAST_RUN_EDGE or at not in ends)
+             and not (is_named and (at in ends or size == _LEAST_RUN))}
+    first, second = [*_places(text, run[:half])], [*_places(text, run[half:])]
+    for start in sorted({*first, *(at - half for at in second), *(at - half + 1 for at in second)}):
+        if start < 0:
+            continue
+        wrong = [at for at, (one, right) in enumerate(zip(text[start:start + size], run, strict=False)) if one != right]
+        if start + size <= len(text) and len(wrong) == 1 and wrong[0] in other and _RUN.match(text[start + wrong[0]]):
+            yield start, start + size
+            continue
+        at = wrong[0] if wrong else len(text) - start
+        is_inside = 0 < at < size - 1 or (at == size - 1 and run[-1] == run[-2])
+        if size >= _LEAST_RUN_LESS and is_inside and text.startswith(run[at + 1:], start + at):
+            yield start, start + size - 1
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
