@@ -398,6 +398,21 @@ def test_what_was_forgotten_elsewhere_goes_from_the_journal_here_when_the_run_is
     assert held(a, place, run_id) == []
 
 
+def test_a_finished_run_in_which_rows_were_forgotten_there_is_not_replaced_by_one_that_has_them(
+    machines: Callable[[str], Project], url: str
+) -> None:
+    a, b, place = machines("a"), machines("b"), Place(url)
+    a.products("kettle", "lamp")
+    run_id = make(a, named).run_id
+    assert bring_run(place, b.out, run_id)
+    [gone] = forget(a.out, "lamp", place=place)
+    assert (gone.rows, gone.shared, held(a, place, run_id)) == (1, True, [])
+    with pytest.raises(StoreError, match=r"this run with rows that were forgotten since.*aigc storage pull"):
+        publish(place, b.out / run_id)
+    assert held(a, place, run_id) == []
+    publish(place, a.out / run_id)  # who has forgotten them may
+
+
 def test_a_list_of_what_was_forgotten_that_somebody_edited_is_refused(
     machines: Callable[[str], Project], url: str
 ) -> None:

@@ -17,7 +17,7 @@ from aigc.disk import disk_errors
 from aigc.errors import AigcError, RunLocked, StoreError
 from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, read_run
-from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS
+from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS, decode_manifest, manifest_digest, read_manifest
 from aigc.settings import RunSettings
 from aigc.storage.incoming import begins_with, bring_sheet
 from aigc.storage.oblivion import forget_there
@@ -126,13 +126,14 @@ def publish(place: Place, folder: Path) -> None:
     """Take all files of a finished run there, run.json last. One that was finished there is none, meanwhile.
 
     Raises:
-        StoreError: the storage or the disk refuses.
+        StoreError: the storage or the disk refuses, or rows were forgotten there since.
     """
     run_id = folder.name
     with disk_errors(folder, "the run is whole here"):
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_result(path, folder)]
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     if (facts := facts_of(place, run_id)) and facts.status == "finished":
+        _refuse_older(place, folder)
         place.remove([f"{run_id}/{RUN_FILE}"])
     place.remove(name for name in place.files(run_id) if name.partition("/")[2] not in names)
     for name in sorted(names, key=lambda name: _LAST.index(name) if name in _LAST else -1):
@@ -140,6 +141,19 @@ def publish(place: Place, folder: Path) -> None:
     for name, size in place.parts(run_id).items():
         if size:  # the journal is there as a whole; the numbers stay taken, for a machine that was long away
             place.write(name, b"")
+
+
+def _refuse_older(place: Place, folder: Path) -> None:
+    """What was forgotten in the copy there must not come back by the one here."""
+    try:
+        there = decode_manifest(place.read(f"{folder.name}/{MANIFEST}") or b"", f"{place.url}/{folder.name}/{MANIFEST}")
+        _, here = read_manifest(folder)
+    except StoreError:  # of an earlier version, or damaged: what is whole takes its place
+        return
+    if manifest_digest(here) in there.supersedes:
+        remedy = f"Remove {folder}, then bring it: aigc storage pull {folder.name}"
+        raise StoreError(f"{place.url}/{folder.name}", "this run with rows that were forgotten since",
+                         "none newer than the one here", remedy)
 
 
 def share_forgotten(place: Place, folder: Path) -> bool:
