@@ -382,6 +382,7 @@ def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_an
     assert page.locator("dialog").count() == 1  # a blank is no name
     page.keyboard.type("Bo")
     page.keyboard.press("Enter")
+    page.locator("dialog").wait_for(state="detached")
     page.keyboard.press("a")
     assert page.locator("dialog").count() == 0
     assert {each["editor"] for each in lines(export(page, "Bo", tmp_path))} == {"Bo"}
@@ -389,6 +390,7 @@ def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_an
     page = opened(sample_folder / "review.html", editor="")
     page.keyboard.press("a")
     page.get_by_role("button", name="Later").click()
+    page.locator("dialog").wait_for(state="detached")
     page.keyboard.press("a")
     assert page.locator("dialog").count() == 0  # it is asked for once, and at the export
     assert page.locator("#track-words").inner_text() == "2 of 6 decided"
