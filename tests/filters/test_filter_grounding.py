@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from filter_cases import GOOD_EN, a_brief, a_completion, marked
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aigc.errors import SettingsError
@@ -311,6 +311,7 @@ def test_no_fact_lies_inside_another() -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(text="９点1212", said="")
 @given(text=TEXTS, said=TEXTS)
 def test_what_the_brief_says_word_for_word_is_always_ground(text: str, said: str) -> None:
     verdict = held_against(f"x{said}", text)
