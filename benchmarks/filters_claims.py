@@ -207,7 +207,7 @@ def _speed(language: str, texts: list[str]) -> Figures:
     completions = [_completion(text) for text in texts]
     names = ("grounding", "advertising", "tone", "required_terms", "forbidden_terms")
     return {
-        f"{name}_docs_s_{language}": _docs_per_second(partial(_judge_all, name, brief, completions), len(texts))
+        f"{name}_docs_s_{language}": docs_per_second(partial(_judge_all, name, brief, completions), len(texts))
         for name in names
     }
 
@@ -225,13 +225,13 @@ def _term_lists(texts: list[str]) -> Figures:
     terms = [f"{kind}{number}" for number in range(2500) for kind in ("brand", "牌子")]
     folded, listed = [fold(text) for text in texts], TermList(terms)
     return {
-        "forbidden_5000_terms_docs_s": _docs_per_second(lambda: [listed.found_in(text) for text in folded], len(texts)),
-        "forbidden_5000_terms_one_by_one_docs_s": _docs_per_second(
+        "forbidden_5000_terms_docs_s": docs_per_second(lambda: [listed.found_in(text) for text in folded], len(texts)),
+        "forbidden_5000_terms_one_by_one_docs_s": docs_per_second(
             lambda: [[term for term in terms if term in text] for text in folded[:40]], 40),
     }
 
 
-def _docs_per_second(work: Callable[[], object], count: int) -> int:
+def docs_per_second(work: Callable[[], object], count: int) -> int:
     best = math.inf
     for _ in range(3):
         started = time.perf_counter()

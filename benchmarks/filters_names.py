@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import random
 import re
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filters_claims import docs_per_second
 
 from aigc.filters.names import NamesFilter
 from aigc.records import Brief, Completion, Content, FieldValue, Limits, Source
@@ -111,17 +111,8 @@ def _misspelt(text: str, name: str, language: str) -> str:
 def _speed(language: str, texts: list[str], others: list[str]) -> Figures:
     judge, brief = NamesFilter(), _brief(language, {"product": others[0], "brand": others[1]})
     completions = [_completion(text) for text in texts]
-    return {f"names_docs_s_{language}": _docs_per_second(
+    return {f"names_docs_s_{language}": docs_per_second(
         lambda: [judge(brief, completion) for completion in completions], len(texts))}
-
-
-def _docs_per_second(work: Callable[[], object], count: int) -> int:
-    best = math.inf
-    for _ in range(3):
-        started = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - started)
-    return round(count / best)
 
 
 def _titles(path: Path) -> list[str]:

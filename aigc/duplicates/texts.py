@@ -135,12 +135,9 @@ def hashes(normal: str) -> Hashes:
     """Shingles of a normalised text as 64-bit hashes, sorted, each once; none that crosses a `MASK`."""
     import numpy as np
 
-    size = len(normal)
-    codes = np.zeros(size + SHINGLE_CHARS - 1, np.uint64)
-    codes[:size] = np.frombuffer(normal.encode("utf-32-le", "surrogatepass"), np.uint32)
-    windows = [codes[start : start + size] for start in range(SHINGLE_CHARS)]
+    windows = _windows(normal, SHINGLE_CHARS)
     hashed, whole = _rolled(windows)
-    if not normal.isascii() and codes.max() >= FIRST_CJK:
+    if not normal.isascii() and windows[0].max() >= FIRST_CJK:
         kana = _is_kana(windows[0])
         for here, chars in ((kana, KANA_SHINGLE_CHARS), (~kana & _is_cjk(windows[0]), HAN_SHINGLE_CHARS)):
             shorter, whole_shorter = _rolled(windows[:chars])
@@ -159,6 +156,16 @@ def jaccard(one: Hashes, other: Hashes) -> float:
 
     both = len(np.intersect1d(one, other, assume_unique=True))
     return both / (len(one) + len(other) - both) if both else 0.0
+
+
+def _windows(text: str, chars: int) -> list[Hashes]:
+    """The characters of a text as numbers, and the same begun one, two, … later; 0 after the end."""
+    import numpy as np
+
+    size = len(text)
+    codes = np.zeros(size + chars - 1, np.uint64)
+    codes[:size] = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return [codes[start : start + size] for start in range(chars)]
 
 
 def _rolled(windows: Sequence[Hashes]) -> tuple[Hashes, NDArray[np.bool_]]:
@@ -220,10 +227,7 @@ def _stretches(text: str) -> tuple[Hashes, NDArray[np.int64], NDArray[np.bool_]]
     """For each place of `text` the hash of a stretch long enough to be known again, its size, and whether it fits."""
     import numpy as np
 
-    size = len(text)
-    codes = np.zeros(size + MASK_CHARS - 1, np.uint64)
-    codes[:size] = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    windows = [codes[start : start + size] for start in range(MASK_CHARS)]
+    windows = _windows(text, MASK_CHARS)
     (hashed, whole), cjk = _rolled(windows), _is_cjk(windows[0])
     if cjk.any():
         shorter, whole_shorter = _rolled(windows[:CJK_MASK_CHARS])

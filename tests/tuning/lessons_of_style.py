@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from engine import tiny
 
 from aigc.models import ModelRef, resolve
@@ -19,6 +22,19 @@ from aigc.training_data.values import Example, Pair, Split
 from aigc.training_data.writing import Sources, write
 
 CPU = EngineSettings(device="cpu", dtype="float32", slots=8)
+
+
+@contextmanager
+def unconnected() -> Iterator[None]:
+    """A block in which every connection fails the test."""
+    def refuse(*_: object) -> None:
+        raise AssertionError("a connection was tried")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        patch.delenv("CI", raising=False)  # where it is set TRL would tell nobody anyway
+        yield
 
 
 def dialogues(folder: Path, answers: Callable[[int], str] = lambda number: f"At shelf {number * 7}. Good day.") -> Path:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from lessons_of_style import CPU, a_model, dialogues, pairs
+from lessons_of_style import CPU, a_model, dialogues, pairs, unconnected
 from msgspec.structs import replace
 
 from aigc.engine.tuning.tokens import LessonEncoder
@@ -40,13 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tuned(base: ModelRef, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """An adapter, made with sockets that refuse."""
-    with pytest.MonkeyPatch.context() as patch:
-        def refuse(*_: object) -> None:
-            raise AssertionError("a connection was tried")
-
-        patch.setattr(socket.socket, "connect", refuse)
-        patch.setattr(socket, "getaddrinfo", refuse)
-        patch.delenv("CI", raising=False)
+    with unconnected():
         return tune(Order(data=data, base=base, settings=CPU, options=FAST,
                           out=tmp_path_factory.mktemp("tuned") / "out"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from engine import tiny
-from lessons_of_style import CPU, a_model, dialogues, held_out_numbers
+from lessons_of_style import CPU, a_model, dialogues, held_out_numbers, unconnected
 from msgspec.structs import replace
 from safetensors import safe_open
 
@@ -45,13 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tuned(base: ModelRef, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """An adapter, made with sockets that refuse."""
-    with pytest.MonkeyPatch.context() as patch:
-        def refuse(*_: object) -> None:
-            raise AssertionError("a connection was tried")
-
-        patch.setattr(socket.socket, "connect", refuse)
-        patch.setattr(socket, "getaddrinfo", refuse)
-        patch.delenv("CI", raising=False)  # where it is set TRL would tell nobody anyway
+    with unconnected():
         return tune(Order(data=data, base=base, settings=CPU, options=FAST,
                           out=tmp_path_factory.mktemp("tuned") / "out"))
 
