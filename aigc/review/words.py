@@ -51,8 +51,8 @@ FILTER_WORDS: dict[Language, dict[str, str]] = {
            "leftovers": "残留标记", "markdown": "Markdown", "language": "语言", "required_terms": "关键词",
            "names": "名称", "forbidden_terms": "禁用词", "injection": "需求中的指令", "profanity": "粗话",
            "echo": "照抄提示", "readability": "可读性", "tone": "语气", "advertising": "广告法",
-           "grounding": "需求中没有的事实", "secrets": "密钥", "personal_data": "个人信息", "disclosure": "AI 标识", "near_duplicate": "与他文雷同",
-           "safety": "安全", "judge": "评审"},
+           "grounding": "需求中没有的事实", "secrets": "密钥", "personal_data": "个人信息", "disclosure": "AI 标识",
+           "near_duplicate": "与他文雷同", "safety": "安全", "judge": "评审"},
 }
 """What a filter looks at. One that is not here has its own name."""
 TYPE_WORDS: dict[Language, dict[str, str]] = {
