@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import merge
 from pathlib import Path
 
 from aigc.parquet_rows import taken_over
@@ -22,7 +23,7 @@ from aigc.review.standing import Standing, State
 
 @dataclass(frozen=True)
 class Decided(Ledger):
-    """All decisions on the texts of a run, those of earlier runs first. `head` is that of the run's own ledger."""
+    """All decisions on the texts of a run and of earlier ones, as they were imported. `head` is its own ledger's."""
 
     heads: Mapping[str, str] = field(default_factory=dict)
     """By run, the digest that stands for its ledger, of each that says something of these texts."""
@@ -50,17 +51,18 @@ def read_decided(folder: Path) -> Decided:
         StoreError: a ledger was changed, or a file cannot be read.
     """
     own = read_ledger(folder)
-    entries: list[Entry] = []
+    before: list[list[Entry]] = []
     heads: dict[str, str] = {}
     if taken := taken_over(folder / PARQUET):
         for run in _before(folder):
             ledger = read_ledger(folder.parent / run.run_id)
             if found := [entry for entry in ledger.entries if entry.decision.record_id in taken]:
-                entries += found
+                before.append(found)
                 heads[run.run_id] = ledger.head
     if own.head:
         heads[read_run(folder).run_id] = own.head
-    return Decided(entries=(*entries, *own.entries), head=own.head, lines=own.lines, heads=heads)
+    in_order = merge(*before, own.entries, key=lambda entry: entry.imported_at)
+    return Decided(entries=tuple(in_order), head=own.head, lines=own.lines, heads=heads)
 
 
 class Judged(Value, frozen=True):
@@ -73,11 +75,13 @@ class Judged(Value, frozen=True):
 class History(Value, frozen=True):
     """What editors decided on a row's texts, oldest first. `state` is how the text stands that it has now.
 
-    `not_here` are digests of decisions upon which it was made again, where their ledger is gone.
+    `final` is whose final word that is, if it is one. `not_here` are digests of decisions upon which it was made again,
+    where their ledger is gone.
     """
 
     decisions: list[Judged] = []
     state: State | None = None
+    final: str = ""
     not_here: list[str] = []
 
 
@@ -97,7 +101,10 @@ def history_of(folder: Path, record: Record) -> History:
         not_here += [digest for digest in redone.decisions if digest not in known]
     judged += [Judged(after=len(record.attempts), entry=entry) for entry in own.of(record.record_id)]
     stands = own.standing().get(record.record_id)
-    return History(decisions=judged, state=stands.state if stands else None, not_here=not_here)
+    if stands is None:
+        return History(decisions=judged, not_here=not_here)
+    final = stands.final.editor if stands.final and stands.decision else ""
+    return History(decisions=judged, state=stands.state, final=final, not_here=not_here)
 
 
 def _before(folder: Path) -> Iterator[RunFacts]:

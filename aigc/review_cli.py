@@ -102,6 +102,9 @@ def review_import(
     editor: Annotated[
         str, typer.Option("--editor", metavar="NAME", help="Who decided, where the file does not say.")
     ] = "",
+    final: Annotated[
+        bool, typer.Option("--final", help="They are the final word, whatever others said before: a chief editor's.")
+    ] = False,
     out: Out = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -109,10 +112,12 @@ def review_import(
     """Take an editor's decisions into the run. Ends with 3 where some rows are reported; all good ones are taken."""
     import msgspec
 
+    from aigc.decided import read_decided
     from aigc.review_sheet.returned import import_file
 
     folder, run_id = _run(run_name, out, config)
-    taken = import_file(folder, run_id, file, editor.strip())
+    earlier = [decision for decision in read_decided(folder).decisions if decision.run_id != run_id]
+    taken = import_file(folder, run_id, file, editor.strip(), final=final, earlier=earlier)
     if as_json:
         typer.echo(msgspec.json.encode(taken).decode())
     else:

@@ -167,7 +167,8 @@ def page(found: Trace) -> Iterator[str]:
         yield f"It was made again upon {digest}, a decision of a ledger that is not here."
     if found.history.state:
         yield ""
-        yield f"By what editors decided, it stands {found.history.state.replace('_', ' ')}."
+        by = f": the final word of {found.history.final}" if found.history.final else ""
+        yield f"By what editors decided, it stands {found.history.state.replace('_', ' ')}{by}."
     for error in record.errors:
         yield ""
         yield error.message
@@ -218,7 +219,8 @@ def _turn(turn: Turn, made: Attempt) -> Iterator[str]:
 def _decision(entry: Entry) -> Iterator[str]:
     decision = entry.decision
     reason = f", {decision.reason}" if decision.reason else ""
-    yield f"Decision of {decision.editor}: {decision.verb}{reason}, {decision.at}"
+    what = "Final word" if decision.final else "Decision"
+    yield f"{what} of {decision.editor}: {decision.verb}{reason}, {decision.at}"
     yield f"  in run {decision.run_id}, from {entry.source}, {entry.digest}"
     if decision.note:
         yield f"  note: {_one_line(decision.note)}"

@@ -1,6 +1,7 @@
 """How far editors agree beyond what chance would bring.
 
 Measured on what each editor first decided on a record: those who see that they differ and then settle it did not agree.
+A final word has no part in it: it is said of texts on which others differ, to settle them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Agreement(Value, frozen=True):
 def agreements(decisions: Iterable[Decision]) -> list[Agreement]:
     """Cohen's kappa of every two editors who decided on the same records; Fleiss' of all, where they are more."""
     ratings: dict[str, dict[str, str]] = {}
-    for decision in sorted(decisions, key=lambda decision: decision.at):
+    for decision in sorted((one for one in decisions if not one.final), key=lambda decision: decision.at):
         ratings.setdefault(decision.record_id, {}).setdefault(decision.editor, decision.verb)
     shared = [by_editor for by_editor in ratings.values() if len(by_editor) > 1]
     editors = sorted({editor for by_editor in shared for editor in by_editor})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from aigc.records import OutputValue, Value
 
@@ -34,8 +35,13 @@ class Decision(Value, frozen=True):
     reason: str = ""
     note: str = ""
     """Words to colleagues and, where the text is made again, to the model."""
+    final: bool | UnsetType = UNSET
+    """Whether it is the final word on the record, as who imported it said: it settles what others decided before.
+
+    Left out of JSON where it is not, so that the digests of decisions are what they were before there were final words.
+    """
 
 
 def says_the_same(one: Decision, other: Decision) -> bool:
-    """Whether two decisions say the same of the same text, whenever that was."""
+    """Whether two decisions say the same of the same text, whenever that was, and are both final words or both none."""
     return msgspec.structs.replace(one, at="") == msgspec.structs.replace(other, at="")

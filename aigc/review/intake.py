@@ -9,6 +9,8 @@ What is wrong is reported row by row, and all that is right is taken. Codes, sta
     empty_text       an edit that leaves nothing              needless_reason  a reason beside an approval
     two_edits        text and fields both changed             conflict         taken, but another editor differs
     no_reason        taken, but a rejection that does not say why
+
+Told: `overruled`, a decision made before the final word on its text.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from aigc.characters import mended
 from aigc.errors import nearest, problem_text, shown
@@ -27,6 +30,7 @@ from aigc.records import OutputValue, Value
 from aigc.review.decisions import REASONS, Decision
 from aigc.review.ledger import Source, append
 from aigc.review.reviewable import Original, reviewables
+from aigc.review.standing import standings
 
 CLOCKS_DIFFER = timedelta(days=1)
 """How far ahead an editor's clock may be; a decision from further ahead would outrank all to come."""
@@ -34,13 +38,14 @@ _AGAIN = "Write the review files again (aigc review files) and decide on the tex
 
 
 class Reported(Value, frozen=True):
-    """What is to be said of one row of a file."""
+    """What is to be said of one row of a file. `taken` is whether its decision is kept for all that."""
 
     place: str
     code: str
     found: str
     expected: str
     remedy: str
+    taken: bool = False
 
     @property
     def message(self) -> str:
@@ -73,7 +78,10 @@ class Reviewed:
 
 
 class Taken(Value, frozen=True):
-    """What came of an import. `problems` has conflicts and rejections without a reason too, though these are kept."""
+    """What came of an import. `problems` has conflicts and rejections without a reason too, though these are kept.
+
+    What was found was taken, known or not taken.
+    """
 
     run_id: str
     source: str
@@ -82,6 +90,11 @@ class Taken(Value, frozen=True):
     taken: int
     known: int
     """Decisions that were there already, or that their editor had replaced before."""
+    not_taken: int
+    final: bool
+    """Whether they were brought as the final word."""
+    overruling: int
+    """Texts on which the final word is another than others wanted."""
     problems: list[Reported]
     notices: list[Reported]
 
@@ -105,28 +118,44 @@ def open_reviewed(folder: Path, run_id: str) -> Reviewed:
     return Reviewed(folder, run_id, {original.record_id: original for original in originals})
 
 
-def take(reviewed: Reviewed, reading: Reading, source: Source) -> Taken:
-    """Append the decisions of a file that are sound. Raises as `append` does."""
+def take(
+    reviewed: Reviewed, reading: Reading, source: Source, *, final: bool = False, earlier: Iterable[Decision] = ()
+) -> Taken:
+    """Append the decisions of a file that are sound, as the final word where `final`.
+
+    `earlier` were imported into runs that texts were taken over from. Raises as `append` does.
+    """
     offered, problems = checked(reviewed, reading.offered, datetime.fromisoformat(source.imported_at))
+    if final:
+        offered = [Offered(place=offer.place, decision=msgspec.structs.replace(offer.decision, final=True))
+                   for offer in offered]
     added, ledger = append(reviewed.folder, [offer.decision for offer in offered], source)
     new = {msgspec.json.encode(entry.decision) for entry in added}
-    standing = ledger.standing()
-    for offer in offered:
-        stands = standing[offer.decision.record_id]
-        if stands.state == "in_conflict" and msgspec.json.encode(offer.decision) in new:
-            problems.append(_conflict(offer, stands.latest))
+    standing = standings([*earlier, *ledger.decisions])
+    fresh = [(offer, standing[offer.decision.record_id]) for offer in offered
+             if msgspec.json.encode(offer.decision) in new]
+    conflicts = [_conflict(offer, stands.latest) for offer, stands in fresh if stands.state == "in_conflict"]
+    overruled = [_overruled(offer, stands.final) for offer, stands in fresh
+                 if stands.final and offer.decision in stands.overruled]
+    kept = {offer.place for offer in offered}
+    notices = [msgspec.structs.replace(notice, taken=notice.place in kept) for notice in reading.notices]
     return Taken(
         run_id=reviewed.run_id, source=source.name,
         editors=sorted({offer.decision.editor for offer in offered}),
         found=len(reading.offered) + len(reading.problems), taken=len(added), known=len(offered) - len(added),
-        problems=[*reading.problems, *problems], notices=reading.notices,
+        not_taken=len(reading.offered) - len(offered) + len(reading.problems), final=final,
+        overruling=sum(bool(offer.decision.final and stands.overruled) for offer, stands in fresh),
+        problems=[*reading.problems, *problems, *conflicts], notices=[*notices, *overruled],
     )
 
 
 def checked(
     reviewed: Reviewed, offered: Iterable[Offered], now: datetime
 ) -> tuple[list[Offered], list[Reported]]:
-    """The sound ones of `offered` in the form in which they are kept, and what is wrong with each of the others."""
+    """The sound ones of `offered` in the form in which they are kept, and what is wrong with each of the others.
+
+    None of them is a final word: that is for who imports to say, and not for a file.
+    """
     sound, problems = [], []
     for offer in offered:
         found = _sound(reviewed, offer, now)
@@ -169,7 +198,7 @@ def _sound(reviewed: Reviewed, offer: Offered, now: datetime) -> Offered | Repor
         return report("bad_time", f"the time {shown(decision.at)}", "a time with its zone that is not to come",
                       "Set the clock of the machine that decided, and export again.")
     kept = msgspec.structs.replace(decision, editor=editor, at=at.isoformat(timespec="milliseconds"),
-                                   note=decision.note.strip())
+                                   note=decision.note.strip(), final=UNSET)
     edited = _edited(kept, original)
     return report(*edited) if isinstance(edited, tuple) else Offered(place=offer.place, decision=edited)
 
@@ -240,7 +269,7 @@ def _reasonless(offer: Offered) -> Reported:
     """What is to be said of a rejection without a reason. It counts: a text that was refused must not be published."""
     return Reported(place=offer.place, code="no_reason", found="a rejection without a reason", expected="why",
                     remedy="It is taken. Choose a reason in the same file, and import that again: a text that is made "
-                    "again is told why.")
+                    "again is told why.", taken=True)
 
 
 def _conflict(offer: Offered, latest: Sequence[Decision]) -> Reported:
@@ -248,4 +277,11 @@ def _conflict(offer: Offered, latest: Sequence[Decision]) -> Reported:
     others = ", ".join(f"{other.editor}: {other.verb}" for other in latest if other.editor != mine.editor)
     return Reported(place=offer.place, code="conflict", found=f"{mine.editor}: {mine.verb}, where {others}",
                     expected="one decision", remedy="Both are kept, and the text is not approved until they agree: one "
-                    "of them decides again.")
+                    "of them decides again, or a chief editor's file brings the final word (--final).", taken=True)
+
+
+def _overruled(offer: Offered, final: Decision) -> Reported:
+    mine = offer.decision
+    return Reported(place=offer.place, code="overruled", expected="a decision made after it", taken=True,
+                    found=f"{mine.editor}: {mine.verb}, made before the final word of {final.editor}: {final.verb}",
+                    remedy="It is kept, and the final word stands.")

@@ -91,13 +91,26 @@ class Ledger:
         """Whether `decision` adds nothing.
 
         It does not where the editor's latest word on the record is the same, nor where it is an older one that came
-        back: made at the same time, or out of the same file. An editor who returns to an earlier view adds something.
+        back: made at the same time, or out of the same file. An editor who returns to an earlier view adds something;
+        so does a final word on a record in conflict, even where it is said again. A final word takes in the same
+        decision that is none.
         """
+        if decision.final and self._is_in_conflict(decision.record_id):
+            return False
         said = self._said.get((decision.record_id, decision.editor), [])
-        same = [entry for entry in said if says_the_same(entry.decision, decision)]
+        same = [entry for entry in said if says_the_same(entry.decision, decision)
+                or says_the_same(entry.decision, msgspec.structs.replace(decision, final=True))]
         latest = max(said, key=lambda entry: entry.decision.at, default=None)
         return any(entry is latest or decision.at == entry.decision.at or source.digest == entry.source_digest
                    for entry in same)
+
+    def _is_in_conflict(self, record_id: str) -> bool:
+        stands = self._standing.get(record_id)
+        return stands is not None and stands.state == "in_conflict"
+
+    @cached_property
+    def _standing(self) -> dict[str, Standing]:
+        return self.standing()
 
     @cached_property
     def _said(self) -> dict[tuple[str, str], list[Entry]]:

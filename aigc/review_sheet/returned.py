@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from aigc.disk import disk_errors
 from aigc.errors import UsageError, shown, writable
 from aigc.hashing import digest_file
-from aigc.review.decisions import says_the_same
+from aigc.review.decisions import Decision, says_the_same
 from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, named, open_reviewed, take
 from aigc.review.ledger import Ledger, Source
 from aigc.review.page_file import read_page_file
@@ -19,8 +19,13 @@ from aigc.review_sheet.reading import ReturnedSheet, read_sheet
 PAGE_FILES = (".jsonl", ".ndjson", ".json")
 
 
-def import_file(folder: Path, run_id: str, path: Path, editor: str = "") -> Taken:
+def import_file(
+    folder: Path, run_id: str, path: Path, editor: str = "", *, final: bool = False, earlier: Iterable[Decision] = ()
+) -> Taken:
     """Append the decisions of `path` to the run's ledger: of the page's export, of review.xlsx, or of review.csv.
+
+    With `final` they are the final word on their records. `earlier` decisions are those of runs before, on texts that
+    were taken over.
 
     Raises:
         UsageError: there is no such file, or it cannot be told whose decisions they are.
@@ -38,7 +43,7 @@ def import_file(folder: Path, run_id: str, path: Path, editor: str = "") -> Take
         reading.offered[:] = [named(reviewed, offer) for offer in reading.offered]
     else:
         reading = read_decisions(path, reviewed, editor, source.imported_at)
-    return take(reviewed, reading, source)
+    return take(reviewed, reading, source, final=final, earlier=earlier)
 
 
 def read_decisions(path: Path, reviewed: Reviewed, editor: str, at: str) -> Reading:

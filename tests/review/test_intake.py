@@ -98,7 +98,8 @@ def test_editors_who_differ_are_both_kept_and_told_until_one_decides_again(run: 
     assert (taken.taken, [problem.code for problem in taken.problems]) == (1, ["conflict"])
     assert taken.problems[0].message == (
         "g line 5: found Bo: reject, where Ana: approve; expected one decision. Both are kept, and the text is not "
-        "approved until they agree: one of them decides again.")
+        "approved until they agree: one of them decides again, or a chief editor's file brings the final word "
+        "(--final).")
     assert imported(run, bo).problems == []  # nothing new, nothing to tell
     assert read_ledger(run.folder).standing()[record_id("plain")].decision is None
     again = replace(bo.decision, verb="approve", reason="", at="2026-11-28T18:00:00Z")

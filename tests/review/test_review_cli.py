@@ -99,7 +99,7 @@ def test_an_import_tells_what_was_taken_and_what_not_and_its_code_says_so(aigc: 
     assert shown.out.splitlines()[-1] == "bo.csv: 2 decisions of Bo taken, 2 rows reported."
     told = json.loads(aigc("import", run_id, bad, "--editor", "Bo", "--json").out)
     assert (told["taken"], told["known"], [one["code"] for one in told["problems"]]) == (0, 2, ["unknown_decision"])
-    assert {"place", "code", "found", "expected", "remedy"} == told["problems"][0].keys()
+    assert {"place", "code", "found", "expected", "remedy", "taken"} == told["problems"][0].keys()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
