@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aigc.parquet_rows import read_rows
-from aigc.records import Attempt, OutputValue, Record, Value
+from aigc.records import Attempt, FieldValue, OutputValue, Record, Value
 
 PARQUET = "records.parquet"
+TITLE_CHARS = 48
+"""Of what stands beside an id in a terminal."""
+_WHOSE = "brand"
+"""A field that many briefs have alike: what a brief is about is told by another, where there is one."""
 
 
 class Original(Value, frozen=True):
-    """A text as it was made: what an edit is compared with. `base` is its digest."""
+    """A text as it was made: what an edit is compared with. `base` is its digest, `title` what its brief is about."""
 
     record_id: str
     brief_id: str
@@ -23,6 +27,7 @@ class Original(Value, frozen=True):
     base: str
     text: str
     fields: dict[str, OutputValue] = {}
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Reviewable:
     def original(self) -> Original:
         record = self.record
         return Original(record_id=record.record_id, brief_id=record.brief_id, variant=record.variant, base=self.base,
-                        content_type=record.content_type, language=record.language, text=self.text, fields=self.fields)
+                        content_type=record.content_type, language=record.language, text=self.text, fields=self.fields,
+                        title=title_of(record.brief, TITLE_CHARS))
 
 
 def reviewables(folder: Path) -> Iterator[Reviewable]:
@@ -69,6 +75,19 @@ def reviewables(folder: Path) -> Iterator[Reviewable]:
         attempt = record.attempt or (record.attempts[-1] if record.attempts else None)
         if attempt and not attempt.completion.fault and _text(attempt).strip():
             yield Reviewable(record, attempt, row.provenance.output)
+
+
+def title_of(brief: Mapping[str, FieldValue], chars: int) -> str:
+    """The brief in a line: its first field that is a text."""
+    texts = {name: value for name, value in brief.items() if isinstance(value, str) and value.strip()}
+    own = [value for name, value in texts.items() if name != _WHOSE]
+    return first_line((own or [*texts.values(), ""])[0], chars)
+
+
+def first_line(text: str, chars: int) -> str:
+    """The start of a text as one line."""
+    line = " ".join(text[: 4 * chars].split())
+    return line if len(line) <= chars else line[: chars - 1] + "…"
 
 
 def _text(attempt: Attempt) -> str:

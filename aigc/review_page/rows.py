@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,14 +15,12 @@ from aigc.errors import problem_text
 from aigc.parquet_rows import read_rows
 from aigc.records import PASSING, Action, Attempt, FieldValue, Limits, Outcome, OutputValue, Record, Value, Verdict
 from aigc.review.decisions import Decision, Verb
-from aigc.review.reviewable import PARQUET, Reviewable
+from aigc.review.reviewable import PARQUET, Reviewable, first_line, title_of
 from aigc.review.standing import Standing, State
 
 TITLE_CHARS, EXCERPT_CHARS = 120, 160
 _MARKS = re.compile(r"^\s*(?:#+|[-*>])\s+|\*\*")
 _HAN = re.compile("[\u4e00-\u9fff]")
-_WHOSE = "brand"
-"""A field that many briefs have alike: what a brief is about is told by another, where there is one."""
 
 
 class Row(Protocol):
@@ -132,7 +130,7 @@ def all_rows(folder: Path) -> Iterator[AnyRow]:
 def page_row(row: Row, standing: Standing | None = None) -> tuple[Listed, Shown]:
     """A row for the list, and for reading."""
     record, reviewable = row.record, _reviewable(row)
-    text, title = reviewable.text if reviewable else "", _title(record.brief)
+    text, title = reviewable.text if reviewable else "", title_of(record.brief, TITLE_CHARS)
     listed = Listed(
         id=record.record_id, brief=record.brief_id, variant=record.variant, type=record.content_type,
         language=record.language, outcome=record.outcome, reasons=record.reasons, title=title,
@@ -215,21 +213,8 @@ def _errors(record: Record) -> list[str]:
     return errors
 
 
-def _title(brief: Mapping[str, FieldValue]) -> str:
-    """The brief in a line: its first field that is a text."""
-    texts = {name: value for name, value in brief.items() if isinstance(value, str) and value.strip()}
-    own = [value for name, value in texts.items() if name != _WHOSE]
-    return _line((own or [*texts.values(), ""])[0], TITLE_CHARS)
-
-
 def _excerpt(text: str, title: str) -> str:
     """The start of a text without marks of headings and lists, nor the title that stands above it."""
     lines = [_MARKS.sub("", line).strip() for line in text[: 4 * EXCERPT_CHARS].split("\n")]
     told = next((lines[at:] for at, line in enumerate(lines) if line and line != title), lines)
-    return _line("\n".join(told), EXCERPT_CHARS)
-
-
-def _line(text: str, chars: int) -> str:
-    """The start of a text as one line."""
-    line = " ".join(text[: 4 * chars].split())
-    return line if len(line) <= chars else line[: chars - 1] + "…"
+    return first_line("\n".join(told), EXCERPT_CHARS)
