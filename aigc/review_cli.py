@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from aigc.review.agreement import Agreement
-    from aigc.review.intake import Taken
     from aigc.review.reviewable import Reviewable
     from aigc.review.standing import Standing
-    from aigc.review.status import Status
     from aigc.review.words import Language
 
     Rows = Callable[[], Iterable[Reviewable]]
     Write = Callable[[Path, str, Rows, Mapping[str, Standing], Language], Path]
 
 EXIT_SOME_REPORTED = 3
-SHOWN = 50
-"""Reports and conflicts that a terminal shows; `--json` has all."""
 
 review_app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +62,7 @@ def review_files(
     import msgspec
 
     from aigc.decided import read_decided
+    from aigc.report import counted
     from aigc.review.reviewable import reviewables
     from aigc.review.words import language_of
 
@@ -90,7 +86,7 @@ def review_files(
         return
     for path in written:
         typer.echo(f"{path}")
-    typer.echo(f"{_counted(count, 'text')} to review. What comes back: aigc review import {run_id} FILE")
+    typer.echo(f"{counted(count, 'text')} to review. What comes back: aigc review import {run_id} FILE")
 
 
 @review_app.command("import")
@@ -112,6 +108,7 @@ def review_import(
     """Take an editor's decisions into the run. Ends with 3 where some rows are reported; all good ones are taken."""
     import msgspec
 
+    from aigc.console_review import import_lines, say_lines
     from aigc.decided import read_decided
     from aigc.review_sheet.returned import import_file
 
@@ -121,7 +118,7 @@ def review_import(
     if as_json:
         typer.echo(msgspec.json.encode(taken).decode())
     else:
-        _show_taken(taken)
+        say_lines(import_lines(taken))
     if taken.problems:
         raise typer.Exit(EXIT_SOME_REPORTED)
 
@@ -133,6 +130,7 @@ def review_status(
     """Say how far a run's review has come, who decided what, where editors differ, and how far they agree."""
     import msgspec
 
+    from aigc.console_review import say_lines, status_lines
     from aigc.decided import read_decided
     from aigc.review.reviewable import reviewables
     from aigc.review.status import status_of
@@ -142,8 +140,7 @@ def review_status(
     if as_json:
         typer.echo(msgspec.json.encode({**msgspec.to_builtins(status), "done": status.done}).decode())
         return
-    for line in _status_lines(status):
-        typer.echo(line)
+    say_lines(status_lines(status))
 
 
 def _writers() -> dict[Format, Write]:
@@ -184,52 +181,6 @@ _SHEETS = (Format.XLSX, Format.CSV)
 """Files that decisions are written into, and that are read back themselves."""
 
 
-def _show_taken(taken: Taken) -> None:
-    for report in [*taken.problems[:SHOWN], *taken.notices[: max(0, SHOWN - len(taken.problems))]]:
-        typer.echo(report.message)
-    left_out = len(taken.problems) + len(taken.notices) - SHOWN
-    if left_out > 0:
-        typer.echo(f"… and {left_out:,} more: --json has all.")
-    by = f" of {', '.join(taken.editors)}" if taken.editors else ""
-    line = f"{taken.source}: {_counted(taken.taken, 'decision')}{by} taken"
-    if taken.known:
-        line += f", {taken.known:,} there already"
-    if taken.problems:
-        line += f", {_counted(len(taken.problems), 'row')} reported"
-    typer.echo(f"{line}." if taken.taken or taken.problems else f"{line}: nothing is changed.")
-
-
-def _status_lines(status: Status) -> Iterable[str]:
-    yield f"{status.run_id}: {status.done:,} of {_counted(status.records, 'text')} decided, {status.open:,} open."
-    if status.approved:
-        yield f"  approved     {status.approved:,}" + (f", {status.edited:,} with an edit" if status.edited else "")
-    if status.rejected:
-        yield f"  rejected     {status.rejected:,}"
-    if status.in_conflict:
-        yield f"  in conflict  {status.in_conflict:,}: not approved until the editors agree"
-    if status.gone:
-        yield f"  {_counted(status.gone, 'record')} decided on that the run has no text of any more"
-    if status.reasons:
-        yield "Reasons: " + ", ".join(f"{reason} {count:,}" for reason, count in status.reasons.items())
-    for editor, counts in status.by_editor.items():
-        yield f"{editor}: " + ", ".join(f"{verb} {counts[verb]:,}" for verb in ("approve", "edit", "reject")
-                                        if verb in counts)
-    for agreement in status.agreement:
-        yield _agreement_line(agreement)
-    for conflict in status.conflicts[:SHOWN]:
-        said = ", ".join(f"{one.editor}: {one.verb}" for one in conflict.latest)
-        yield f"in conflict: {conflict.brief_id}/{conflict.variant} ({conflict.record_id}) {said}"
-    if len(status.conflicts) > SHOWN:
-        yield f"… and {len(status.conflicts) - SHOWN:,} more: --json has all."
-
-
-def _agreement_line(agreement: Agreement) -> str:
-    name = {"cohen": "Cohen's", "fleiss": "Fleiss'"}[agreement.method]
-    kappa = "not defined" if agreement.kappa is None else f"{agreement.kappa:.2f}"
-    return (f"{' and '.join(agreement.editors)}: {_counted(agreement.records, 'text')} in common, "
-            f"{agreement.agreed:.0%} agreed, {name} kappa {kappa}")
-
-
 def _run(name: str | None, out: str | None, config: Path | None) -> tuple[Path, str]:
     """The folder and id of a finished run."""
     from aigc.console import overrides
@@ -244,9 +195,3 @@ def _run(name: str | None, out: str | None, config: Path | None) -> tuple[Path, 
         raise UsageError("RUN", f"{file.run_id}, which is {file.status}", "a finished run",
                          "Finish it first: the command that started it goes on.")
     return folder, file.run_id
-
-
-def _counted(number: int, noun: str) -> str:
-    from aigc.report import counted
-
-    return counted(number, noun)

@@ -95,6 +95,8 @@ class Taken(Value, frozen=True):
     """Whether they were brought as the final word."""
     overruling: int
     """Texts on which the final word is another than others wanted."""
+    in_conflict: int
+    """Texts of the run on which editors differ now, whoever decided on them."""
     problems: list[Reported]
     notices: list[Reported]
 
@@ -145,6 +147,8 @@ def take(
         found=len(reading.offered) + len(reading.problems), taken=len(added), known=len(offered) - len(added),
         not_taken=len(reading.offered) - len(offered) + len(reading.problems), final=final,
         overruling=sum(bool(offer.decision.final and stands.overruled) for offer, stands in fresh),
+        in_conflict=sum(stands.state == "in_conflict" and record_id in reviewed.originals
+                        for record_id, stands in standing.items()),
         problems=[*reading.problems, *problems, *conflicts], notices=[*notices, *overruled],
     )
 
@@ -274,7 +278,8 @@ def _reasonless(offer: Offered) -> Reported:
 
 def _conflict(offer: Offered, latest: Sequence[Decision]) -> Reported:
     mine = offer.decision
-    others = ", ".join(f"{other.editor}: {other.verb}" for other in latest if other.editor != mine.editor)
+    others = ", ".join(f"{other.editor}: {other.verb}{' (final word)' if other.final else ''}"
+                       for other in latest if other.editor != mine.editor)
     return Reported(place=offer.place, code="conflict", found=f"{mine.editor}: {mine.verb}, where {others}",
                     expected="one decision", remedy="Both are kept, and the text is not approved until they agree: one "
                     "of them decides again, or a chief editor's file brings the final word (--final).", taken=True)

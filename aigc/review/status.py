@@ -19,13 +19,17 @@ class Conflict(Value, frozen=True):
     brief_id: str
     variant: int
     latest: list[Decision]
+    title: str = ""
+    """What its brief is about."""
 
 
 class Status(Value, frozen=True):
     """Counts of records, but for `decisions`: entries of the ledger.
 
-    `approved` has those with an edit too, `edited` those alone; `by_editor` counts each editor's latest decisions by
-    verb. `gone` were decided on, and are no text of the run any more.
+    A record is open, approved, rejected or in conflict. `approved` has those with an edit too, `edited` those alone;
+    `by_editor` counts each editor's latest decisions by verb, those that were overruled too, and `final` the records
+    that stand by an editor's final word. `several_approved` counts briefs of which more than one variant is approved.
+    `gone` were decided on, and are no text of the run any more.
     """
 
     run_id: str
@@ -41,10 +45,13 @@ class Status(Value, frozen=True):
     agreement: list[Agreement]
     conflicts: list[Conflict]
     gone: int
+    final: dict[str, int]
+    several_approved: int
 
     @property
     def done(self) -> int:
-        return self.records - self.open
+        """Those that stand: approved or rejected."""
+        return self.approved + self.rejected
 
 
 def status_of(run_id: str, originals: Iterable[Original], ledger: Ledger) -> Status:
@@ -53,6 +60,8 @@ def status_of(run_id: str, originals: Iterable[Original], ledger: Ledger) -> Sta
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     by_editor: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    final: Counter[str] = Counter()
+    approved: Counter[str] = Counter()
     conflicts = []
     records = seen = 0
     for original in originals:
@@ -63,16 +72,20 @@ def status_of(run_id: str, originals: Iterable[Original], ledger: Ledger) -> Sta
         seen += 1
         states[stands.state] += 1
         states["edited"] += bool(stands.decision and stands.decision.verb == "edit")
-        for decision in stands.latest:
+        approved[original.brief_id] += stands.state == "approved"
+        for decision in [*stands.latest, *stands.overruled]:
             by_editor[decision.editor][decision.verb] += 1
-            reasons.update([decision.reason] if decision.reason else [])
+        reasons.update(decision.reason for decision in stands.latest if decision.reason)
         if stands.state == "in_conflict":
             conflicts.append(Conflict(record_id=original.record_id, brief_id=original.brief_id,
-                                      variant=original.variant, latest=stands.latest))
+                                      variant=original.variant, latest=stands.latest, title=original.title))
+        elif stands.final:
+            final[stands.final.editor] += 1
     return Status(
         run_id=run_id, records=records, open=records - seen, approved=states["approved"], edited=states["edited"],
         rejected=states["rejected"], in_conflict=states["in_conflict"], decisions=len(ledger.entries),
         by_editor={editor: dict(counts) for editor, counts in sorted(by_editor.items())},
         reasons=dict(reasons.most_common()), agreement=agreements(ledger.decisions), conflicts=conflicts,
-        gone=len(standing) - seen,
+        gone=len(standing) - seen, final=dict(sorted(final.items())),
+        several_approved=sum(count > 1 for count in approved.values()),
     )

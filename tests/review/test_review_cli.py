@@ -13,6 +13,7 @@ import pytest
 from small_project import GOOD, Project, interrupted, small_project
 
 from aigc import cli
+from aigc.trace import page, trace
 
 Rows = list[dict[str, str]]
 
@@ -88,15 +89,35 @@ def test_an_import_tells_what_was_taken_and_what_not_and_its_code_says_so(aigc: 
     folder = Path("outputs") / run_id
     good = change(folder / "review.csv", deciding("approve", "", "reject"), "ana.csv")
     shown = aigc("import", run_id, good, "--editor", "Ana")
-    assert (shown.code, shown.out) == (0, "ana.csv: 2 decisions of Ana taken.\n")
+    assert (shown.code, shown.out) == (0, (
+        "ana.csv: 2 decisions of Ana taken, 0 known already, 0 not taken.\n"
+        f"Next: aigc review status {run_id}\n"))
     shown = aigc("import", run_id, good, "--editor", "Ana")
-    assert (shown.code, shown.out) == (0, "ana.csv: 0 decisions of Ana taken, 2 there already: nothing is changed.\n")
+    assert (shown.code, shown.out.splitlines()[0]) == (
+        0, "ana.csv: 0 decisions of Ana taken, 2 known already, 0 not taken. Nothing is changed.")
     bad = change(folder / "review.csv", deciding("reject", "aprove", "reject"), "bo.csv")
     shown = aigc("import", run_id, bad, "--editor", "Bo")
     assert shown.code == 3
-    assert shown.out.splitlines()[0].startswith("bo.csv line 5, id 'lamp': found the decision 'aprove'; expected ")
-    assert shown.out.splitlines()[1].startswith("bo.csv line 2, id 'kettle': found Bo: reject, where Ana: approve; ")
-    assert shown.out.splitlines()[-1] == "bo.csv: 2 decisions of Bo taken, 2 rows reported."
+    lines = shown.out.splitlines()
+    assert lines[1].startswith("  bo.csv")
+    assert "id 'lamp'" in lines[1]
+    assert ": found the decision 'aprove'; expected one of approve, " in lines[1]
+    assert "id 'kettle'" in lines[5]
+    assert lines[5].endswith(": Bo: reject, where Ana: approve")
+    assert [lines[0], *lines[2:5], *lines[6:]] == [
+        "Not taken (1)",
+        "    Correct the cell. Did you mean 'approve'?",
+        "",
+        "Taken, but in conflict (1)",
+        "",
+        "bo.csv: 2 decisions of Bo taken, 0 known already, 1 not taken.",
+        "Next: correct what was not taken in that file, and import the file again.",
+        "To settle 1 text in conflict, one of the editors decides again in new files:",
+        f"  aigc review files {run_id} --open",
+        "or a chief editor does, whose file brings the final word:",
+        f"  aigc review import {run_id} FILE --final",
+        f"Then: aigc review status {run_id}",
+    ]
     told = json.loads(aigc("import", run_id, bad, "--editor", "Bo", "--json").out)
     assert (told["taken"], told["known"], [one["code"] for one in told["problems"]]) == (0, 2, ["unknown_decision"])
     assert {"place", "code", "found", "expected", "remedy", "taken"} == told["problems"][0].keys()
@@ -130,19 +151,48 @@ def test_the_status_says_what_is_done_by_whom_and_where_they_differ(aigc: Aigc, 
     for editor, decisions in (("Ana", ("approve", "reject", "")), ("Bo", ("approve", "approve", ""))):
         aigc("import", run_id, change(path, deciding(*decisions), f"{editor}.csv"), "--editor", editor)
     lines = aigc("status").out.splitlines()
-    assert lines[:6] == [
-        f"{run_id}: 2 of 3 texts decided, 1 open.",
+    assert lines == [
+        f"{run_id}: 1 of 3 texts decided, 1 open, 1 in conflict.",
         "  approved     1",
         "  in conflict  1: not approved until the editors agree",
         "Reasons: other 1",
         "Ana: approve 1, reject 1",
         "Bo: approve 2",
+        "Ana and Bo: 2 texts in common, 50% agreed, Cohen's kappa 0.00 (too few texts to say)",
+        "",
+        "In conflict (1)",
+        "  lamp/0: Ana reject (other), Bo approve",
+        "To settle 1 text in conflict, one of the editors decides again in new files:",
+        f"  aigc review files {run_id} --open",
+        "or a chief editor does, whose file brings the final word:",
+        f"  aigc review import {run_id} FILE --final",
     ]
-    assert lines[6] == "Ana and Bo: 2 texts in common, 50% agreed, Cohen's kappa 0.00"
-    assert lines[7].startswith("in conflict: lamp/0 (")
-    assert lines[7].endswith(") Ana: reject, Bo: approve")
     told = json.loads(aigc("status", run_id, "--json").out)
-    assert (told["done"], told["open"], told["in_conflict"], told["by_editor"]["Bo"]) == (2, 1, 1, {"approve": 2})
+    assert (told["done"], told["open"], told["in_conflict"], told["by_editor"]["Bo"]) == (1, 1, 1, {"approve": 2})
+
+
+def test_a_chief_editors_file_settles_and_the_story_of_the_text_says_so(aigc: Aigc, run_id: str) -> None:
+    aigc("files", "--format", "csv")
+    path = Path("outputs") / run_id / "review.csv"
+    for editor, decision in (("Ana", "approve"), ("Bo", "reject")):
+        aigc("import", run_id, change(path, deciding(decision), f"{editor}.csv"), "--editor", editor)
+    shown = aigc("import", run_id, change(path, deciding("approve"), "mei.csv"), "--editor", "Mei", "--final")
+    assert (shown.code, shown.out.splitlines()) == (0, [
+        "mei.csv: 1 decision of Mei taken, 0 known already, 0 not taken.",
+        "They are the final word; others said otherwise on 1 text.",
+        f"Next: aigc review status {run_id}",
+    ])
+    lines = aigc("status").out.splitlines()
+    assert lines[0] == f"{run_id}: 1 of 3 texts decided, 2 open."
+    assert lines[-2] == "Final word of Mei: 1 text"
+    story = "\n".join(page(trace(Path("outputs"), "kettle")))
+    assert "Decision of Bo: reject, other, " in story
+    assert "Final word of Mei: approve, " in story
+    assert story.endswith("By what editors decided, it stands approved: the final word of Mei.")
+    shown = aigc("import", run_id, change(path, deciding("reject"), "cy.csv"), "--editor", "Cy")
+    assert ": Cy: reject, where Ana: approve, Mei: approve (final word)" in shown.out
+    told = json.loads(aigc("status", run_id, "--json").out)
+    assert (told["in_conflict"], told["final"], told["conflicts"][0]["latest"][1]["final"]) == (1, {}, True)
 
 
 def test_files_of_what_is_open_leave_out_what_is_decided(aigc: Aigc, run_id: str) -> None:
