@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from loopback import Handler, serving
 from model_folders import write_model
 from msgspec.structs import replace
 
@@ -214,24 +213,13 @@ def test_a_cpu_is_told_in_the_words_of_the_engines_page(cores: int, has: bool, t
 def api() -> Iterator[str]:
     """An API that is healthy under /api, asks for a key under /locked, and is something else under /."""
 
-    class Api(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Api(Handler):
+        def reply(self) -> None:
             status = {"/api/health": 200, "/": 200, "/locked/health": 401, "/odd/health": 200}.get(self.path, 404)
-            body = json.dumps({"/api/health": True}.get(self.path, {"page": 1})).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(status, json.dumps({"/api/health": True}.get(self.path, {"page": 1})).encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(Api) as place:
+        yield place
 
 
 @pytest.mark.parametrize(
@@ -280,8 +268,6 @@ def test_the_api_is_taken_from_environment_then_project_then_active_profile(home
     (home / ".prefect" / "profiles.toml").write_text("broken = ")
     (home / "prefect.toml").unlink()
     assert prefect_api_url({}, home) == ""
-
-
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("1048576\n", 1048576), ("max\n", None), (None, None)])

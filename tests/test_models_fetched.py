@@ -7,16 +7,15 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from loopback import Handler, serving
 from model_folders import write_model
 
 from aigc.errors import ModelError
@@ -222,46 +221,31 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     (folder / "consolidated.safetensors").write_bytes(b"twice")
     asked: list[str] = []
 
-    class Hub(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Hub(Handler):
+        def reply(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/api/models/org/name/revision/main":
                 names = [{"rfilename": file.name} for file in folder.iterdir()]
-                self.answer(200, json.dumps({"id": "org/name", "sha": COMMIT, "siblings": names}).encode())
+                self.tell(200, json.dumps({"id": "org/name", "sha": COMMIT, "siblings": names}).encode())
             elif path == f"/api/models/org/name/tree/{COMMIT}":
                 entries = [
                     {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": digest_file(file)[7:47]}
                     for file in folder.iterdir()
                 ]
-                self.answer(200, json.dumps(entries).encode())
+                self.tell(200, json.dumps(entries).encode())
             elif path.startswith(f"/org/name/resolve/{COMMIT}/"):
                 name = path.rpartition("/")[2]
                 asked.append(name)
-                self.answer(200, (folder / name).read_bytes(), digest_file(folder / name)[7:47])
+                self.tell(200, (folder / name).read_bytes(), digest_file(folder / name)[7:47])
             else:
-                self.answer(404, b"{}")
+                self.tell(404, b"{}")
 
-        def do_HEAD(self) -> None:
-            self.do_GET()
+        def tell(self, status: int, body: bytes, etag: str = "") -> None:
+            missing = {"X-Error-Code": "RepoNotFound"} if status == 404 else {}
+            self.answer(status, body, {"X-Repo-Commit": COMMIT, "ETag": f'"{etag}"', **missing})
 
-        def answer(self, status: int, body: bytes, etag: str = "") -> None:
-            self.send_response(status)
-            for key, value in {"Content-Length": str(len(body)), "X-Repo-Commit": COMMIT, "ETag": f'"{etag}"',
-                               **({"X-Error-Code": "RepoNotFound"} if status == 404 else {})}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
-        server.shutdown()
-        thread.join()
+    with serving(Hub) as place:
+        yield f"http://{place}", asked
 
 
 def resolve_elsewhere(model: str, home: Path, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
 import pytest
+from loopback import Handler, serving
 
 from aigc import reach
 from aigc.findings import Finding
@@ -45,26 +44,16 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """A Prefect API that has these deployments and so many planned runs."""
     deployments, planned = request.param
 
-    class Api(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    class Api(Handler):
+        def reply(self) -> None:
+            asked = json.loads(self.body())
             on = [each["id"] for each in deployments if each["id"] != "off"]
             if self.path.endswith("/count"):
                 assert asked["deployments"]["id"]["any_"] == on
-            body = json.dumps(planned if self.path == "/api/flow_runs/count" else deployments).encode()
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200, json.dumps(planned if self.path == "/api/flow_runs/count" else deployments).encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{serving.server_address[1]}/api"
-        serving.shutdown()
-        thread.join()
+    with serving(Api) as place:
+        yield f"http://{place}/api"
 
 
 ON = {"id": "on", "paused": False, "schedules": [{"active": True, "timezone": "UTC"}]}

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engine import tiny
-
-from aigc import cli
+from tuning_commands import Call
 
 pytest.importorskip("trl", reason="needs trl: pip install 'aigc[finetune]'")
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'aigc[finetune]'")
@@ -26,29 +23,6 @@ assert _SPEC.loader
 loop = importlib.util.module_from_spec(_SPEC)
 sys.modules["editors_loop"] = loop
 _SPEC.loader.exec_module(loop)
-
-
-@pytest.fixture
-def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
-    """A command in this process; it may end with 3, which tells of texts and models that are not good enough."""
-    for name in [name for name in os.environ if name.startswith("AIGC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AIGC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("AIGC_ENGINE_DEVICE", "cpu")
-    monkeypatch.setenv("AIGC_ENGINE_DTYPE", "float32")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> str:
-        capsys.readouterr()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["aigc", *arguments])
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        written = capsys.readouterr()
-        assert ended.value.code in (None, 0, 3), f"{arguments}: {written.err}"
-        return written.out
-
-    return call
 
 
 def by_turns(row: dict[str, str], run: str) -> dict[str, Any]:
@@ -62,9 +36,15 @@ def by_turns(row: dict[str, str], run: str) -> dict[str, Any]:
     return {**loop.of_row(row, run), "action": "approve"}
 
 
-def test_the_loop_goes_round_by_its_commands(aigc: Callable[..., str], tmp_path: Path) -> None:
+def test_the_loop_goes_round_by_its_commands(aigc: Call, tmp_path: Path) -> None:
+    def said(*arguments: str) -> str:
+        """A command may end with 3, which tells of texts and models that are not good enough."""
+        shown = aigc(*arguments)
+        assert shown.code in (0, 3), f"{arguments}: {shown.err}"
+        return shown.out
+
     tiny.saved_plain(tmp_path / "model")
-    result = loop.go_round(tmp_path, "model", 18, 6, aigc, by_turns,
+    result = loop.go_round(tmp_path, "model", 18, 6, said, by_turns,
                            ("--epochs", "1", "--eval-texts", "2", "--max-tokens", "400"))
     first, again = result.first_night, result.after_redo
     assert all(first[verb] > 1 for verb in ("approve", "edit", "reject")), "a random model gives most texts"

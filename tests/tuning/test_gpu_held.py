@@ -66,8 +66,14 @@ def test_neither_training_nor_measuring_begins_on_a_gpu_that_another_uses(
 
 
 @pytest.mark.parametrize("devices", ["all", "0", "0,2"])
-def test_tuning_takes_cudas_first_gpu(devices: str) -> None:
-    refuse_other_gpu(EngineSettings(device="cuda", devices=devices))
+def test_tuning_takes_cudas_first_gpu(
+    held: int, model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: str
+) -> None:
+    free = [Card(number=number, uuid=f"GPU-{number}", name="Free") for number in (1, 2)]
+    monkeypatch.setattr(cards, "visible_cards", lambda: [Card(number=0, uuid="GPU-0", name="Played"), *free])
+    place = Place(checkpoints=tmp_path / "checkpoints", made=tmp_path / "made", base_name="base")
+    with pytest.raises(EngineError, match=rf"GPU 0 \(Played\): found process {held} on .* at work on it"):
+        train(model.folder(), EngineSettings(device="cuda", devices=devices), RECIPE, Taught([LESSON], []), place)
 
 
 def test_tuning_on_another_gpu_is_refused_with_the_way_to_have_it() -> None:

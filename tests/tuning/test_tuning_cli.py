@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from lessons_of_style import a_model, dialogues, held_out_numbers
 from reviewed_runs import answer, decide, project_of, text_of
 from small_project import Project
-
-from aigc import cli
-
-
-class Shown(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Shown]
-
-
-@pytest.fixture
-def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    for name in [name for name in os.environ if name.startswith("AIGC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AIGC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("AIGC_ENGINE_DEVICE", "cpu")
-    monkeypatch.setenv("AIGC_ENGINE_DTYPE", "float32")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Shown:
-        capsys.readouterr()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["aigc", *map(str, arguments)])
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        written = capsys.readouterr()
-        return Shown(int(ended.value.code or 0), written.out, written.err)
-
-    return call
+from tuning_commands import Call
 
 
 @pytest.fixture
