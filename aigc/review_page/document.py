@@ -12,9 +12,10 @@ from pathlib import Path
 ASSETS = Path(__file__).parent / "assets"
 STYLES = ("base.css", "list.css", "reading.css", "side.css", "dialogs.css")
 SCRIPTS = (
-    "words_en.js", "words_zh.js", "codes_zh.js", "language.js", "dom.js", "data.js", "places.js", "diff.js",
-    "storage.js", "decisions.js", "transfer.js", "finding.js", "list.js", "texts.js", "reading.js", "editing.js",
-    "variants.js", "side.js", "dialogs.js", "review.js", "keys.js", "main.js",
+    "words_en.js", "words_zh.js", "codes_en.js", "codes_zh.js", "language.js", "dom.js", "data.js", "places.js",
+    "diff.js", "storage.js", "decisions.js", "standing.js", "transfer.js", "finding.js", "list.js", "texts.js",
+    "reading.js", "editing.js", "variants.js", "versions.js", "side.js", "dialogs.js", "review.js", "keys.js",
+    "main.js",
 )
 """Joined in this order: each may use what those before it declare at once, and all that any declares later."""
 

@@ -44,7 +44,7 @@ class AnyRow:
 class Listed(Value, frozen=True, omit_defaults=True):
     """What the list shows of a row. Without `base`, the digest of its text, there is nothing to decide on.
 
-    `stands` is what decisions that were imported before amount to.
+    `stands` is what decisions that were imported before amount to, and `edited` whether that is an edit.
     """
 
     id: str
@@ -58,6 +58,7 @@ class Listed(Value, frozen=True, omit_defaults=True):
     excerpt: str = ""
     base: str = ""
     stands: State | None = None
+    edited: bool = False
 
 
 class Objection(Value, frozen=True, omit_defaults=True):
@@ -136,6 +137,7 @@ def page_row(row: Row, standing: Standing | None = None) -> tuple[Listed, Shown]
         language=record.language, outcome=record.outcome, reasons=record.reasons, title=title,
         excerpt=_excerpt(text, title), base=reviewable.base if reviewable else "",
         stands=standing.state if standing else None,
+        edited=bool(standing and standing.decision and standing.decision.verb == "edit"),
     )
     shown = Shown(
         source=f"{record.source.file} line {record.source.line}", brief=record.brief, tone=record.tone,

@@ -19,7 +19,15 @@ from aigc.provenance import FileFacts, RunFile, read_run
 from aigc.records import Record, Value
 from aigc.review.decisions import REASONS
 from aigc.review.standing import Standing
-from aigc.review.words import REASON_WORDS, Language, language_of
+from aigc.review.words import (
+    FILTER_WORDS,
+    LANGUAGES,
+    OUTCOME_WORDS,
+    REASON_WORDS,
+    TYPE_WORDS,
+    Language,
+    language_of,
+)
 from aigc.review_page.document import document
 from aigc.review_page.embedding import script_json
 from aigc.review_page.rows import AnyRow, Listed, Row, TypeHelp, help_of, page_row
@@ -65,11 +73,21 @@ class About(Value, frozen=True):
     editor: str
     language: str
     codes: list[str]
-    reasons: dict[str, dict[str, str]]
+    words: dict[str, CodeWords]
+    """What editors read in place of codes, by language: as sheets have it."""
     help: dict[str, TypeHelp]
     model: str
     made_by: str
     chunks: list[int]
+
+
+class CodeWords(Value, frozen=True):
+    """Words of one language for codes."""
+
+    reasons: dict[str, str]
+    outcomes: dict[str, str]
+    filters: dict[str, str]
+    types: dict[str, str]
 
 
 class _Draft:
@@ -131,7 +149,7 @@ class _Draft:
         return About(
             version=VERSION, run_id=run.run_id, digest=self._digest, share=self.share.name, part=self.part,
             editor=self.share.editor, language=self._language, codes=list(REASONS),
-            reasons={language: dict(words) for language, words in REASON_WORDS.items()}, help=self._help,
+            words={language: _words(language) for language in LANGUAGES}, help=self._help,
             model=run.model.ref, made_by=f"aigc {run.versions.get('aigc', '')}".strip(), chunks=self._chunks,
         )
 
@@ -238,6 +256,11 @@ def _types(run: RunFile) -> dict[str, ContentType]:
         return load_packs(Path(run.settings.run.templates)).types
     except TemplateError:
         return {}
+
+
+def _words(language: Language) -> CodeWords:
+    return CodeWords(reasons=REASON_WORDS[language], outcomes=OUTCOME_WORDS[language], filters=FILTER_WORDS[language],
+                     types=TYPE_WORDS[language])
 
 
 def _name(share: Share, part: int) -> str:

@@ -77,7 +77,7 @@ def test_a_whole_review(opened: Open, profile: Any, sample_folder: Path, tmp_pat
         "Ovenbird No. 3 Gooseneck Kettle",
         "Leaving a house at dawn",
     ]  # held, flagged, accepted
-    assert page.locator("#track-words").inner_text() == "0 of 6 decided"
+    assert page.locator("#track-words").inner_text() == "0 of 8 decided · 2 hidden by the filter"
 
     page.keyboard.press("e")  # the first text is held for a figure that the brief does not hold
     body = page.get_by_label("body", exact=True)
@@ -101,12 +101,12 @@ def test_a_whole_review(opened: Open, profile: Any, sample_folder: Path, tmp_pat
     wait_for(page, "#toast", "Approved. 3 to go.")
     page.keyboard.press("a")
     page.keyboard.press("u")  # the last one again: it is taken back, and read once more
-    wait_for(page, "#toast", "Taken back: undecided again.")
+    wait_for(page, "#toast", "Undone: your decision is taken away.")
     assert page.locator("#head .title").inner_text() == "小满一人食电饭煲"
 
     choose(page, "outcome", "rejected")  # a person may save what a filter refused
     page.keyboard.press("a")
-    reload(page, "#track-words", "3 of 6 decided")
+    reload(page, "#track-words", "4 of 8 decided")
     assert page.locator("#filter-outcome").input_value() == "rejected"
     page.locator("#clear").click()
     page.locator(".row").first.click()
@@ -180,7 +180,7 @@ def test_rows_without_a_text_say_why_and_cannot_be_decided_on(opened: Open, samp
         for key in "aern":
             page.keyboard.press(key)
         assert page.locator("dialog").count() == 0
-        assert page.locator("#track-words").inner_text() == "0 of 6 decided"
+        assert page.locator("#track-words").inner_text() == "0 of 8 decided · 8 hidden by the filter"
 
 
 def test_variants_stand_beside_each_other(opened: Open, sample_folder: Path) -> None:
@@ -248,10 +248,9 @@ def test_neither_a_draft_nor_a_note_is_lost_by_a_decision_that_is_taken_back(
     page.keyboard.press("Control+Enter")
     page.keyboard.press("a")
     wait_for(page, "#toast", "Approved as it was written. Your unsaved edit is kept: E opens it.")
-    page.keyboard.press("Escape")  # who decides is asked for at the first decision
     page.locator(".row").nth(5).click()
     page.keyboard.press("u")
-    wait_for(page, "#toast", "Taken back: undecided again.")
+    wait_for(page, "#toast", "Undone: your decision is taken away.")
     assert "Ask the writer." in page.locator("#reading").inner_text()
     page.keyboard.press("e")
     assert page.locator("textarea").first.input_value() == "Rain on the roof"
@@ -364,8 +363,7 @@ def test_without_storage_the_page_still_works_and_says_so(
     page = opened(sample_folder / "review.html", context)
     wait_for(page, "#notice", "does not keep decisions")
     page.keyboard.press("a")
-    assert page.locator("#track-words").inner_text() == "1 of 6 decided"
-    page.keyboard.press("Escape")  # the question for a name
+    assert page.locator("#track-words").inner_text() == "1 of 8 decided · 2 hidden by the filter"
     assert len(lines(export(page, "Ana", tmp_path))) == 2
     context.close()
 
@@ -375,25 +373,27 @@ def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_an
 ) -> None:
     page = opened(sample_folder / "review.html", editor="")
     page.keyboard.press("a")
-    wait_for(page, "dialog", "Who decides?")
-    assert page.locator("#track-words").inner_text() == "1 of 6 decided"
-    page.keyboard.type("  ")
+    wait_for(page, "#asking", "Your decision is kept. Who are you?")
+    assert page.locator("#track-words").inner_text() == "1 of 8 decided · 2 hidden by the filter"
+    page.keyboard.press("j")  # the question takes no key away
+    assert page.locator("#head .place").inner_text() == "3 of 6"
+    name = page.get_by_label("Your name")
+    name.fill("  ")
     page.keyboard.press("Enter")
-    assert page.locator("dialog").count() == 1  # a blank is no name
-    page.keyboard.type("Bo")
+    assert page.locator("#asking").is_visible()  # a blank is no name
+    name.fill("Bo")
     page.keyboard.press("Enter")
-    page.locator("dialog").wait_for(state="detached")
+    page.locator("#asking").wait_for(state="hidden")
     page.keyboard.press("a")
-    assert page.locator("dialog").count() == 0
+    assert page.locator("#asking").is_hidden()
     assert {each["editor"] for each in lines(export(page, "Bo", tmp_path))} == {"Bo"}
 
     page = opened(sample_folder / "review.html", editor="")
     page.keyboard.press("a")
     page.get_by_role("button", name="Later").click()
-    page.locator("dialog").wait_for(state="detached")
     page.keyboard.press("a")
-    assert page.locator("dialog").count() == 0  # it is asked for once, and at the export
-    assert page.locator("#track-words").inner_text() == "2 of 6 decided"
+    assert page.locator("#asking").is_hidden()  # it is asked for once, and at the export
+    assert page.locator("#track-words").inner_text() == "2 of 8 decided · 2 hidden by the filter"
     page.locator(".row").first.click()
     page.keyboard.press("e")
     page.get_by_label("headline", exact=True).fill("A kettle")
@@ -427,7 +427,9 @@ def test_the_end_is_told_until_all_is_exported(opened: Open, sample_folder: Path
     for _ in range(6):
         assert page.locator("#finished").is_hidden()
         page.keyboard.press("a")
-    wait_for(page, "#finished", "All texts are decided.")
+    wait_for(page, "#finished", "All texts for review are decided; 2 more passed no check.")
+    assert page.locator("#track-words").inner_text() == "6 of 8 decided · 2 hidden by the filter"
+    wait_for(page, "#toast", "That was the last one in this list. 2 more hidden by the filter.")
     with page.expect_download():
         page.locator("#finished-export").click()
         page.keyboard.press("Enter")
@@ -441,7 +443,7 @@ def test_two_windows_of_one_page_know_of_each_other(opened: Open, sample_folder:
         first.keyboard.press("a")
         end = time.monotonic() + 5
         while time.monotonic() < end:
-            if second.locator("#track-words").inner_text() == "1 of 6 decided":
+            if second.locator("#track-words").inner_text() == "1 of 8 decided · 2 hidden by the filter":
                 return
             time.sleep(0.05)
         # On a busy machine Chromium 156 gives one window in some fifty what the storage was before, and never tells it
@@ -452,12 +454,12 @@ def test_two_windows_of_one_page_know_of_each_other(opened: Open, sample_folder:
 def test_the_interface_is_chinese_where_the_browser_is(opened: Open, sample_folder: Path) -> None:
     page = opened(sample_folder / "review.html", locale="zh-CN")
     assert page.locator("html").get_attribute("lang") == "zh-Hans"
-    assert page.locator("#track-words").inner_text() == "已处理 0 / 6"
+    assert page.locator("#track-words").inner_text() == "已处理 0 / 8 · 另有 2 篇被筛选隐藏"
     page.keyboard.press("r")
     assert page.locator(".reason span").first.inner_text() == "事实错误"
     page.keyboard.press("Escape")
     page.get_by_role("button", name="English").click()
-    assert page.locator("#track-words").inner_text() == "0 of 6 decided"
+    assert page.locator("#track-words").inner_text() == "0 of 8 decided · 2 hidden by the filter"
 
 
 def test_single_keys_can_be_switched_off_and_work_under_an_input_method(opened: Open, sample_folder: Path) -> None:

@@ -1,4 +1,4 @@
-// Reasons of filters, output fields and content types in Chinese. What is not here is shown as it is.
+// Reasons of filters and output fields in Chinese. What is not here is shown as it is.
 
 const CODES_ZH = {
   empty: '无内容', empty_field: '栏目为空', not_in_form: '格式不符', mojibake: '乱码', lone_surrogate: '残缺字符', replacement_character: '字符丢失',
@@ -13,7 +13,7 @@ const CODES_ZH = {
   medical_promise: '医疗承诺', unproven_authority: '虚假权威', financial_promise: '收益承诺', outcome_promise: '效果承诺', property_promise: '房产承诺',
   state_endorsement: '借国家名义', green_claim: '环保宣称', invented_fact: '无依据的事实', unsupported_number: '无依据的数字', secret: '密钥', personal_data: '个人信息',
   possible_personal_data: '疑似个人信息', disclosure_missing: '缺少 AI 标识', disclosure_unclear: 'AI 标识不清', disclosure_repeated: 'AI 标识重复',
-  claims_human_author: '自称真人所写', near_duplicate: '与他文雷同', safety: '安全', judge: '评审', filter_error: '检查出错', safety_error: '安全检查出错', judge_error: '评审出错',
+  claims_human_author: '自称真人所写', unfinished_dialogue: '对话未完', forbidden_by_policy: '规则禁用', near_duplicate: '与他文雷同', safety: '安全', judge: '评审', filter_error: '检查出错', safety_error: '安全检查出错', judge_error: '评审出错',
   not_made: '未再生成', few_texts: '可选文本过少', token_budget: '用量已尽', template_failed: '模板出错', layout_failed: '排版出错', engine_died: '引擎中断',
   out_of_memory: '内存不足', prompt_too_long: '提示过长', forgotten: '已删除',
 };
@@ -24,9 +24,4 @@ const FIELDS_ZH = {
   line: '台词', lines: '台词', speaker: '说话人', says: '台词', choices: '玩家选项', journal: '任务日志', action: '动作', ending: '结尾', background: '背景',
   decision: '决策点', questions: '讨论题', question: '问题', goal: '目的', objective: '目标', steps: '步骤', time: '时间', activity: '活动', check: '检查',
   verse_1: '主歌一', verse_2: '主歌二', chorus: '副歌', outro: '尾声', point: '要点', points: '要点',
-};
-
-const TYPES_ZH = {
-  ad_copy: '广告文案', dialogue: '对话', email_newsletter: '邮件通讯', film_scene: '电影场景', game_dialogue: '游戏对话', lesson_plan: '教案', news_article: '新闻',
-  product_description: '商品介绍', service_reply: '客服回复', social_post: '社交帖', song_lyrics: '歌词', summary: '摘要', teaching_case: '教学案例',
 };

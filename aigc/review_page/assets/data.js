@@ -40,16 +40,18 @@ const variantsOf = (n) => ofBrief.get(`${rows[n].type}\n${rows[n].brief}`);
 
 const isDecidable = (n) => Boolean(rows[n].base);
 const isFlagged = (n) => rows[n].outcome === 'accepted' && rows[n].reasons.length > 0;
-const isForReview = (n) => isDecidable(n) && (rows[n].outcome === 'accepted' || rows[n].outcome === 'held');
-
-/** Whether decisions that were imported before this page was written agree on it. */
-const isSettled = (n) => rows[n].stands === 'approved' || rows[n].stands === 'rejected';
-const isInConflict = (n) => rows[n].stands === 'in_conflict';
+const isForReview = (n) => isDecidable(n) && (['accepted', 'held'].includes(rows[n].outcome) || rows[n].stands === 'in_conflict');
 
 /** What needs eyes first: texts on which editors differ, held, flagged, accepted, then what did not pass. */
 const RANKS = { held: 0, accepted: 2, short: 3, exhausted: 4, rejected: 5, failed: 6, invalid: 7 };
 const rankOf = (n) => (isInConflict(n) ? -1 : isFlagged(n) ? 1 : RANKS[rows[n].outcome] ?? 8);
-const inOrder = rows.map((_, n) => n).sort((one, other) => rankOf(one) - rankOf(other) || one - other);
+let inOrder = [];
+
+/** Put rows in the order in which they are read: when the page opens, and when decisions of colleagues come in. */
+function putInOrder() {
+  const ranks = rows.map((_, n) => rankOf(n));
+  inOrder = rows.map((_, n) => n).sort((one, other) => ranks[one] - ranks[other] || one - other);
+}
 
 const fieldsOf = (n) => Object.entries(shown(n).fields || {});
 const isStructured = (n) => fieldsOf(n).length > 0;

@@ -23,17 +23,18 @@ function decide(n, verb, more = {}) {
   made.push(n);
   hold(n, { decision, own: true, exported: false });
   forgetNote(n);
-  if (verb === 'edit') forgetDraft(n); // a draft that was not saved is kept beside every other decision
 }
 
 function hold(n, entry) {
   decisions.set(n, entry);
+  known.delete(n);
   keep(keyOf(n), entry);
 }
 
 function takeBack(n) {
   const entry = decisions.get(n);
   decisions.delete(n);
+  known.delete(n);
   drop(keyOf(n));
   return entry;
 }
@@ -59,9 +60,6 @@ function annotate(n, words) {
     own: true, exported: false });
 }
 
-const isDone = (n) => decisions.has(n) || isSettled(n);
-const isOpen = (n) => isDecidable(n) && !isDone(n);
-
 const noteOn = (n) => decisionOn(n)?.note ?? notes.get(n) ?? '';
 
 function forgetNote(n) {
@@ -79,6 +77,11 @@ function forgetDraft(n) {
 
 /** What was kept by this browser, as far as it still is about texts of this page. */
 function restore() {
+  imported.clear();
+  for (const decision of keptUnder(`${HERE}c/`).values()) {
+    const n = byId.get(decision?.record_id);
+    if (n !== undefined && isSound(n, decision)) noteImported(n, decision);
+  }
   for (const [kind, into] of [['d/', decisions], ['x/', drafts], ['n/', notes]]) {
     into.clear();
     for (const [id, value] of keptUnder(HERE + kind)) {
@@ -87,6 +90,23 @@ function restore() {
       into.set(n, value);
     }
   }
+  partDecisions();
+}
+
+/** Decisions that have left this page under another name than its reader's are a colleague's; those under the reader's are the reader's. */
+function partDecisions() {
+  for (const [n, { decision, own, exported }] of [...decisions]) {
+    if ((own && !exported) || !isOthers(decision.editor ?? '')) continue;
+    takeBack(n);
+    holdImported(n, decision);
+  }
+  for (const [n, byEditor] of [...imported]) {
+    const mine = byEditor.get(liked.editor);
+    if (!mine) continue;
+    forgetImported(n, liked.editor);
+    if (!decisions.has(n) || isLater(mine, decisionOn(n))) hold(n, { decision: mine, own: false, exported: true });
+  }
+  known.clear();
 }
 
 /** Whether a decision, from wherever, is one on row `n` as it stands here. */
@@ -117,23 +137,7 @@ function rename(editor) {
   for (const [n, entry] of decisions) {
     if (entry.own && !entry.exported) hold(n, { ...entry, decision: { ...entry.decision, editor } });
   }
+  partDecisions();
 }
 
 const unexported = () => [...decisions.values()].filter((entry) => !entry.exported).length;
-
-/** The text of row `n` as it stands: the edited one, else its own. */
-function standingFields(n) {
-  const fields = decisionOn(n)?.fields;
-  return fields ? fieldsOf(n).map(([name]) => [name, fields[name]]) : fieldsOf(n);
-}
-
-const standingText = (n) => decisionOn(n)?.text || shown(n).text || '';
-
-/** The length of row `n` with other fields or another text: of fields, the text's own and what they add to it. */
-function lengthOf(n, { text, fields }) {
-  const tag = rows[n].language;
-  const length = countWords(text || shown(n).text || '', tag);
-  return fields ? length + countWords(allLines(fields), tag) - countWords(allLines(fieldsOf(n)), tag) : length;
-}
-
-const standingLength = (n) => lengthOf(n, { text: decisionOn(n)?.text, fields: decisionOn(n)?.fields && standingFields(n) });

@@ -1,9 +1,9 @@
 // Questions and answers in boxes above the page.
 
-/** Open a box. `submit` is given its form; where it returns false the box stays. */
-function openBox({ title, body, ok, submit = () => true, kind = '', cancel = t('cancel'), extra = null }) {
+/** Open a box. `submit` is given its form; where it returns false the box stays. `key` is the one that ends it, as its button tells. */
+function openBox({ title, body, ok, key = '↵', submit = () => true, kind = '', cancel = t('cancel'), extra = null }) {
   const form = h('form', {
-    method: 'dialog',
+    method: 'dialog', novalidate: kind === 'rejecting',
     submit: (event) => {
       event.preventDefault();
       if (submit(form) !== false) box.close();
@@ -14,8 +14,8 @@ function openBox({ title, body, ok, submit = () => true, kind = '', cancel = t('
   },
   h('h2', { id: 'box-title' }, title), body,
   h('div', { class: 'buttons' }, extra, h('span', { class: 'grow' }),
-    cancel && button(cancel, { class: 'plain', click: () => box.close() }),
-    h('button', { type: 'submit', class: 'primary' }, ok)));
+    cancel && button(cancel, { class: 'plain', click: () => box.close() }, { key: 'Esc' }),
+    h('button', { type: 'submit', class: 'primary' }, ok, h('kbd', { 'aria-hidden': 'true' }, key))));
   const box = h('dialog', { class: `box ${kind}`, 'aria-labelledby': 'box-title', close: () => box.remove() }, form);
   $('dialogs').append(box);
   box.showModal();
@@ -41,15 +41,23 @@ function openReject() {
   const radios = about.codes.map((code, i) => h('label', { class: 'reason' },
     h('input', { type: 'radio', name: 'reason', value: code, required: true, checked: decision?.reason === code }),
     h('span', null, reasonWords(code)), DIGITS[i] && h('kbd', { 'aria-hidden': 'true' }, DIGITS[i])));
+  const missing = h('p', { class: 'missing', role: 'alert' });
   const box = openBox({
-    title: t('reject_title'), ok: t('reject'), kind: 'rejecting',
+    title: t('reject_title'), ok: t('reject'), kind: 'rejecting', key: SAVE_KEY,
     body: [
       h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why')), radios),
       h('label', { class: 'stacked' }, h('span', null, t('note')), h('textarea', {
         name: 'note', rows: 2, dir: 'auto', value: noteOn(n), placeholder: t('note_hint'),
       })),
+      missing,
     ],
-    submit: (form) => settle('reject', { reason: form.elements.reason.value, note: tidy(form.elements.note.value) }),
+    submit: (form) => {
+      const reason = form.elements.reason.value;
+      if (reason) return settle('reject', { reason, note: tidy(form.elements.note.value) });
+      refill(missing, t('reason_needed'));
+      radios[0].querySelector('input').focus();
+      return false;
+    },
   });
   box.addEventListener('keydown', (event) => {
     const at = DIGITS.indexOf(event.key);
@@ -57,6 +65,7 @@ function openReject() {
     event.preventDefault();
     const radio = radios[at].querySelector('input');
     radio.checked = true;
+    refill(missing);
     radio.focus();
   });
 }
@@ -65,7 +74,7 @@ function openNote() {
   if (!isDecidable(current)) return;
   const n = current;
   openBox({
-    title: t('note_title'), ok: t('save_note'),
+    title: t('note_title'), ok: t('save_note'), key: SAVE_KEY,
     body: h('label', { class: 'stacked' }, h('span', { class: 'aside' }, t('note_hint')),
       h('textarea', { name: 'note', rows: 4, dir: 'auto', value: noteOn(n), 'aria-label': t('note') })),
     submit: (form) => {
@@ -89,46 +98,70 @@ function nameIn(form) {
   return name;
 }
 
-/** Whose decisions they are. After the first one it is asked for at once; `why` says so. It may wait until the export. */
-function openName(why = '') {
-  const box = openBox({
-    title: t('name_title'), ok: t('save'), cancel: why ? t('later') : t('cancel'),
-    body: [nameInput(), h('p', { class: 'aside' }, why || t('name_hint'))],
-    submit: (form) => {
-      const name = nameIn(form);
-      if (!name) return false;
-      rename(name);
-      showBar();
-      if (mode !== 'edit') showReading();
-      return true;
-    },
-  });
-  box.addEventListener('close', () => { isNamePutOff = true; });
+/** Take the name in a form, and show whose decisions are whose now. False where there is none. */
+function takeName(form) {
+  const name = nameIn(form);
+  if (!name) return false;
+  callReader(name);
+  return true;
 }
 
-/** Ask once for the name of who has just decided. The decision is kept already, whatever is answered. */
+function callReader(name) {
+  rename(name);
+  $('asking').hidden = true;
+  refind();
+  if (mode !== 'edit') showReading();
+  showSide();
+}
+
+/** Whose decisions they are. */
+function openName() {
+  openBox({ title: t('name_title'), ok: t('save'), body: [nameInput(), h('p', { class: 'aside' }, t('name_hint'))], submit: takeName });
+}
+
+/** After the first decision its reader is asked for a name, in a line that takes no key away: whatever comes of it, the decision is kept. */
 let isNamePutOff = false;
 
 function askName() {
-  if (!liked.editor && !isNamePutOff) openName(t('name_first'));
+  if (!liked.editor && !isNamePutOff) $('asking').hidden = false;
+}
+
+function showAsking() {
+  refill($('asking'), h('p', null, t('name_first')), nameInput(),
+    h('button', { type: 'submit', class: 'primary' }, t('save'), h('kbd', { 'aria-hidden': 'true' }, '↵')),
+    button(t('later'), { class: 'quiet', click: leaveAsking }));
+  $('asking').setAttribute('aria-label', t('name_title'));
+}
+
+function leaveAsking() {
+  isNamePutOff = true;
+  $('asking').hidden = true;
+  $('list').focus({ preventScroll: true });
+}
+
+function wireAsking() {
+  $('asking').addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (takeName(event.target)) $('list').focus({ preventScroll: true });
+  });
 }
 
 function openExport() {
-  if (!decisions.size) return say(t('nothing_to_export'), 'bad');
+  if (!decisions.size && !imported.size) return say(t('nothing_to_export'), 'bad');
   const tally = Object.fromEntries(VERBS.map((verb) => [verb, 0]));
   for (const { decision } of decisions.values()) tally[decision.action] += 1;
   const copied = h('p', { class: 'aside', role: 'status' });
   const withName = (form, go) => {
     const name = nameIn(form);
     if (!name) return false;
-    rename(name);
+    callReader(name);
     go(exportedText());
     showBar();
     return true;
   };
   const box = openBox({
     title: t('export_title'), ok: t('download'), kind: 'exporting',
-    body: [h('p', null, t('export_words', tally)), nameInput(), h('p', { class: 'aside' }, t('export_hint')), copied],
+    body: [h('p', null, t('export_words', { ...tally, others: [...imported.values()].reduce((sum, { size }) => sum + size, 0) })), nameInput(), h('p', { class: 'aside' }, t('export_hint')), copied],
     extra: button(t('copy'), { class: 'plain', click: (event) => withName(event.target.closest('form'), async (text) => {
       if (await copy(text)) refill(copied, t('copied'));
       else showToCopy(copied, text);
@@ -153,9 +186,10 @@ async function importFile(input) {
   if (!file) return;
   const report = importText(await file.text());
   input.value = '';
+  putInOrder();
   refind();
   showReading();
-  showBar();
+  showSide();
   const lines = [
     [t('import_taken', { count: report.taken, editors: [...report.editors].filter(Boolean).join(', ') }), true],
     [t('import_same', { count: report.same }), report.same],
@@ -166,8 +200,13 @@ async function importFile(input) {
     [t('import_reasonless', { count: report.reasonless.length, ids: some(report.reasonless) }), report.reasonless.length],
     [t('import_broken', { count: report.broken.length, lines: some(report.broken) }), report.broken.length],
   ];
-  openBox({
+  const editors = [...report.editors].filter(Boolean);
+  const box = openBox({
     title: t('import_title', { name: file.name }), ok: t('close'), cancel: false,
+    extra: !liked.editor && editors.length === 1 && button(t('i_am', { name: isolated(editors[0]) }), { class: 'plain', click: () => {
+      callReader(editors[0]);
+      box.close();
+    } }),
     body: h('ul', { class: 'report' }, lines.filter(([, isSaid]) => isSaid).map(([words]) => h('li', { dir: 'auto' }, words))),
   });
 }

@@ -3,16 +3,14 @@
 /** The draft that is open: `texts` by path, `fields` as they are in the boxes. */
 let draft = null;
 
+/** What the boxes held when they were opened, and whether that was a draft. */
+let begun = { words: '', isDraft: false };
+
 function openEditor() {
   if (!isDecidable(current)) return;
   const saved = drafts.get(current);
-  const decision = decisionOn(current);
-  const text = decision?.text || shown(current).text;
-  const isByFields = isStructured(current) && !decision?.text;
-  draft = saved || {
-    ...(isByFields ? { fields: standingFields(current) } : { text }), reason: decision?.reason || '', note: noteOn(current),
-  };
-  draft = structuredClone(draft);
+  draft = structuredClone(saved || freshDraft(current));
+  begun = { words: wordsInBoxes(current), isDraft: Boolean(saved) };
   mode = 'edit';
   showReading();
   if (saved) say(t('draft_restored'));
@@ -20,9 +18,21 @@ function openEditor() {
   $('scroll').scrollTop = 0;
 }
 
+/** A draft with the words that stand: those of an edit, also of somebody else's, or the text as it was made. */
+function freshDraft(n) {
+  const edit = editToBeginWith(n);
+  const own = decisionOn(n);
+  const words = isStructured(n) && !edit?.text
+    ? { fields: fieldsOf(n).map(([name, value]) => [name, edit?.fields?.[name] ?? value]) } : { text: edit?.text || shown(n).text };
+  return { ...words, reason: (own?.action === 'edit' && own.reason) || '', note: noteOn(n) };
+}
+
+const wordsInBoxes = (n) => JSON.stringify([edited(n).text, edited(n).fields]);
+
 function editorOf(n) {
   const boxes = draft.fields ? draft.fields.map(([name, value], i) => fieldBoxes(n, name, value, i)) : [textBox(n)];
   return h('form', { class: 'editor', submit: (event) => { event.preventDefault(); saveEdit(); } },
+    isOthersEdit(n) && h('p', { class: 'aside' }, t('begins_with', { names: namesOf(wishesOn(n)[0].said) })),
     h('p', { class: 'aside', id: 'edit-length', role: 'status' }, lengthWords(n)), boxes,
     h('div', { class: 'edit-why' },
       h('label', null, h('span', null, t('edit_reason')), reasonSelect(draft.reason, (reason) => change({ reason }))),
@@ -167,18 +177,26 @@ function edited(n) {
 function saveEdit() {
   const { text, fields, isSame, isEmpty, emptied } = edited(current);
   if (isEmpty) return say(emptied ? t('emptied', { fields: emptied.map(fieldName).join(', ') }) : t('emptied_text'), 'bad');
-  if (isSame) return say(t('no_change'), 'bad');
+  if (isSame) return say(t(offeredOn(current).some(({ is }) => is.action === 'edit') ? 'no_change_original' : 'no_change'), 'bad');
   const { reason, note } = draft;
+  const wish = offeredOn(current).find(({ is }) => wishOf(is) === wishOf({ action: 'edit', text, fields }));
   mode = 'read';
   draft = null;
-  return settle('edit', { text, fields, reason, note: tidy(note) });
+  forgetDraft(current);
+  return settle('edit', { text, fields, reason, note: tidy(note) }, wish ? { said: 'said_take', names: namesOf(wish.said) } : {});
+}
+
+/** Keep what the boxes hold as a draft, if it is more than they held at first. Tells whether there is one. */
+function keepEdit() {
+  const isAsBefore = wordsInBoxes(current) === begun.words;
+  if (isAsBefore ? begun.isDraft : !(edited(current).isSame && !editToBeginWith(current))) saveDraft(current, structuredClone(draft));
+  else forgetDraft(current);
+  return drafts.has(current);
 }
 
 function leaveEdit() {
   if (mode !== 'edit') return;
-  const hasChanged = !edited(current).isSame;
-  if (hasChanged) saveDraft(current, structuredClone(draft));
-  else forgetDraft(current);
+  const hasChanged = keepEdit();
   mode = 'read';
   draft = null;
   repaintRow(current);

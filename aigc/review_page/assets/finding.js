@@ -7,9 +7,14 @@ let haystacks = null;
 
 const hasDraft = (n) => !decisions.has(n) && (drafts.has(n) || notes.has(n));
 
+/** All that a row is in the eyes of the first filter. What was decided before counts as what is decided here. */
+const statesOf = (n) => [
+  isUndecided(n) && 'open', isDone(n) && 'decided', isInConflict(n) && 'in_conflict', verbOn(n) || countedAs(n), hasDraft(n) && 'draft',
+].filter(Boolean);
+
 /** What each filter asks of a row: whether the row has `value`. */
 const TESTS = {
-  state: (n, value) => (value === 'open' ? isOpen(n) : value === 'decided' ? isDone(n) : value === 'in_conflict' ? isInConflict(n) : value === 'draft' ? hasDraft(n) : verbOn(n) === value),
+  state: (n, value) => statesOf(n).includes(value),
   outcome: (n, value) => (value === 'review' ? isForReview(n) : value === 'flagged' ? isFlagged(n) : rows[n].outcome === value),
   type: (n, value) => rows[n].type === value,
   language: (n, value) => rows[n].language === value,
@@ -20,7 +25,7 @@ const NAMES = Object.keys(TESTS);
 /** The values that a row has under a filter, for the counts. */
 const outcomes = rows.map((row, n) => [isForReview(n) && 'review', isFlagged(n) && 'flagged', row.outcome].filter(Boolean));
 const VALUES = {
-  state: (n) => [isOpen(n) && 'open', isDone(n) && 'decided', verbOn(n), hasDraft(n) && 'draft', isInConflict(n) && 'in_conflict'].filter(Boolean),
+  state: statesOf,
   outcome: (n) => outcomes[n],
   type: (n) => [rows[n].type],
   language: (n) => [rows[n].language],
@@ -32,16 +37,20 @@ function haystackOf(n) {
   const row = rows[n];
   const all = shown(n);
   const others = (all.others || []).map((other) => other.text);
+  const before = (all.before || []).flatMap(wordsOf);
   const brief = Object.values(all.brief || {}).flat();
-  return [row.brief, row.id, ...row.reasons, all.text, ...brief, all.tone, all.audience, ...others, ...(all.errors || [])]
+  return [row.brief, row.id, ...row.reasons, all.text, ...brief, all.tone, all.audience, ...others, ...before, ...(all.errors || [])]
     .join('\n').toLowerCase();
 }
+
+/** Who decided, and the words that they put or said. */
+const wordsOf = ({ editor, text, fields, note }) => [editor, text, fields && allLines(Object.entries(fields)), note].filter(Boolean);
 
 function matches(n) {
   if (!searched.length) return true;
   if (haystacks[n] === undefined) haystacks[n] = haystackOf(n);
-  const entry = decisions.get(n)?.decision;
-  const edited = entry ? `${entry.text || ''}\n${JSON.stringify(entry.fields || '')}\n${entry.note || ''}`.toLowerCase() : '';
+  const said = [decisionOn(n), ...imported.get(n)?.values() ?? []].filter(Boolean);
+  const edited = said.flatMap(wordsOf).join('\n').toLowerCase();
   return searched.every((word) => haystacks[n].includes(word) || edited.includes(word));
 }
 
@@ -87,8 +96,11 @@ function nameOfValue(filter, value) {
   if (filter === 'reason') return codeWords(value);
   if (filter === 'language') return languageName(value);
   if (filter === 'type') return typeName(value);
-  return t(`${filter}_${value}`);
+  return filter === 'outcome' ? outcomeWords(value) : t(`${filter}_${value}`);
 }
+
+/** What a value means, or what programs call it. */
+const titleOfValue = (filter, value) => (filter === 'outcome' ? t(`means_${value}`) : filter === 'state' ? null : value);
 
 /** The filters as lists to choose from. A value that no row would have is left out. */
 function showFilters(counts) {
@@ -96,7 +108,7 @@ function showFilters(counts) {
     const select = $(`filter-${name}`);
     const values = OFFERED[name].filter((value) => counts[name].get(value) || wanted[name] === value);
     const all = h('option', { value: ALL }, t(`all_${name}`));
-    refill(select, all, values.map((value) => h('option', { value },
+    refill(select, all, values.map((value) => h('option', { value, title: titleOfValue(name, value) },
       value === wanted[name] ? nameOfValue(name, value) : `${nameOfValue(name, value)} · ${number(counts[name].get(value) || 0)}`)));
     select.value = wanted[name];
     select.classList.toggle('set', wanted[name] !== ALL);

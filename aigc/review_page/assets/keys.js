@@ -1,13 +1,13 @@
 // The keyboard. Single keys can be switched off in the help, for those who speak to their machine.
 
-const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+const SAVE_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? '⌘ ↵' : 'Ctrl ↵';
 
 /** What the help tells: keys and the name of what they do. */
 const KEYS = [
   [['J', '↓'], 'key_after'], [['K', '↑'], 'key_before'], [['O'], 'key_open'], [['A'], 'approve'], [['E'], 'edit'], [['R'], 'reject'],
-  [['N'], 'note'], [['U'], 'key_undo'], [['V'], 'side_by_side'], [['H', 'L'], 'key_variant'], [['T'], 'key_form'],
+  [['N'], 'note'], [['U'], 'undo'], [['1', '2', '…'], 'key_take'], [['0'], 'approve_original'], [['V'], 'side_by_side'], [['H', 'L'], 'key_variant'], [['T'], 'key_form'],
   [['Space'], 'key_scroll'], [['/'], 'key_search'], [['F'], 'key_filters'], [['X'], 'key_export'],
-  [[isMac ? '⌘ ↵' : 'Ctrl ↵'], 'save_edit'], [['Esc'], 'key_escape'], [['?'], 'help'],
+  [[SAVE_KEY], 'key_save'], [['Esc'], 'key_escape'], [['?'], 'help'],
 ];
 
 const DOES = {
@@ -24,6 +24,9 @@ function letterOf(event) {
   return isOther && !/^[\x21-\x7e]$/.test(event.key) ? (/^Key([A-Z])$/.exec(event.code)?.[1] || '').toLowerCase() : '';
 }
 
+/** A digit, under input methods too. */
+const digitOf = ({ key, code }) => (/^[0-9]$/.test(key) ? key : key === 'Process' ? /^Digit([0-9])$/.exec(code)?.[1] ?? '' : '');
+
 const isWriting = (target) => Boolean(target.closest?.('textarea, select, input:not([type=checkbox], [type=radio])'));
 
 function onKey(event) {
@@ -39,6 +42,8 @@ function onKey(event) {
   if (event.key === '/') return act(event, () => $('query').select());
   if (event.key === '?') return act(event, openHelp);
   if (event.key === ' ' && !event.target.closest?.('button, summary, input, a')) return act(event, () => scrollText(event.shiftKey ? -1 : 1));
+  const digit = digitOf(event);
+  if (digit && mode === 'read') return act(event, () => (digit === '0' ? approveOriginal() : takeAt(Number(digit))));
   const letter = letterOf(event);
   if (!Object.hasOwn(DOES, letter) || mode === 'edit' || (current < 0 && NEEDS_TEXT.includes(letter))) return undefined;
   return act(event, DOES[letter]);

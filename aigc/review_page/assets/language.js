@@ -37,13 +37,20 @@ function languageName(tag) {
   }
 }
 
+/** What an object has under a name that may be anyone's. */
+const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
+
 /** `short of words` of `short_of_words`; in Chinese the name that a known code has there. */
 const named = (name, chinese) => (language === 'zh' && Object.hasOwn(chinese, name) ? chinese[name] : name.replaceAll('_', ' '));
-const codeWords = (code) => named(code, CODES_ZH);
-const typeName = (type) => named(type, TYPES_ZH);
+const codeWords = (code) => (language === 'en' && Object.hasOwn(CODES_EN, code) ? CODES_EN[code] : named(code, CODES_ZH));
+const typeName = (type) => own(about.words[language].types, type) ?? named(type, {});
 const fieldName = (name) => named(name, FIELDS_ZH);
-const reasonWords = (code) => about.reasons[language]?.[code] || codeWords(code);
-const outcomeWords = (outcome) => t(`outcome_${outcome}`);
+const reasonWords = (code) => own(about.words[language].reasons, code) ?? codeWords(code);
+const filterWords = (name) => own(about.words[language].filters, name) ?? codeWords(name);
+
+/** What became of a row, in the words of sheets; what the page alone tells apart has its own. */
+const outcomeWords = (outcome) => capitalised(own(about.words[language].outcomes, outcome) ?? t(`outcome_${outcome}`));
+const capitalised = (words) => words.slice(0, 1).toLocaleUpperCase(LOCALES[language]) + words.slice(1);
 
 /** A short form in which texts of a language are counted: words, or characters. */
 const isPerCharacter = (tag) => ['zh', 'ja'].includes(tag.replaceAll('_', '-').split('-')[0].toLowerCase());

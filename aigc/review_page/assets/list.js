@@ -53,14 +53,14 @@ function listRow(place) {
   const row = rows[n];
   const others = variantsOf(n).length > 1;
   const element = h('div', {
-    class: `row ${n === current ? 'current' : ''} ${isDone(n) ? 'done' : ''}`, role: 'option', id: `row-${n}`, 'data-n': n,
+    class: `row ${n === current ? 'current' : ''} ${isOpen(n) ? '' : 'done'}`, role: 'option', id: `row-${n}`, 'data-n': n,
     'aria-selected': String(n === current), 'aria-setsize': found.length, 'aria-posinset': place + 1,
   },
   h('div', { class: 'row-top' },
-    h('bdi', { class: 'row-title', dir: 'auto', lang: row.language }, row.title || row.excerpt || row.brief), stateMark(n)),
+    h('bdi', { class: 'row-title', dir: 'auto', lang: row.language }, row.title || row.excerpt || row.brief), marksOf(n)),
   h('div', { class: 'row-excerpt', dir: 'auto', lang: row.language }, row.excerpt || t('no_text')),
   h('div', { class: 'row-meta' },
-    h('span', { class: `outcome ${outcomeClass(n)}` }, outcomeWords(isFlagged(n) ? 'flagged' : row.outcome)),
+    h('span', { class: `outcome ${outcomeClass(n)}`, title: t(`means_${outcomeClass(n)}`) }, outcomeWords(outcomeClass(n))),
     h('span', { class: 'row-codes' }, row.reasons.map(codeWords).join(' · ')),
     h('span', { class: 'row-kind' }, [row.language, others && `${t('variant_short')}${row.variant}`].filter(Boolean).join(' · '))));
   element.style.top = `${place * rowHeight}px`;
@@ -69,21 +69,17 @@ function listRow(place) {
 
 const outcomeClass = (n) => (isFlagged(n) ? 'flagged' : rows[n].outcome);
 
-/** What was decided, as a drawing with a word for those who do not see it. */
-function stateMark(n) {
-  const verb = verbOn(n) || (drafts.has(n) ? 'draft' : notes.has(n) ? 'note' : '');
-  if (!verb && rows[n].stands) return standsMark(rows[n].stands);
-  if (!verb) return null;
-  return h('span', { class: `state ${verb}`, title: t(`state_${verb}`) }, icon(verb), h('span', { class: 'off-screen' }, t(`state_${verb}`)));
+/** What waits and what was decided, as drawings with a word for those who do not see them. */
+function marksOf(n) {
+  const [own, stands] = [verbOn(n), countedAs(n)];
+  return [
+    drafts.has(n) ? stateMark('draft', 'state_draft') : notes.has(n) && stateMark('note', 'state_note'),
+    own && stateMark(own, `state_${own}`),
+    stands === 'conflict' ? stateMark('conflict', 'state_in_conflict') : !own && stands && stateMark(stands, `before_${stands}`, 'before'),
+  ].filter(Boolean);
 }
 
-const STANDS = { approved: 'approve', rejected: 'reject', in_conflict: 'conflict' };
-
-/** What was decided before this page was written. */
-function standsMark(stands) {
-  const words = t(`stands_${stands}`);
-  return h('span', { class: `state before ${stands}`, title: words }, icon(STANDS[stands]), h('span', { class: 'off-screen' }, words));
-}
+const stateMark = (drawing, word, kind = '') => h('span', { class: `state ${drawing} ${kind}`, title: t(word) }, icon(drawing), h('span', { class: 'off-screen' }, t(word)));
 
 /** Row `n` as it is now: it was decided on. */
 function repaintRow(n) {
@@ -114,8 +110,9 @@ function markCurrent(before) {
 }
 
 function showFound() {
-  const open = found.filter(isOpen).length;
-  $('found').textContent = t('found', { found: found.length, open });
+  const open = found.filter(isUndecided).length;
+  const conflict = found.filter(isInConflict).length;
+  $('found').textContent = t('found', { found: found.length, open, conflict });
   $('clear').hidden = !isNarrowed();
   $('clear').textContent = t('clear_filters');
 }

@@ -21,7 +21,7 @@ function showWords() {
   $('help').title = t('help');
   $('query').placeholder = t('search');
   $('import').textContent = t('import');
-  $('finished-words').textContent = t('finished');
+  showAsking();
   $('finished-export').textContent = t('export');
   $('import').title = t('import_hint');
   showTheme();
@@ -78,7 +78,8 @@ function wire() {
     showTheme();
   });
   $('help').addEventListener('click', openHelp);
-  $('who').addEventListener('click', () => openName());
+  $('who').addEventListener('click', openName);
+  wireAsking();
   for (const id of ['export', 'finished-export']) $(id).addEventListener('click', openExport);
   $('import').addEventListener('click', () => $('import-file').click());
   $('import-file').addEventListener('change', (event) => importFile(event.target));
@@ -102,6 +103,7 @@ function wire() {
 /** Another window of this page has decided. */
 const catchUp = after(200, () => {
   restore();
+  putInOrder();
   refind();
   if (mode !== 'edit') showReading();
 });
@@ -109,6 +111,7 @@ const catchUp = after(200, () => {
 function begin() {
   tryKeeping();
   restore();
+  putInOrder();
   language = firstLanguage();
   measureRows();
   makeFilters();

@@ -3,20 +3,27 @@
 let mode = 'read';
 let form = 'fields';
 let editedForm = 'changes';
+/** Of an edit that others made: it stands as what would be published, so it is read as that. */
+let othersForm = 'edited';
 
 /** Forms in which row `n` can be read. */
 function formsOf(n) {
-  if (verbOn(n) === 'edit') return ['changes', 'edited', 'original'];
+  if (verbOn(n) === 'edit' || hasDifferentWords(n)) return ['changes', 'edited', 'original'];
+  if (editOn(n)) return ['edited', 'original', 'changes'];
   return isStructured(n) ? ['fields', 'text'] : ['text'];
 }
 
+const hasDifferentWords = (n) => isInConflict(n) && wishesOn(n).some(({ is }) => is.action === 'edit');
+const isOthersEdit = (n) => !decisions.has(n) && editOn(n) !== null;
+
 function formOf(n) {
-  const asked = verbOn(n) === 'edit' ? editedForm : form;
+  const asked = isOthersEdit(n) ? othersForm : formsOf(n).includes('changes') ? editedForm : form;
   return formsOf(n).includes(asked) ? asked : formsOf(n)[0];
 }
 
 function setForm(chosen) {
-  if (verbOn(current) === 'edit') editedForm = chosen;
+  if (isOthersEdit(current)) othersForm = chosen;
+  else if (formsOf(current).includes('changes')) editedForm = chosen;
   else form = chosen;
   showReading();
 }
@@ -30,6 +37,7 @@ function nextForm() {
 function showReading() {
   const isNone = current < 0;
   document.body.dataset.mode = isNone ? 'none' : mode;
+  document.body.classList.toggle('with-versions', !isNone && hasVersions(current));
   refill($('head'), !isNone && headOf(current));
   refill($('body'), isNone ? h('p', { class: 'nothing' }, t(rows.length ? 'nothing_open' : 'nothing_here')) : bodyOf(current));
   refill($('actions'), !isNone && actionsOf(current));
@@ -43,13 +51,14 @@ function headOf(n) {
   const words = standingLength(n);
   return [
     h('p', { class: 'kicker' },
-      h('span', { class: `outcome ${outcomeClass(n)}` }, outcomeWords(isFlagged(n) ? 'flagged' : row.outcome)),
+      h('span', { class: `outcome ${outcomeClass(n)}`, title: t(`means_${outcomeClass(n)}`) }, outcomeWords(outcomeClass(n))),
       foreign(typeName(row.type)), h('span', null, languageName(row.language)),
       isDecidable(n) && mode !== 'edit' && h('span', null, t('length', { count: words, characters: isPerCharacter(row.language) })),
       h('span', { class: 'place' }, t('place', { place: found.indexOf(n) + 1, of: found.length }))),
     h('h2', { class: 'title', dir: 'auto', lang: row.language }, row.title || row.brief),
+    isInConflict(n) && mode !== 'edit' && questionOf(n),
     h('div', { class: 'switches' }, variantSwitch(n), mode === 'read' && formSwitch(n)),
-    strip(n),
+    isInConflict(n) && mode !== 'edit' ? null : strip(n),
   ];
 }
 
@@ -65,31 +74,31 @@ function formSwitch(n) {
 function strip(n) {
   const decision = decisionOn(n);
   const note = noteOn(n);
-  if (!decision) {
-    return note && h('p', { class: 'strip note' }, icon('note'), h('span', null, h('b', null, t('note_waits')), ' ', foreign(note)));
-  }
+  if (!decision && isDone(n)) return [standsStrip(n), note && noteStrip(note)];
+  if (!decision) return note && noteStrip(note);
   return h('div', { class: `strip ${decision.action}` }, icon(decision.action), h('div', null,
     h('p', null, h('b', null, t(`done_${decision.action}`)),
       decision.editor && [' · ', foreign(decision.editor)], ` · ${time(decision.at)}`,
+      isTaken(n) && [' · ', t('as_others', { names: namesOf(wishesOn(n).find(isOwnWish).said.filter(({ isOwn }) => !isOwn)) })],
       decision.reason && [' · ', h('b', null, reasonWords(decision.reason))]),
     note && h('p', { class: 'strip-note', dir: 'auto' }, note)));
 }
+
+const isTaken = (n) => decisions.has(n) && offeredOn(n).some(isOwnWish);
+const noteStrip = (note) => h('p', { class: 'strip note' }, icon('note'), h('span', null, h('b', null, t('note_waits')), ' ', foreign(note)));
 
 function bodyOf(n) {
   if (mode === 'compare') return columnsOf(n);
   if (mode === 'edit') return editorOf(n);
   if (!isDecidable(n)) return whyNothing(n);
+  if (hasVersions(n)) return versionsOf(n);
   return [labelLine(n, 'start'), textOf(n, formOf(n)), labelLine(n, 'end')];
 }
 
 /** The text of row `n` in one of its forms. */
 function textOf(n, chosen) {
-  if (chosen === 'changes') return changesOf(n, decisionOn(n));
-  if (chosen === 'edited') {
-    return decisionOn(n).fields ? plainFields(n, standingFields(n)) : plainText(standingText(n), rows[n].language);
-  }
-  if (chosen === 'fields' || (chosen === 'original' && isStructured(n))) return markedFields(n, fieldsOf(n));
-  return markedText(n);
+  if (['changes', 'edited'].includes(chosen) && editOn(n)) return wordsIn(n, editOn(n), chosen);
+  return chosen === 'text' ? markedText(n) : originalOf(n);
 }
 
 /** The label that readers will see, which is no part of the text. */
@@ -108,7 +117,7 @@ function whyNothing(n) {
 function actionsOf(n) {
   if (mode === 'edit') {
     return [
-      button(t('save_edit'), { class: 'act edit', click: saveEdit }, { drawing: 'approve', key: t('key_save') }),
+      button(t('save_edit'), { class: 'act edit', click: saveEdit }, { drawing: 'approve', key: SAVE_KEY }),
       button(t('leave_edit'), { class: 'act', click: leaveEdit }, { key: 'Esc' }),
       h('span', { class: 'grow' }),
       drafts.has(n) && button(t('discard_draft'), { class: 'act', click: discardDraft }),

@@ -35,7 +35,7 @@ const keepPlace = after(300, keepPlaceNow);
 /** Leave an edit as it is: its draft is kept. */
 function putAside() {
   const n = current;
-  if (!edited(n).isSame) saveDraft(n, structuredClone(draft));
+  keepEdit();
   mode = 'read';
   draft = null;
   repaintRow(n);
@@ -99,42 +99,54 @@ function refresh(n, next) {
 
 const recount = after(150, () => showFilters(find().counts));
 
-/** Decide on the text that is read, and go on to the next that is open. */
-function settle(verb, more) {
+/** Decide on the text that is read, and go on to the next that is open. `said` and `names` are for what is said of it. */
+function settle(verb, more, { said = `said_${verb}`, names = '' } = {}) {
   const n = current;
   const before = decisionOn(n);
-  const isOverDraft = verb !== 'edit' && drafts.has(n);
+  const isOverDraft = drafts.has(n);
   const beside = mode === 'compare' ? variantsOf(n).find((other) => other !== n && isOpen(other) && found.includes(other)) : undefined;
   const next = beside ?? nextOpen(n);
   decide(n, verb, more);
-  if (before?.action === 'edit' && verb !== 'edit') saveDraft(n, draftOf(n, before));
+  if (verb !== 'edit' || said === 'said_take') keepWords(n, before);
   refresh(n, next ?? n);
   if (current === n) {
     showReading();
     showSide();
   }
-  const left = leftToDo();
-  say(isOverDraft ? t(`said_${verb}_over_draft`) : left ? t(`said_${verb}`, { left }) : t('all_done'), verb);
+  tellSettled(n, { said, names, isOverDraft }, verb);
   $('list').focus({ preventScroll: true });
   bringText();
   askName();
 }
 
-function approve() {
-  if (current >= 0 && isDecidable(current)) settle('approve', {});
+/** What was decided, who still differs, and what is left: of the list, and beside it. */
+function tellSettled(n, { said, names, isOverDraft }, verb) {
+  const left = found.filter(isOpen).length;
+  const hidden = rows.reduce((count, _, other) => count + isOpen(other), 0) - left;
+  const done = [
+    t(isOverDraft && said === 'said_approve' ? 'said_approve_over_draft' : said, { names }),
+    isOverDraft && t('draft_still_kept'), isInConflict(n) && t('others_differ', { names: listed(whoDiffers(n).map(isolated)) }),
+    left ? t('left', { left }) : hidden ? t('all_here_done', { hidden }) : t('all_done'),
+  ];
+  say(done.filter(Boolean).join(t('gap')), isInConflict(n) ? 'conflict' : verb, isInConflict(n) || isOverDraft ? 7000 : 4000);
 }
 
 /** An edit as a draft, so that taking it back loses no words. */
 const draftOf = (n, { text, fields, reason = '', note = '' }) => ({
-  ...(fields ? { fields: fieldsOf(n).map(([name]) => [name, fields[name]]) } : { text }), reason, note,
+  ...(hasEntries(fields) ? { fields: fieldsOf(n).map(([name]) => [name, fields[name]]) } : { text }), reason, note,
 });
+
+/** Words of an edit that is given up become a draft, if they are the reader's own and there is no newer draft. */
+function keepWords(n, decision) {
+  if (hasOwnWords(n, decision) && !drafts.has(n)) saveDraft(n, draftOf(n, decision));
+}
 
 /** Take back the decision on this text; where there is none, the one that was made last. */
 function undo() {
   const n = decisions.has(current) ? current : lastDecided();
   if (n === undefined) return say(t('nothing_to_undo'));
   const { decision, exported } = takeBack(n);
-  if (decision.action === 'edit') saveDraft(n, draftOf(n, decision));
+  keepWords(n, decision);
   if (decision.note) annotate(n, decision.note);
   refresh(n, found.includes(n) ? n : current);
   if (current !== n) read(n);
@@ -143,31 +155,38 @@ function undo() {
   return say(t(exported ? 'undone_exported' : 'undone'));
 }
 
-const toReview = rows.map((_, n) => n).filter(isForReview);
-const leftToDo = () => toReview.reduce((left, n) => left + isOpen(n), 0);
+const decidable = rows.map((_, n) => n).filter(isDecidable);
+const COUNTED = [...VERBS, 'conflict'];
 
 /** The bar at the top: how far it is, and what has not been exported. */
 function showBar() {
-  const total = toReview.length;
-  const done = total - leftToDo();
-  const tally = Object.fromEntries(VERBS.map((verb) => [verb, 0]));
-  for (const { decision } of decisions.values()) tally[decision.action] += 1;
-  for (const n of toReview) if (isSettled(n) && !decisions.has(n)) tally[STANDS[rows[n].stands]] += 1;
-  const width = Math.max(total, decisions.size, 1);
-  refill($('track'), VERBS.map((verb) => {
+  const total = decidable.length;
+  const tally = Object.fromEntries(COUNTED.map((verb) => [verb, 0]));
+  let open = 0;
+  for (const n of decidable) {
+    const counted = countedAs(n);
+    if (counted) tally[counted] += 1;
+    if (isOpen(n) && isForReview(n)) open += 1;
+  }
+  const done = VERBS.reduce((sum, verb) => sum + tally[verb], 0);
+  const hidden = total - found.filter(isDecidable).length;
+  refill($('track'), COUNTED.map((verb) => {
     const part = h('span', { class: verb });
-    part.style.width = `${(100 * tally[verb]) / width}%`;
+    part.style.width = `${(100 * tally[verb]) / Math.max(total, 1)}%`;
     return part;
   }));
-  for (const [name, value] of [['valuemax', Math.max(total, 1)], ['valuenow', done], ['valuetext', t('progress', { done, total })]]) {
+  const words = t('progress', { done, total });
+  for (const [name, value] of [['valuemax', Math.max(total, 1)], ['valuenow', done], ['valuetext', words]]) {
     $('track').setAttribute(`aria-${name}`, value);
   }
   $('track').setAttribute('aria-label', t('progress_label'));
   $('track').title = t('tally', tally);
-  $('track-words').textContent = t('progress', { done, total });
+  $('track-words').textContent = [words, tally.conflict && t('progress_conflict', { conflict: tally.conflict }), hidden && t('progress_hidden', { hidden })]
+    .filter(Boolean).join(' · ');
   const waiting = unexported();
   refill($('export'), t('export'), waiting > 0 && h('span', { class: 'count', title: t('unexported', { count: waiting }) }, number(waiting)));
-  $('finished').hidden = done < total || !total || !waiting;
+  $('finished').hidden = open > 0 || !total || !waiting;
+  $('finished-words').textContent = done + tally.conflict < total ? t('finished_for_review', { left: total - done - tally.conflict }) : t('finished');
   refill($('who'), liked.editor ? foreign(liked.editor) : t('your_name'));
   $('who').title = t('name_title');
   $('who').classList.toggle('wanting', !liked.editor);

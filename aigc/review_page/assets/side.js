@@ -4,20 +4,21 @@ function showSide() {
   $('side').setAttribute('aria-label', t('beside'));
   if (current < 0) return refill($('side'));
   const all = shown(current);
-  refill($('side'), beforeSection(current, all), objectionSection(all), briefSection(current, all), attemptSection(current, all), originSection(current, all));
+  refill($('side'), beforeSection(current), objectionSection(all), briefSection(current, all), attemptSection(current, all), originSection(current, all));
   return toTop($('side'));
 }
 
-/** What editors decided before this page was written. */
-function beforeSection(n, all) {
-  if (!all.before?.length) return null;
-  return section(t(isInConflict(n) ? 'before_conflict' : 'before_this'), h('ul', { class: 'cards' }, all.before.map((decision) => h('li', {
-    class: `card ${decision.verb}`,
-  },
-  h('p', { class: 'card-top' }, h('b', null, foreign(decision.editor)), h('span', { class: `action ${decision.verb}` }, t(`state_${decision.verb}`))),
-  h('p', { class: 'aside' }, [time(decision.at), decision.reason && reasonWords(decision.reason)].filter(Boolean).join(' · ')),
-  decision.note && h('p', { dir: 'auto' }, decision.note),
-  decision.verb === 'edit' && h('details', null, h('summary', null, t('form_changes')), changesOf(n, decision))))));
+/** What editors decided before, each with its words in full, and a button that takes it. */
+function beforeSection(n) {
+  if (!offeredOn(n).length) return null;
+  const cards = wishesOn(n).flatMap((wish, i) => wish.said.filter(({ isOwn }) => !isOwn).map((decision, at) => h('li', { class: `card ${decision.action}` },
+    h('p', { class: 'card-top' }, h('b', null, foreign(decision.editor)), h('span', { class: `action ${decision.action}` }, t(`state_${decision.action}`))),
+    h('p', { class: 'aside' }, [time(decision.at), decision.reason && reasonWords(decision.reason)].filter(Boolean).join(' · ')),
+    decision.note && h('p', { dir: 'auto' }, decision.note),
+    decision.action === 'edit' && ['changes', 'edited'].map((chosen) => h('details', null,
+      h('summary', null, t(`form_${chosen}`)), wordsIn(n, decision, chosen))),
+    at === 0 && takeButton(n, wish, i))));
+  return section(t(isInConflict(n) ? 'before_conflict' : 'before_this'), h('ul', { class: 'cards' }, cards));
 }
 
 /** Whether advice that a filter gives in Chinese is for this reader; what it found is in English. */
@@ -37,7 +38,7 @@ function card(objection, at, text) {
   const { action, reason, filter, message, advice, measured, limit, spans = [] } = objection;
   const hasFigures = measured !== undefined && limit !== undefined && String(measured) !== '' && String(limit) !== '';
   return h('li', { class: `card ${action}`, id: `objection-${at}` },
-    h('p', { class: 'card-top' }, h('b', { title: reason || filter }, codeWords(reason || filter)),
+    h('p', { class: 'card-top' }, h('b', { title: idOf(objection) }, reason ? codeWords(reason) : filterWords(filter)),
       h('span', { class: `action ${action}` }, t(`action_${action}`))),
     isChinese(advice) && h('p', { lang: 'zh' }, advice),
     message && h('p', { dir: 'auto', class: isChinese(advice) ? 'aside' : null }, message),
@@ -46,6 +47,9 @@ function card(objection, at, text) {
       type: 'button', class: 'quote', click: () => pointAt(at),
     }, foreign(quote))))));
 }
+
+/** What programs call it: the filter, and its reason where that is another word. */
+const idOf = ({ filter, reason }) => [...new Set([filter, reason].filter(Boolean))].join(': ');
 
 const MOST_QUOTES = 3;
 const QUOTE_CHARS = 80;
@@ -61,7 +65,8 @@ function quotes(text, spans) {
 /** Bring what a verdict points at into view. Where no field holds it, the laid-out text does. */
 function pointAt(at) {
   const found = () => $('body').querySelector(`mark[data-at~="${at}"]`);
-  if (!found() && mode === 'read' && formsOf(current).includes('text')) setForm('text');
+  const other = ['original', 'text'].find((name) => formsOf(current).includes(name));
+  if (!found() && mode === 'read' && other) setForm(other);
   const mark = found();
   if (!mark) return say(t('not_shown'));
   mark.scrollIntoView({ block: 'center', behavior: calm() ? 'auto' : 'smooth' });

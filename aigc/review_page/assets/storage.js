@@ -28,7 +28,7 @@ function makeRoom() {
     const page = `${OURS}${run}/${digest}/`;
     if (!kind || page === HERE) continue;
     if (!pages.has(page)) pages.set(page, []);
-    pages.get(page).push({ key: OURS + rest, isSafe: kind === 'place' || (kind === 'd' && Boolean(value?.exported)) });
+    pages.get(page).push({ key: OURS + rest, isSafe: kind === 'place' || kind === 'c' || (kind === 'd' && Boolean(value?.exported)) });
   }
   const given = [...pages.values()].filter((keys) => keys.every(({ isSafe }) => isSafe)).flat();
   for (const { key } of given) drop(key);

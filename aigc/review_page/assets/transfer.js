@@ -8,7 +8,7 @@ function exportedText() {
     if (entry.own && !entry.decision.editor) entry.decision = { ...entry.decision, editor: liked.editor };
     if (!entry.exported) hold(n, { ...entry, exported: true });
   }
-  const lines = [...decisions.values()].map((entry) => entry.decision);
+  const lines = [...[...decisions.values()].map((entry) => entry.decision), ...[...imported.values()].flatMap((byEditor) => [...byEditor.values()])];
   lines.sort((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)));
   const heading = { aigc_review: FORMAT, run_id: about.run_id, editor: liked.editor };
   return `${[heading, ...lines].map((line) => JSON.stringify(line)).join('\n')}\n`;
@@ -43,7 +43,7 @@ async function copy(text) {
   }
 }
 
-/** Take the decisions of a file. Of two on one text the later one stays. Tells what came of each. */
+/** Take the decisions of a file. Of two of one editor on one text the later one stays. Tells what came of each. */
 function importText(text) {
   const report = { taken: 0, same: 0, older: 0, unknown: [], changed: [], reasonless: [], elsewhere: 0, broken: [], editors: new Set() };
   let heading = null;
@@ -78,11 +78,13 @@ function takeOne(found, heading, report, line) {
   }
   if (!isSound(n, decision)) return report.broken.push(line);
   if (decision.action === 'reject' && !decision.reason) report.reasonless.push(rows[n].brief);
-  const known = decisions.get(n)?.decision;
-  if (known && JSON.stringify(known) === JSON.stringify(decision)) report.same += 1;
-  else if (known && Date.parse(known.at) >= Date.parse(decision.at)) report.older += 1;
+  const isColleagues = isOthers(decision.editor);
+  const here = isColleagues ? imported.get(n)?.get(decision.editor) : decisionOn(n);
+  if (here && JSON.stringify(here) === JSON.stringify(decision)) report.same += 1;
+  else if (here && !isLater(decision, here)) report.older += 1;
   else {
-    hold(n, { decision, own: false, exported: true });
+    if (isColleagues) holdImported(n, decision);
+    else hold(n, { decision, own: false, exported: true });
     report.taken += 1;
   }
   return report.editors.add(decision.editor);

@@ -6,7 +6,7 @@ function variantSwitch(n) {
   return h('div', { class: 'variants' },
     h('div', { class: 'switch', role: 'group', 'aria-label': t('variants') }, others.map((other) => h('button', {
       type: 'button', 'aria-pressed': String(other === n), click: () => read(other),
-    }, t('variant', { number: rows[other].variant }), stateMark(other)))),
+    }, t('variant', { number: rows[other].variant }), marksOf(other)))),
     mode !== 'edit' && h('button', {
       type: 'button', class: 'plain', 'aria-pressed': String(mode === 'compare'), 'aria-keyshortcuts': 'V', click: compare,
     }, icon('columns'), h('span', null, t('side_by_side')), h('kbd', { 'aria-hidden': 'true' }, 'V')));
@@ -26,10 +26,10 @@ function columnsOf(n) {
     click: () => other !== current && !String(getSelection()) && read(other),
   },
   h('p', { class: 'kicker' }, h('b', null, t('variant', { number: rows[other].variant })),
-    h('span', { class: `outcome ${outcomeClass(other)}` }, outcomeWords(isFlagged(other) ? 'flagged' : rows[other].outcome)),
+    h('span', { class: `outcome ${outcomeClass(other)}`, title: t(`means_${outcomeClass(other)}`) }, outcomeWords(outcomeClass(other))),
     isDecidable(other) && h('span', null, t('length', {
       count: standingLength(other), characters: isPerCharacter(rows[other].language),
-    })), stateMark(other)),
+    })), marksOf(other)),
   isDecidable(other) ? textOf(other, formOf(other)) : whyNothing(other))));
 }
 
