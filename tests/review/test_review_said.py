@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from aigc.review.agreement import FEWEST_TEXTS, Agreement
 from aigc.review.decisions import Decision
 from aigc.review.intake import Reported, Taken
 from aigc.review.ledger import Source, append, read_ledger
-from aigc.review.reviewable import title_of
+from aigc.review.reviewable import reviewables, title_of
 from aigc.review.status import Status, status_of
+from aigc.review_page.rows import all_rows, page_row
+from aigc.review_sheet.delimited import write_csv
 
 
 def reported(code: str, line: int, *, taken: bool, remedy: str = "Correct it.") -> Reported:
@@ -128,3 +131,14 @@ def test_conflicts_are_told_with_what_their_brief_is_about_and_reasons_in_words(
 ])
 def test_a_brief_is_told_by_its_first_text_that_is_its_own(brief: dict[str, str | int | list[str]], title: str) -> None:
     assert title_of(brief, 48) == title
+
+
+def test_the_status_the_page_and_the_sheet_count_the_same_texts_whatever_their_outcome(folder: Path) -> None:
+    run = reviewed(folder)
+    status = a_status(folder, a_decision(run, "rejected"), a_decision(run, "held", verb="reject", reason="legal"))
+    assert {one.record.outcome for one in reviewables(folder)} == {"accepted", "held", "exhausted"}
+    assert (status.records, status.open, status.approved, status.rejected) == (15, 13, 1, 1)
+    table = write_csv(folder, RUN, lambda: reviewables(folder), read_ledger(folder).standing(), "en")
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        assert sum(bool(row["record_id"]) for row in csv.DictReader(file)) == status.records
+    assert sum(bool(page_row(row)[0].base) for row in all_rows(folder)) == status.records
