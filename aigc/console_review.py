@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import typer
 
+from aigc.errors import ascii_controls
 from aigc.report import counted
 from aigc.review.agreement import Agreement
 from aigc.review.decisions import Decision
@@ -24,13 +25,13 @@ _VERBS, _REASONS = VERB_WORDS["en"], REASON_WORDS["en"]
 
 
 def say_lines(lines: Iterable[str]) -> None:
-    """Each line; in a terminal none wider than it is, what goes on being set in."""
+    """Each line; in a terminal none wider than it is, what goes on being set in. Names in it command no terminal."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    for line in lines:
+    for line in map(ascii_controls, lines):
         indent = " " * (len(line) - len(line.lstrip()) + 2)
-        parts = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
-                              drop_whitespace=True) if 20 < width < len(line) else [line]
-        for part in parts:
+        is_wide = len(indent) < width < len(line)
+        for part in textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False,
+                                  break_on_hyphens=False) if is_wide else [line]:
             typer.echo(part)
 
 

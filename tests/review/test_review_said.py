@@ -85,6 +85,11 @@ def test_in_a_terminal_no_line_is_wider_than_it_and_elsewhere_each_row_is_one(
     assert [line[:5] for line in told[1:]] == ["  a w", *["    " + line[4] for line in told[2:]]]
 
 
+def test_no_name_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say_lines(import_lines(replace(TAKEN, editors=["Ana\x1b[31m\u202e"])))
+    assert "5 decisions of Ana\\x1b[31m\\u202e taken" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("kappa", "records", "words"), [
     (None, 50, "all said the same"), (0.9, FEWEST_TEXTS - 1, "too few texts to say"), (-0.2, 50, "worse than chance"),
     (0.001, 50, "no better than chance"), (-0.001, 50, "no better than chance"), (0.2, 50, "slight"),
