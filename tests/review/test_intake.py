@@ -148,7 +148,7 @@ def test_bad_lines_of_a_page_file_are_told_and_the_others_taken(run: Reviewed, t
         ("decisions.jsonl line 2", "broken_line"), ("decisions.jsonl line 3", "broken_line"),
         ("decisions.jsonl line 4", "broken_line"), ("decisions.jsonl line 6", "broken_line"),
         ("decisions.jsonl line 8", "broken_line"), ("decisions.jsonl line 5", "unknown_record")]
-    assert (taken.found, taken.taken) == (7, 1)
+    assert (taken.found, taken.taken, taken.known, taken.not_taken) == (7, 1, 0, 6)
 
 
 def test_page_files_one_behind_the_other_are_one(run: Reviewed, tmp_path: Path) -> None:
