@@ -18,18 +18,19 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
 GROUND = {"errors", "hashing", "records", "settings", "content", "packs", "disk", "arrow", "memory",
           "urls", "settings_loading", "settings_ranges", "settings_reading", "injection", "policy", "characters",
           "parquet_rows", "stamped",
-          "tally", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory",
+          "tally", "sessions", "cells", "labels", "watermark", "dialogue", "again", "gpu_memory",
           "findings"}
 """Values, declarations, digests and safe files. They know each other and no stage."""
 STAGES = {"briefs", "sheets", "prompts", "outputs", "filters", "engine", "models", "journal", "store", "export",
-          "export_counts", "duplicates", "provenance", "report", "rubric", "safety", "signing", "lineage", "dataset",
-          "review", "review_page", "review_sheet"}
+          "export_counts", "duplicates", "provenance", "report", "report_words", "rubric", "safety", "signing",
+          "lineage", "dataset", "review", "review_page", "review_sheet"}
 EXCEPTIONS = {
     ("briefs", "sheets"): "briefs are the meaning of a sheet's rows, sheets their form: one stage in two floors",
     ("engine", "models"): "an engine is opened for a ModelRef",
     ("export", "export_counts"): "what is counted while files are written",
     ("store", "journal"): "a store keeps and finds the lines whose form the journal declares",
     ("report", "provenance"): "a report is a run.json for people",
+    ("report", "report_words"): "a report says codes in words",
     ("lineage", "provenance"): "an event is a run.json for servers of lineage",
     ("dataset", "provenance"): "a dataset card is a run.json for those who are given the folder",
     ("safety", "engine"): "a classifier is a model: what it is asked and answers is declared where models are",
@@ -38,6 +39,8 @@ EXCEPTIONS = {
     ("rubric", "filters"): "a judge is a filter that runs a model",
     ("review_page", "provenance"): "a page is of one run, and tells which",
     ("review_page", "review"): "a page is the form in which editors are given texts and give decisions",
+    ("review_sheet", "outputs"): "an edit of fields is shown as its type lays it out",
+    ("review_sheet", "provenance"): "a sheet is of one run, whose settings name its templates",
     ("review_sheet", "review"): "a sheet is the form in which editors are given texts and give decisions",
     ("review_sheet", "sheets"): "what editors send back is a sheet like any other",
 }
@@ -72,8 +75,9 @@ ASSEMBLY = {
     "trace": {"decided", "past", "provenance", "review"},
     "reproduction": {"engine", "models", "past", "provenance"},
     "verification": {"export", "journal", "labels", "proof", "signing", "provenance", "report", "review", "store"},
-    "runs": {"earlier", "engine", "export", "job", "lineage", "models", "panel", "pipeline", "proof", "provenance",
-             "report", "review_page", "store"},
+    "opening": {"job", "models", "provenance", "report", "store"},
+    "runs": {"earlier", "engine", "export", "job", "lineage", "models", "opening", "panel", "pipeline", "proof",
+             "provenance", "review_page", "store"},
     "decided": {"provenance", "review"},
     "limits": {"duplicates", "filters", "past"},
     "calibration": {"decided", "limits", "past", "review"},

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from aigc.review.words import Language
+from aigc.review.words import LANGUAGES, Language
 
 
 class Column(NamedTuple):
@@ -26,13 +26,19 @@ _FIRST = (
     Column("reason", {"en": "reason", "zh": "理由"}, 14, is_open=True),
     Column("note", {"en": "note", "zh": "备注"}, 26, is_open=True),
 )
-TEXT = Column("text", {"en": "text", "zh": "正文"}, 70)
+TEXT = Column("text", {"en": "text", "zh": "正文"}, 90)
+VERSIONS = Column("versions so far", {"en": "versions so far", "zh": "已有版本"}, 70)
+"""What colleagues made of the text. Its name and those of the two below are their headings, which no field has."""
+SHOWN = Column("aigc:shown", dict.fromkeys(("en", "zh"), "aigc:shown"), 12, is_hidden=True)
+"""Whose edit the cells of the text show: empty where they show it as it was made."""
+SEEN = Column("aigc:seen", dict.fromkeys(("en", "zh"), "aigc:seen"), 12, is_hidden=True)
+"""Which decisions the row tells of."""
 _LAST = (
-    Column("findings", {"en": "findings", "zh": "检查结果"}, 36),
-    Column("brief", {"en": "brief", "zh": "需求"}, 36),
-    Column("outcome", {"en": "outcome", "zh": "状态"}, 10),
-    Column("standing", {"en": "decided so far", "zh": "已有决定"}, 18),
-    Column("other_texts", {"en": "other attempts", "zh": "其他稿"}, 30),
+    Column("findings", {"en": "findings", "zh": "检查结果"}, 40),
+    Column("brief", {"en": "brief", "zh": "需求"}, 44),
+    Column("outcome", {"en": "outcome", "zh": "状态"}, 15),
+    Column("standing", {"en": "decided so far", "zh": "已有决定"}, 24),
+    Column("other_texts", {"en": "other attempts", "zh": "其他稿"}, 50),
     Column("content_type", {"en": "content type", "zh": "类型"}, 14),
     Column("language", {"en": "language", "zh": "语言"}, 9),
     Column("source", {"en": "source", "zh": "来源"}, 22),
@@ -42,16 +48,23 @@ _LAST = (
 )
 GUIDE = Column("guide", {"en": "how to decide", "zh": "怎样填写"}, 40)
 """Of a table, which has no page of its own that tells what to write."""
-EDITOR = {"en": "editor", "zh": "编辑人"}
-"""In the workbook's first sheet, beside the cell that takes the editor's name."""
+EDITOR = Column("editor", {"en": "editor", "zh": "编辑人"}, 14, is_open=True)
+"""Of a table: who decided, once or in each row. A workbook asks for it on its first sheet, beside the same word."""
 FIELD = "output."
 """Before the name of an output field, so that it is never taken for another column."""
+_MARKS: dict[Language, str] = {"en": " (field)", "zh": "（字段）"}
+"""Behind the name of an output field that is the heading of another column."""
 
 
-def columns_of(fields: Sequence[str], *more: Column) -> list[Column]:
-    """The columns of texts with these output fields; `more` stand behind those that an editor fills in."""
-    own = [*more] + [Column(FIELD + name, dict.fromkeys(("en", "zh"), _field_heading(name)), 44) for name in fields]
-    return [*_FIRST, *own, TEXT, *_LAST]
+def columns_of(fields: Sequence[str], *more: Column, has_decisions: bool = False) -> list[Column]:
+    """The columns of texts with these output fields; `more` stand behind those that an editor fills in.
+
+    Where something was decided before there are those that tell what became of the texts.
+    """
+    own = [Column(FIELD + name, {language: _field_heading(name, language) for language in LANGUAGES}, 44)
+           for name in fields]
+    versions, hidden = ([VERSIONS], [SHOWN, SEEN]) if has_decisions else ([], [])
+    return [*_FIRST, *more, *own, TEXT, *versions, *_LAST, *hidden]
 
 
 def is_open(column: Column, filled: Collection[str]) -> bool:
@@ -64,16 +77,19 @@ def is_open(column: Column, filled: Collection[str]) -> bool:
 def column_named(heading: str) -> str:
     """The name of the column with this heading in any language; of an output field's, `output.NAME`."""
     known = _HEADINGS.get(_folded(heading))
-    return known or FIELD + heading.strip().removeprefix(FIELD)
+    name = heading.strip().removeprefix(FIELD)
+    if mark := next((mark for mark in _MARKS.values() if name.endswith(mark)), ""):
+        name = name.removesuffix(mark) if _folded(name.removesuffix(mark)) in _HEADINGS else name
+    return known or FIELD + name
 
 
 def heading_of(column: str) -> str:
     """What a column of texts is called in a sheet, in English."""
-    return _field_heading(column.removeprefix(FIELD)) if column.startswith(FIELD) else column
+    return _field_heading(column.removeprefix(FIELD), "en") if column.startswith(FIELD) else column
 
 
-def _field_heading(name: str) -> str:
-    return FIELD + name if _folded(name) in _HEADINGS else name
+def _field_heading(name: str, language: Language) -> str:
+    return name + _MARKS[language] if _folded(name) in _HEADINGS else name
 
 
 def _folded(heading: str) -> str:
@@ -81,6 +97,6 @@ def _folded(heading: str) -> str:
 
 
 _HEADINGS = {
-    _folded(word): column.name for column in (*_FIRST, GUIDE, TEXT, *_LAST)
+    _folded(word): column.name for column in (*_FIRST, EDITOR, GUIDE, TEXT, VERSIONS, *_LAST, SHOWN, SEEN)
     for word in (column.name, *column.words.values())
 }

@@ -1,87 +1,43 @@
 """A row that came back as a decision: what its editor chose, and what was changed.
 
-| Decision | Text    | Taken as                                              |
-|----------|---------|-------------------------------------------------------|
-| approve  | changed | edit, and the editor is told                          |
-| edit     | same    | reported: nothing is changed                          |
-| reject   | changed | reject; the editor is told that the text is not kept  |
-| none     | changed | edit, and the editor is told                          |
-| none     | same    | nothing; reported where there is a reason or a note   |
+| Decision | Text     | Taken as                                                |
+|----------|----------|---------------------------------------------------------|
+| approve  | same     | approve; where a colleague's edit is shown, that edit   |
+| approve  | changed  | edit, and the editor is told                            |
+| edit     | same     | reported: nothing is changed                            |
+| reject   | changed  | reject; the editor is told that the text is not kept    |
+| as NAME  | same     | what that colleague decided                             |
+| as NAME  | changed  | reported, but where it is that colleague's edit         |
+| none     | changed  | edit, and the editor is told                            |
+| none     | same     | nothing; reported where there is a reason or a note     |
+| any      | restored | approve, and the editor is told: but for reject         |
 
-Codes beside those of `aigc.review.intake`: `unknown_decision`, `no_decision`, `no_record_id`, `no_base`, `formula`,
-`error_value`, `not_a_text`, `undecodable`, `wrongly_decoded`, `lost_characters`, `cut_cell`, `unclear_field`,
-`rows_mixed`, `twice`, `mangled`. Told: `mangled`, `taken_as_edit`, `text_not_kept`, `fields_given_up`, `rows_missing`.
+"Same" is as the row was written: a text as it was made, or as a colleague left it; then "restored" is as it was made.
+
+Codes beside those of `aigc.review.intake`: `unknown_decision`, `unknown_colleague`, `unknown_version`, `no_decision`,
+`no_record_id`, `no_base`, `formula`, `error_value`, `not_a_text`, `undecodable`, `wrongly_decoded`, `lost_characters`,
+`cut_cell`, `unclear_field`, `rows_mixed`, `twice`, `mangled`. Told: `mangled`, `taken_as_edit`, `taken_as_approval`,
+`text_not_kept`, `fields_given_up`, `rows_missing`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from functools import cached_property
 
 import msgspec
 
-from aigc.cells import cell_text
-from aigc.characters import wrongly_decoded
 from aigc.errors import nearest
 from aigc.errors import shown as quoted
-from aigc.records import OutputValue
 from aigc.review.decisions import REASONS, Decision, Verb
-from aigc.review.intake import Offered, Reported, Reviewed
+from aigc.review.intake import Offered, Reported, clean, clean_fields
 from aigc.review.reviewable import Original
-from aigc.review.words import VERB_WORDS, read_reason, read_verb
-from aigc.review_sheet.columns import FIELD, TEXT, heading_of
-from aigc.review_sheet.edits import Difference, difference, is_garbled, lost, parse_field, plain
-from aigc.review_sheet.reading import Formula, SheetRow
-from aigc.review_sheet.spelling import is_cut
-from aigc.sheets.cells import ERROR_VALUES, Problem, clean_text
-
-WORTH_COMPARING_CHARS = 40
-"""From how many characters on a text that stands in the row of another was sorted there, not written."""
-MAX_CHARS = 1 << 20
-_UNDECODED = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What all rows of a file have in common."""
-
-    reviewed: Reviewed
-    editor: str
-    at: str
-    encoding: str
-    rows: Sequence[SheetRow] = ()
-
-    def has_moved(self, column: str, text: str, original: Original) -> bool:
-        """Whether `text` stands here that is another record's, as where a column was sorted alone.
-
-        A field that is still in its own row too was copied by an editor; a whole text is nobody's to copy.
-        """
-        owners = self._owners.get((column, text), {original.record_id})
-        is_copy = column != TEXT.name and any(self._holds(owner, column, text) for owner in owners)
-        return original.record_id not in owners and not is_copy
-
-    def _holds(self, record_id: str, column: str, text: str) -> bool:
-        """Whether the row of a record has `text`."""
-        row = self._by_record.get(record_id)
-        found = row.cells.get(column) if row else None
-        return isinstance(found, str) and plain(found, self.reviewed.originals[record_id].language) == text
-
-    @cached_property
-    def _by_record(self) -> dict[str, SheetRow]:
-        return {str(row.cells.get("record_id")).strip(): row for row in self.rows}
-
-    @cached_property
-    def _owners(self) -> dict[tuple[str, str], set[str]]:
-        """Record ids by column and text, of texts long enough to be nobody else's."""
-        found: dict[tuple[str, str], set[str]] = {}
-        for original in self.reviewed.originals.values():
-            for column, text in written(original).items():
-                if len(same := plain(text, original.language)) >= WORTH_COMPARING_CHARS:
-                    found.setdefault((column, same), set()).add(original.record_id)
-        return found
+from aigc.review.words import VERB_WORDS, read_colleague, read_reason, read_verb
+from aigc.review_sheet.columns import EDITOR, SEEN
+from aigc.review_sheet.comparing import Change, Sheet, cell_of, change_of
+from aigc.review_sheet.reading import SheetRow
+from aigc.sheets.cells import Problem
 
 
 @dataclass(frozen=True)
@@ -94,17 +50,11 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class _Change:
-    """What was changed in a row. `problem` is why it cannot be told."""
+class _Choice:
+    """What stands under `decision`: a verb, or a colleague to decide as."""
 
-    text: str = ""
-    fields: dict[str, OutputValue] = field(default_factory=dict)
-    mangled: list[str] = field(default_factory=list)
-    problem: Problem | None = None
-
-    @property
-    def is_edit(self) -> bool:
-        return bool(self.text or self.fields)
+    verb: Verb | None = None
+    colleague: str = ""
 
 
 def decide(row: SheetRow, sheet: Sheet) -> Decided:
@@ -117,60 +67,65 @@ def decide(row: SheetRow, sheet: Sheet) -> Decided:
         return Decided(problems=[_reported(row, problem)])
 
 
-def written(original: Original) -> dict[str, str]:
-    """The cells of a text and of its fields as they were written, by column."""
-    return {TEXT.name: original.text, **{FIELD + name: cell_text(value) for name, value in original.fields.items()}}
+def named_editor(row: SheetRow) -> str:
+    """Whom a row names as its editor; empty where nobody. Raises Problem where that is no name."""
+    return editor_name(cell_of(row, EDITOR.name))
 
 
-def is_as_written(row: SheetRow, reviewed: Reviewed, encoding: str) -> bool:
-    """Whether a row has the text of its record as it was made, as far as a file in that encoding can have it."""
-    original = reviewed.originals.get(str(row.cells.get("record_id")).strip())
-    found = row.cells.get("text")
-    return original is not None and isinstance(found, str) and difference(
-        original.text, found, original.language, encoding) == "same"
+def editor_name(text: str) -> str:
+    """A name as it is kept."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _decided(row: SheetRow, sheet: Sheet) -> Decided:
-    verb, reviewed = _verb(row), sheet.reviewed
+    choice, reviewed = _choice(row), sheet.reviewed
     decision = Decision(
-        record_id=_text(row, "record_id").strip(), run_id=_text(row, "run_id").strip() or reviewed.run_id,
-        verb=verb or "approve", editor=sheet.editor, at=sheet.at, base=_text(row, "base").strip(), reason=_reason(row),
-        note=_text(row, "note").strip(),
+        record_id=cell_of(row, "record_id").strip(), run_id=cell_of(row, "run_id").strip() or reviewed.run_id,
+        verb=choice.verb or "approve", editor=named_editor(row) or sheet.editor, at=sheet.at,
+        base=cell_of(row, "base").strip(), reason=_reason(row), note=cell_of(row, "note").strip(),
     )
-    said = bool(verb or decision.reason or decision.note)
+    said = bool(choice.verb or choice.colleague or decision.reason or decision.note)
     original = reviewed.originals.get(decision.record_id)
     if said and not decision.record_id:
         raise Problem("no_record_id", "a decision without a record_id", "the id of a text",
                       "Restore the column record_id from the file as it was written.")
     if original is None or decision.run_id != reviewed.run_id or decision.base not in ("", original.base):
         # There is nothing to compare it with; what is wrong with it, the intake says.
-        return Decided(Offered(place=row.place, decision=decision)) if said else Decided()
-    change = _change(row, original, sheet)
-    if change.problem and verb != "reject":
+        return Decided(_offered(row, decision)) if said else Decided()
+    change = change_of(row, original, sheet)
+    if change.problem and choice.verb != "reject":
         raise change.problem
     if change.is_edit and not decision.base:
         raise Problem("no_base", "a changed text without its digest", "the digest in the column base",
                       "Restore the column base from the file as it was written.")
-    taken = _taken(verb, change, said=said)
-    notices = [_reported(row, notice) for notice in _notices(verb, change, original)]
-    if taken is None:
-        return Decided(notices=notices)
-    edit = {"text": change.text, "fields": change.fields} if taken == "edit" else {}
-    decision = msgspec.structs.replace(decision, verb=taken, base=original.base, **edit)
-    return Decided(Offered(place=row.place, decision=decision), notices=notices)
+    based = msgspec.structs.replace(decision, base=original.base)
+    if choice.colleague:
+        seen = cell_of(row, SEEN.name).split()
+        other = sheet.known.decision_as(choice.colleague, original, seen)
+        return Decided(_offered(row, _as_colleague(based, other, change, original)))
+    taken = _taken(choice.verb, change, said=said)
+    notices = [_reported(row, notice) for notice in _notices(choice.verb, change)]
+    return Decided(_offered(row, _with_text(based, taken, change)) if taken else None, notices=notices)
 
 
-def _taken(verb: Verb | None, change: _Change, *, said: bool) -> Verb | None:
+def _offered(row: SheetRow, decision: Decision) -> Offered:
+    if not decision.editor:
+        raise Problem("no_editor", "a decision of nobody, in a file of several editors", "the name of who decided",
+                      "Write it into the row's cell 'editor', or give --editor NAME for the rows without one.")
+    return Offered(place=row.place, decision=decision)
+
+
+def _taken(verb: Verb | None, change: Change, *, said: bool) -> Verb | None:
     """What a row is taken as; None where nothing was decided. Raises Problem where that cannot be told."""
     if verb == "reject" or (verb == "approve" and not change.is_edit):
         return verb
     if change.is_edit:
-        return "edit"
+        return "approve" if change.is_restored else "edit"
     if verb == "edit":
         if change.mangled:
             raise Problem("mangled", f"{', '.join(change.mangled)} as a program changed it", "the edited text",
                           "Give the cell the format 'text' and write it again.")
-        raise Problem("no_change", "'edit' beside the text as it was", "a changed text",
+        raise Problem("no_change", f"'edit' beside the text as {_left_by(change)}", "a changed text",
                       "Change the text, or approve it as it is.")
     if said:
         raise Problem("no_decision", "a reason or a note without a decision", "approve, edit or reject",
@@ -178,7 +133,30 @@ def _taken(verb: Verb | None, change: _Change, *, said: bool) -> Verb | None:
     return None
 
 
-def _notices(verb: Verb | None, change: _Change, original: Original) -> Iterator[Problem]:
+def _with_text(decision: Decision, taken: Verb, change: Change) -> Decision:
+    """The decision with the text that it wants: who approves a colleague's edit wants that very edit."""
+    if taken == "edit":
+        return msgspec.structs.replace(decision, verb=taken, text=change.text, fields=change.fields)
+    if taken == "approve" and change.edit and not change.is_restored:
+        if decision.reason:
+            raise Problem("needless_reason", f"an approval with the reason {decision.reason}",
+                          "a reason to edit or reject", "Take the reason away, or reject the text.")
+        return msgspec.structs.replace(decision, verb="edit", text=change.edit.text, fields=change.edit.fields)
+    return msgspec.structs.replace(decision, verb=taken)
+
+
+def _as_colleague(mine: Decision, other: Decision, change: Change, original: Original) -> Decision:
+    """The decision of who decides as a colleague did. Raises Problem where the text was changed in another way."""
+    language = original.language
+    changed = clean(change.text, language), clean_fields(change.fields, language)
+    if change.is_edit and changed != (other.text, other.fields):
+        raise Problem("two_edits", f"a changed text beside a decision as {other.editor}", "one of them",
+                      "Take the change back, or choose edit.")
+    return msgspec.structs.replace(mine, verb=other.verb, text=other.text, fields=other.fields,
+                                   reason=mine.reason or other.reason)
+
+
+def _notices(verb: Verb | None, change: Change) -> Iterator[Problem]:
     """What the editor is told about how the row was read."""
     if change.mangled:
         yield Problem("mangled", f"{', '.join(change.mangled)} as a program changed it, not its editor",
@@ -188,91 +166,42 @@ def _notices(verb: Verb | None, change: _Change, original: Original) -> Iterator
             yield Problem("text_not_kept", "a changed text that is rejected", "a rejection alone",
                           "The rejection is taken, the change is not: choose edit where it should be.")
         return
-    if change.is_edit and verb != "edit":
+    if change.is_restored and change.edit:
+        yield Problem("taken_as_approval", f"the text as it was made, where it stood as {_left_by(change)}", "approve",
+                      "It is taken as an approval of the text as it was made.")
+    elif change.is_edit and verb != "edit":
         beside = f"beside '{VERB_WORDS['en'][verb]}'" if verb else "without a decision"
         yield Problem("taken_as_edit", f"a changed text {beside}", "edit", "It is taken as an edit.")
-    if change.text and original.fields and not change.fields:
+    if change.gives_fields_up and not change.is_restored:
         yield Problem("fields_given_up", "a changed text, where it is made of fields", "changed fields",
                       "It is taken, and its fields are given up: change those where they should be kept.")
 
 
-def _change(row: SheetRow, original: Original, sheet: Sheet) -> _Change:
-    """What was changed in the text and in the fields of a row."""
-    try:
-        found = {column: _compared(row, column, text, original, sheet) for column, text in written(original).items()}
-        edited = {column: text for column, (how, text) in found.items() if how == "edited"}
-        fields = {name: parse_field(value, edited[FIELD + name], name) if FIELD + name in edited else value
-                  for name, value in original.fields.items()}
-    except Problem as problem:
-        return _Change(problem=problem)
-    return _Change(text=edited.get("text", ""), fields=fields if edited.keys() - {"text"} else {},
-                   mangled=[heading_of(column) for column, (how, _) in found.items() if how == "mangled"])
+def _left_by(change: Change) -> str:
+    return f"{change.edit.editor} left it" if change.edit else "it was"
 
 
-def _compared(row: SheetRow, column: str, before: str, original: Original, sheet: Sheet) -> tuple[Difference, str]:
-    """How a cell differs, and what it says. Raises Problem where it is changed in a way that no editor meant."""
-    if column not in row.cells:  # the editor removed the column, which changes no text
-        return "same", ""
-    found = _text(row, column)
-    how = difference(before, found, original.language, sheet.encoding)
-    if how == "edited":
-        _refuse_broken(row, column, before, sheet)
-        if sheet.has_moved(column, plain(found, original.language), original):
-            raise Problem("rows_mixed", f"the {heading_of(column)} of another record", "its own",
-                          "Sort all columns together, or none: put the rows back as they were.")
-    return how, found
-
-
-def _refuse_broken(row: SheetRow, column: str, before: str, sheet: Sheet) -> None:
-    cell, found, name = row.cells[column], _text(row, column), heading_of(column)
-    if not found.strip():
-        raise Problem("empty_text", f"an empty cell in {name}", "its text", "Restore it, or reject the text.")
-    if found.strip() in ERROR_VALUES:
-        raise Problem("error_value", f"{quoted(found)} in {name}", "its text", "Restore the text, and save again.")
-    if isinstance(cell, float | bool | date | datetime | time | timedelta):
-        raise Problem("not_a_text", f"{quoted(found)} in {name}, as a number or date", "a text",
-                      "Give the cell the format 'text' and write it again.")
-    if is_cut(before):
-        raise Problem("cut_cell", f"a change of {name}, of which the cell has only the beginning", "the whole text",
-                      "Edit this text in review.html.")
-    if is_garbled(before, found) or (wrongly_decoded(found) and not wrongly_decoded(before)):
-        raise Problem("wrongly_decoded", f"{name} read in another encoding than it was saved in", "its characters",
-                      "Save the sheet as .xlsx or 'CSV UTF-8', from a file that shows them right.")
-    gone = found.count("?") > before.count("?") and lost(before, sheet.encoding)
-    if gone or found.count("\ufffd") > before.count("\ufffd"):
-        raise Problem("lost_characters", f"? in {name} for characters that {sheet.encoding} lacks", "its characters",
-                      "Change the file as it was written, and save it as .xlsx or 'CSV UTF-8'.")
-
-
-def _verb(row: SheetRow) -> Verb | None:
-    word = _text(row, "decision").strip()
-    verb = read_verb(word) if word else None
-    if word and verb is None:
-        words = [*VERB_WORDS["en"].values(), *VERB_WORDS["zh"].values()]
-        raise Problem("unknown_decision", f"the decision {quoted(word)}", f"one of {', '.join(words)}, or nothing",
-                      f"Correct the cell.{nearest(word, words)}")
-    return verb
+def _choice(row: SheetRow) -> _Choice:
+    word = cell_of(row, "decision").strip()
+    if not word:
+        return _Choice()
+    if verb := read_verb(word):
+        return _Choice(verb=verb)
+    if colleague := read_colleague(word):
+        return _Choice(colleague=colleague)
+    words = [*VERB_WORDS["en"].values(), *VERB_WORDS["zh"].values()]
+    raise Problem("unknown_decision", f"the decision {quoted(word)}",
+                  f"one of {', '.join(words)}, or 'as' and a colleague's name, or nothing",
+                  f"Correct the cell.{nearest(word, words)}")
 
 
 def _reason(row: SheetRow) -> str:
-    word = _text(row, "reason").strip()
+    word = cell_of(row, "reason").strip()
     reason = read_reason(word) if word else ""
     if reason is None:
         raise Problem("unknown_reason", f"the reason {quoted(word)}", f"one of {', '.join(REASONS)}, or nothing",
                       f"Correct the cell, or write it as a note.{nearest(word, list(REASONS))}")
     return reason
-
-
-def _text(row: SheetRow, column: str) -> str:
-    """What a cell says, whatever it holds."""
-    cell, name = row.cells.get(column), heading_of(column)
-    if isinstance(cell, Formula):
-        raise Problem("formula", f"a formula in {name}", "a value", "Copy the cell, and paste it as a value.")
-    text = cell if isinstance(cell, str) else clean_text(cell, MAX_CHARS)
-    if _UNDECODED.search(text):
-        raise Problem("undecodable", f"bytes in {name} outside the file's encoding", "text in one encoding",
-                      "Save the sheet as .xlsx or 'CSV UTF-8'.")
-    return text
 
 
 def _reported(row: SheetRow, problem: Problem) -> Reported:

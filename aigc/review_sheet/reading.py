@@ -96,8 +96,8 @@ def _read_workbook(path: Path) -> ReturnedSheet:
                 sheet.reset_dimensions()  # some programs write a wrong extent, which would cut cells off
                 lines = [(number, [_value(cell) for cell in cells])
                          for number, cells in enumerate(sheet.iter_rows(), start=1)]
-                name = f"{writable(path.name)}, sheet {sheet.title}, row"
-                headings = _headings(f"{name} 1", lines)
+                name = f"{writable(path.name)}, sheet {sheet.title}"
+                headings = _headings(name, lines)
                 editor = editor or _editor(lines)
                 is_ours = is_ours or headings is not None
                 rows += _rows(name, lines, headings) if headings else []
@@ -118,15 +118,15 @@ def _headings(place: str, lines: Sequence[tuple[int, Sequence[object]]]) -> tupl
     """The number of the row of headings, and the columns that they name; None where it is no sheet of ours."""
     for number, cells in lines[:HEADINGS_WITHIN]:
         if {column_named(cell) for cell in cells if isinstance(cell, str)}.issuperset(_NEEDED):
-            return number, _columns(place, cells)
+            return number, _columns(f"{place}, row {number}", cells)
     return None
 
 
 def _editor(lines: Sequence[tuple[int, Sequence[object]]]) -> str:
     """What stands beside the word for the editor on the first sheet."""
     for _, cells in lines[:HEADINGS_WITHIN]:
-        if len(cells) > 1 and isinstance(cells[0], str) and cells[0].strip() in EDITOR.values():
-            return str(cells[1]).strip() if cells[1] is not None and not isinstance(cells[1], Formula) else ""
+        if len(cells) > 1 and isinstance(cells[0], str) and cells[0].strip() in EDITOR.words.values():
+            return " ".join(str(cells[1]).split()) if cells[1] is not None and not isinstance(cells[1], Formula) else ""
     return ""
 
 
@@ -136,13 +136,13 @@ def _rows(
     at, columns = found
     for number, cells in lines:
         if number > at and not is_blank(cells):
-            yield _row(f"{name} {number}", _by_column(columns, cells))
+            yield _row(name, f"row {number}", _by_column(columns, cells))
 
 
-def _row(place: str, cells: dict[str, object], problem: Problem | None = None) -> SheetRow:
-    """A row whose place also names the brief: the lines of a table are not the rows that a spreadsheet shows."""
+def _row(file: str, at: str, cells: dict[str, object], problem: Problem | None = None) -> SheetRow:
+    """A row whose place names the brief first: the lines of a table are not the rows that a spreadsheet shows."""
     name, variant = cells.get("id"), str(cells.get("variant") or "0").strip()
-    return SheetRow(place if is_blank([name]) else place_of(place, name, variant), cells, problem)
+    return SheetRow(f"{file if is_blank([name]) else place_of(file, name, variant)}, {at}", cells, problem)
 
 
 def _by_column(columns: Sequence[str], cells: Sequence[object]) -> dict[str, object]:
@@ -178,9 +178,9 @@ def _encodings(path: Path) -> Sequence[str]:
 
 def _table_rows(path: Path, encoding: str) -> Iterator[SheetRow]:
     table = DelimitedSheet(path, InputSettings(encoding=encoding, max_cell_chars=2 * CELL_UNITS))
-    name = f"{writable(path.name)} line"
+    name = writable(path.name)
     headings = [from_csv(str(cell).lstrip("\ufeff")) for cell in table.header.cells]
-    columns = _columns(f"{name} {table.header.line}", headings)
+    columns = _columns(f"{name} line {table.header.line}", headings)
     if not set(columns).issuperset(_NEEDED):
         raise _not_ours(path)
     for row in table.rows(len(columns)):
@@ -190,7 +190,7 @@ def _table_rows(path: Path, encoding: str) -> Iterator[SheetRow]:
 
 def _table_row(name: str, columns: Sequence[str], row: RawRow) -> SheetRow:
     cells = [from_csv(cell) if isinstance(cell, str) else cell for cell in row.cells]
-    return _row(f"{name} {row.line}", _by_column(columns, cells), row.problem)
+    return _row(name, f"line {row.line}", _by_column(columns, cells), row.problem)
 
 
 def _not_ours(path: Path) -> ReviewError:

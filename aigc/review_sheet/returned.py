@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,16 +13,21 @@ from aigc.errors import UsageError, shown, writable
 from aigc.hashing import digest_file
 from aigc.review.decisions import Decision, says_the_same
 from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, named, open_reviewed, take
-from aigc.review.ledger import Ledger, Source
+from aigc.review.ledger import Ledger, Source, read_ledger
 from aigc.review.page_file import read_page_file
-from aigc.review_sheet.deciding import Sheet, decide, is_as_written
-from aigc.review_sheet.reading import ReturnedSheet, read_sheet
+from aigc.review.words import VERB_WORDS, other_word
+from aigc.review_sheet.columns import EDITOR, FIELD
+from aigc.review_sheet.comparing import Sheet, is_as_written
+from aigc.review_sheet.deciding import decide, editor_name, named_editor
+from aigc.review_sheet.reading import WORKBOOKS, ReturnedSheet, SheetRow, read_sheet
+from aigc.review_sheet.versions import Known
+from aigc.sheets.cells import Problem
 
 PAGE_FILES = (".jsonl", ".ndjson", ".json")
 
 
 def import_file(
-    folder: Path, run_id: str, path: Path, editor: str = "", *, final: bool = False, earlier: Iterable[Decision] = ()
+    folder: Path, run_id: str, path: Path, editor: str = "", *, final: bool = False, earlier: Sequence[Decision] = ()
 ) -> Taken:
     """Append the decisions of `path` to the run's ledger: of the page's export, of review.xlsx, or of review.csv.
 
@@ -42,65 +49,107 @@ def import_file(
         reading = read_page_file(path, editor)
         reading.offered[:] = [named(reviewed, offer) for offer in reading.offered]
     else:
-        reading = read_decisions(path, reviewed, editor, source.imported_at)
+        reading = read_decisions(path, reviewed, editor, source.imported_at, earlier)
     return take(reviewed, reading, source, final=final, earlier=earlier)
 
 
-def read_decisions(path: Path, reviewed: Reviewed, editor: str, at: str) -> Reading:
-    """The decisions of a sheet, made by `editor` or by whom its first page names; `at` is the time of its import.
+def read_decisions(
+    path: Path, reviewed: Reviewed, editor: str, at: str, earlier: Sequence[Decision] = ()
+) -> Reading:
+    """The decisions of a sheet, made by `editor` or by whom it names; `at` is the time of its import.
+
+    `earlier` decisions are those of runs before, as of `import_file`.
 
     Raises:
-        UsageError: nobody is named, or two are.
+        UsageError: nobody is named, or another than `editor` is.
         ReviewError: the sheet cannot be read.
+        StoreError: the run's ledger cannot be read.
     """
-    returned = _read(path, reviewed)
-    return _reading(returned, reviewed, _editor(returned, editor), at)
+    known = Known(reviewed.folder, [*earlier, *read_ledger(reviewed.folder).decisions])
+    returned = _read(path, reviewed, known)
+    return _reading(returned, reviewed, known, _editor(returned, editor_name(editor)), at)
 
 
 def has_unsaved_work(path: Path, reviewed: Reviewed, ledger: Ledger) -> bool:
-    """Whether a sheet holds decisions that were not imported, or rows that could not be; raises as `read_decisions`."""
-    reading = _reading(_read(path, reviewed), reviewed, "nobody", _now())
+    """Whether a sheet holds decisions that were not imported, or rows that could not be; raises as `read_decisions`.
+
+    `ledger` has all decisions on the run's texts.
+    """
+    known = Known(reviewed.folder, ledger.decisions)
+    reading = _reading(_read(path, reviewed, known), reviewed, known, "nobody", _now())
     imported = digest_file(path) in {entry.source_digest for entry in ledger.entries}
     return bool(reading.problems) or (bool(reading.offered) and not imported)
 
 
-def _read(path: Path, reviewed: Reviewed) -> ReturnedSheet:
-    return read_sheet(path, lambda row, encoding: is_as_written(row, reviewed, encoding))
+def _read(path: Path, reviewed: Reviewed, known: Known) -> ReturnedSheet:
+    returned = read_sheet(path, lambda row, encoding: is_as_written(row, reviewed, known, encoding))
+    return replace(returned, rows=[_with_its_field(row, reviewed) for row in returned.rows])
 
 
-def _reading(returned: ReturnedSheet, reviewed: Reviewed, editor: str, at: str) -> Reading:
-    sheet = Sheet(reviewed, editor, at, returned.encoding, returned.rows)
+def _with_its_field(row: SheetRow, reviewed: Reviewed) -> SheetRow:
+    """A row of a type with an output field `editor`, in a sheet from before there was a column of that name."""
+    original = reviewed.originals.get(str(row.cells.get("record_id")).strip())
+    name, field = EDITOR.name, FIELD + EDITOR.name
+    if original is None or name not in original.fields or name not in row.cells or field in row.cells:
+        return row
+    cells = {field if column == name else column: cell for column, cell in row.cells.items()}
+    return replace(row, cells=cells)
+
+
+def _reading(returned: ReturnedSheet, reviewed: Reviewed, known: Known, editor: str, at: str) -> Reading:
+    sheet = Sheet(reviewed, known, editor, at, returned.encoding, returned.rows)
     decided = [decide(row, sheet) for row in returned.rows]
     offered, twice = _once([one.offered for one in decided if one.offered])
     problems = [problem for one in decided for problem in one.problems] + twice
-    notices = [notice for one in decided for notice in one.notices] + _missing(returned, reviewed)
+    notices = [*(notice for one in decided for notice in one.notices), *_other_words(returned),
+               *_missing(returned, reviewed)]
     return Reading(offered, problems, notices)
 
 
 def _editor(returned: ReturnedSheet, editor: str) -> str:
-    if editor and returned.editor and editor != returned.editor:
-        raise UsageError("--editor", shown(editor), f"{shown(returned.editor)}, whom the file names as its editor",
-                         "Leave --editor out, or correct the name in the file.")
-    if not (editor or returned.editor):
+    """Whose the decisions are of rows that name nobody: the only one whom the command and the file name."""
+    in_rows, signed = _named(returned.rows), editor_name(returned.editor)
+    for name, place in [(signed, returned.name), *in_rows.items()]:
+        if editor and name and name != editor:
+            raise UsageError("--editor", shown(editor), f"{shown(name)}, whom the file names as its editor ({place})",
+                             "Leave --editor out, or correct the name in the file.")
+    if not (editor or signed or in_rows):
+        is_workbook = Path(returned.name).suffix.lower() in WORKBOOKS
+        place = (f"the cell beside '{EDITOR.words['en']}' on the workbook's first sheet" if is_workbook
+                 else f"the column '{EDITOR.words['en']}' ({EDITOR.words['zh']}) of any row")
         raise UsageError(returned.name, "nobody's name", "the name of the editor who decided",
-                         "Give it as --editor NAME, or write it into the workbook's first sheet.")
-    return editor or returned.editor
+                         f"Give it as --editor NAME, or write it into {place}.")
+    return editor or signed or (next(iter(in_rows)) if len(in_rows) == 1 else "")
+
+
+def _named(rows: Sequence[SheetRow]) -> dict[str, str]:
+    """Whom rows name as their editors, each with the first place that does; rows that cannot be read name nobody."""
+    found: dict[str, str] = {}
+    for row in rows:
+        try:
+            name = named_editor(row)
+        except Problem:  # which its row reports
+            continue
+        if name:
+            found.setdefault(name, row.place)
+    return found
 
 
 def _once(offered: Sequence[Offered]) -> tuple[list[Offered], list[Reported]]:
-    """The decisions, one for each record; where rows of one record differ, none is taken."""
-    first: dict[str, Offered] = {}
-    differ: dict[str, list[Offered]] = {}
+    """The decisions, one of each editor for each record; where several rows of that differ, none is taken."""
+    first: dict[tuple[str, str], Offered] = {}
+    differ: dict[tuple[str, str], list[Offered]] = {}
     for offer in offered:
-        earlier = first.setdefault(offer.decision.record_id, offer)
+        key = offer.decision.record_id, offer.decision.editor
+        earlier = first.setdefault(key, offer)
         if not says_the_same(earlier.decision, offer.decision):
-            differ.setdefault(offer.decision.record_id, [earlier]).append(offer)
+            differ.setdefault(key, [earlier]).append(offer)
     problems = [
         Reported(place=offer.place, code="twice", found="one of several rows of a record that decide differently",
                  expected="one row for each text", remedy="Delete the others.")
         for offers in differ.values() for offer in offers
     ]
-    return [offer for record_id, offer in first.items() if record_id not in differ], problems
+    return [offer for key, offer in first.items() if key not in differ], problems
 
 
 def _missing(returned: ReturnedSheet, reviewed: Reviewed) -> list[Reported]:
@@ -111,6 +160,18 @@ def _missing(returned: ReturnedSheet, reviewed: Reviewed) -> list[Reported]:
     return [Reported(place=returned.name, code="rows_missing", found=f"no row of {missing:,} of the run's "
                      f"{len(reviewed.originals):,} texts", expected="a row of each that was to be decided",
                      remedy="They stay as they are.")]
+
+
+def _other_words(returned: ReturnedSheet) -> list[Reported]:
+    """Which words that are no choice were read as one, each told once with how many rows have it."""
+    said = Counter((word.strip(), verb) for row in returned.rows
+                   if isinstance(word := row.cells.get("decision"), str) and (verb := other_word(word)))
+    return [
+        Reported(place=returned.name, code="read_as", remedy=f"It is read as {verb}.",
+                 found=f"the decision {shown(word)} in {rows:,} row{'s' if rows > 1 else ''}",
+                 expected=f"one of {', '.join(VERB_WORDS['en'].values())}")
+        for (word, verb), rows in said.items()
+    ]
 
 
 def _now() -> str:

@@ -86,7 +86,7 @@ def test_a_workbook_that_was_edited_in_one_cell_comes_back_as_one_edit(
     source = write_workbook(folder, RUN, lambda: reviewables(folder), {}, "zh")
     back = tmp_path / "back.xlsx"
     new = "第一行，茶。\nSecond line."
-    office.edit(source, back, {("说明", "B3"): "李安", ("note", "F3"): new, ("film_scene", "I2"): "Dark.",
+    office.edit(source, back, {("说明", "B3"): "李安", ("note", "F3"): new, ("电影场景", "I2"): "Dark.",
                                ("note", "C2"): "退回", ("note", "D2"): "过长"})
     taken = import_file(folder, RUN, back)
     assert (taken.taken, taken.editors, taken.problems) == (3, ["李安"], [])

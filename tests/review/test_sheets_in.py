@@ -116,9 +116,10 @@ def test_what_cannot_be_taken_is_told_with_its_row_and_all_else_is_taken(
     folder: Path, tmp_path: Path, name: str, cells: dict[str, str], code: str
 ) -> None:
     keyed = {(name, heading): value for heading, value in cells.items()} | {("emoji", "decision"): "approve"}
-    sheet = "film_scene, row 2" if name == "scene" else f"note, row {[*TEXTS].index(name) + 2}"
-    for path, place in ((with_cells(folder, tmp_path, keyed), f"back.xlsx, sheet {sheet}, id '{name}': found "),
-                        (in_table(folder, tmp_path, setting(keyed)), "back.csv line ")):
+    sheet, row = ("film_scene", 2) if name == "scene" else ("note", [*TEXTS].index(name) + 2)
+    in_book = f"back.xlsx, sheet {sheet}, id '{name}', row {row}: found "
+    for path, place in ((with_cells(folder, tmp_path, keyed), in_book),
+                        (in_table(folder, tmp_path, setting(keyed)), f"back.csv, id '{name}', line ")):
         taken = import_file(folder, RUN, path, "Ana")
         assert [problem.code for problem in taken.problems] == [code]
         assert taken.problems[0].message.startswith(place)
@@ -191,8 +192,8 @@ def test_columns_may_be_moved_added_and_left_out(folder: Path, tmp_path: Path) -
     assert (reading.problems, reading.notices) == ([], [])
     assert {name: decision.verb for name, decision in said(reading).items()} == {
         "chinese": "approve", "arabic": "reject"}
-    assert [offer.place for offer in reading.offered] == ["back.xlsx, sheet Monday, row 5, id 'chinese'",
-                                                          "back.xlsx, sheet Monday, row 6, id 'arabic'"]
+    assert [offer.place for offer in reading.offered] == ["back.xlsx, sheet Monday, id 'chinese', row 5",
+                                                          "back.xlsx, sheet Monday, id 'arabic', row 6"]
 
 
 def test_two_rows_of_one_text_are_one_where_they_agree_and_none_where_they_differ(folder: Path, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_a_table_that_was_cut_off_costs_the_rows_that_are_gone(folder: Path, tmp
     path.write_bytes(data[: data.index(record_id("held").encode()) - 200])
     taken = import_file(folder, RUN, path, "Ana")
     assert {problem.code for problem in taken.problems} <= {"broken_quotes", "ragged_row"}
-    assert taken.problems[0].message.startswith("back.csv line ")
+    assert taken.problems[0].message.startswith("back.csv, ")
     assert [notice.code for notice in taken.notices] == ["rows_missing"]
     assert taken.taken == len(TEXTS) + 1
 

@@ -19,9 +19,10 @@ from aigc.review.decisions import REASONS
 from aigc.review.ledger import Source, append, read_ledger
 from aigc.review.reviewable import reviewables
 from aigc.review.words import REASON_WORDS, Language
-from aigc.review_sheet.columns import columns_of
-from aigc.review_sheet.delimited import write_csv
-from aigc.review_sheet.workbook import FIRST_SHEET, write_workbook
+from aigc.review_sheet.columns import column_named, columns_of
+from aigc.review_sheet.delimited import guide, write_csv
+from aigc.review_sheet.front import FIRST_SHEET
+from aigc.review_sheet.workbook import write_workbook
 
 
 def workbook(folder: Path, language: Language = "en") -> Any:
@@ -47,15 +48,16 @@ def test_a_workbook_has_a_sheet_for_each_type_and_one_that_says_what_to_do(folde
     assert book.sheetnames == ["review", "note", "film_scene"]
     first = [[cell.value for cell in row if cell.value is not None] for row in book["review"].iter_rows()]
     assert first[0] == [f"aigc {RUN}"]
-    assert first[-4:] == [["film_scene", "accepted", 1], ["note", "accepted", 12], ["note", "exhausted", 1],
-                          ["note", "held", 1]]
-    assert first[2] == ["editor"]
+    assert first[2] == ["editor", "◄ your name here"]
+    assert first[-3:] == [
+        ["Sheet", "Texts"], ["note", "14 (passed checks 12, no attempt passed 1, held for a person 1)"],
+        ["film_scene", "1 (passed checks 1)"]]
     assert not book["review"]["B3"].protection.locked
     notes = rows_of(book["note"])
     assert [*notes] == [*TEXTS, "held", "rejected"]
     assert notes["held"]["findings"].value == "keywords: 'kettle' is missing. «The lam»"
     assert notes["held"]["other attempts"].value == "attempt 1:\nThe lamp is."
-    assert notes["held"]["outcome"].value == "held"
+    assert notes["held"]["outcome"].value == "held for a person"
     assert notes["plain"]["brief"].value == "product: bread\ntone: warm\nat most: 60\nkeywords: kettle"
     assert notes["plain"]["source"].value == "inputs/briefs.csv 2"
     assert notes["plain"]["record_id"].value == record_id("plain")
@@ -131,14 +133,20 @@ def test_editors_can_write_where_they_decide_and_nowhere_else(folder: Path) -> N
 
 
 @pytest.mark.parametrize(("language", "told"), [
-    ("en", "Write approve, edit or reject under 'decision'; a row without one stays open."),
-    ("zh", "在“决定”一列填写通过、修改或退回；不填则保持待审。"),
+    ("en", "2. Under 'decision' write approve, edit or reject."), ("zh", "2. 在“决定”一列填写通过、修改或退回。"),
 ])
-def test_a_table_tells_in_its_first_row_what_to_write(folder: Path, language: Language, told: str) -> None:
+@pytest.mark.parametrize("rows", [15, 2, 1])
+def test_a_table_tells_in_short_lines_over_its_first_rows_what_to_write(
+    tmp_path: Path, language: Language, told: str, rows: int
+) -> None:
+    folder = write_run(tmp_path, [a_text(f"t{number}", "A kettle.") for number in range(rows)])
     heading = {"en": "how to decide", "zh": "怎样填写"}[language]
-    first, *others = table(folder, language)
-    assert first[heading].startswith(told)
-    assert {row[heading] for row in others} == {""}
+    cells = [row[heading] for row in table(folder, language)]
+    lines = "\n".join(filter(None, cells)).splitlines()
+    assert lines[1] == told
+    assert lines == guide(language, has_decisions=False)
+    assert max(map(len, lines)) < 90
+    assert cells[: min(rows - 1, len(lines))] == lines[: rows - 1]
 
 
 def test_a_row_without_fields_in_a_type_that_has_some_is_edited_by_its_text(tmp_path: Path) -> None:
@@ -167,16 +175,23 @@ def test_decisions_and_reasons_are_chosen_from_lists_in_the_workbooks_language(
 def test_a_field_named_as_a_column_is_told_from_it(tmp_path: Path) -> None:
     folder = write_run(tmp_path, [a_scene("s", {"text": "one", "理由": "two", "Decision": "three", "title": "four"})])
     headings = [cell.value for cell in workbook(folder)["film_scene"][1]]
-    assert headings[5:10] == ["output.text", "output.理由", "output.Decision", "title", "text"]
+    assert headings[5:10] == ["text (field)", "理由 (field)", "Decision (field)", "title", "text"]
+    chinese = [cell.value for cell in workbook(folder, "zh")["电影场景"][1]]
+    assert chinese[5:10] == ["text（字段）", "理由（字段）", "Decision（字段）", "title", "正文"]
+    for written in (headings, chinese, ["output.text", "output.理由", "output.Decision", "title"]):
+        assert {"output.text", "output.理由", "output.Decision", "output.title"} <= {*map(column_named, written)}
+    assert [column_named(name) for name in ("text", "title (field)")] == ["text", "output.title (field)"]
 
 
 def test_what_was_decided_so_far_is_shown_and_fills_in_nothing(folder: Path) -> None:
     run = reviewed(folder)
-    decisions = [a_decision(run), a_decision(run, "emoji"), a_decision(run, "emoji", editor="Bo", verb="reject")]
+    refused = {"verb": "reject", "reason": "language_poor", "note": "colder"}
+    decisions = [a_decision(run), a_decision(run, "emoji"), a_decision(run, "emoji", editor="Bo", **refused)]
     append(folder, decisions, Source(name="f", digest="sha256:f", imported_at=NOW))
     cells = rows_of(workbook(folder, "zh")["note"])
-    assert cells["plain"]["已有决定"].value == "已通过 (Ana: 通过)"
-    assert cells["emoji"]["已有决定"].value == "意见不一 (Ana: 通过, Bo: 退回)"
+    assert cells["plain"]["已有决定"].value == "已通过\nAna: 通过 (2026-11-28 17:00 UTC)"
+    assert cells["emoji"]["已有决定"].value == (
+        "意见不一\nAna: 通过 (2026-11-28 17:00 UTC)\nBo: 退回, 文字欠佳: “colder” (2026-11-28 17:00 UTC)")
     assert {row["决定"].value for row in cells.values()} == {None}
     assert {row["decision"] for row in table(folder)} == {""}
 
