@@ -160,16 +160,16 @@ def _write_html(
 
 def _refuse_unsaved(folder: Path, run_id: str, formats: list[Format]) -> None:
     """Raise UsageError where a file that would be written over has an editor's work in it."""
+    from aigc.decided import read_decided
     from aigc.errors import ReviewError, UsageError
     from aigc.review.intake import open_reviewed
-    from aigc.review.ledger import read_ledger
     from aigc.review_sheet.returned import has_unsaved_work
 
     there = [path for kind in formats if (path := folder / f"review.{kind.value}").exists() and kind in _SHEETS]
     reviewed = open_reviewed(folder, run_id) if there else None
     for path in there:
         try:
-            unsaved = reviewed is not None and has_unsaved_work(path, reviewed, read_ledger(folder))
+            unsaved = reviewed is not None and has_unsaved_work(path, reviewed, read_decided(folder))
         except ReviewError:
             unsaved = True
         if unsaved:
