@@ -40,7 +40,7 @@ from aigc.provenance.manifest import (
     manifest_digest,
     signature_of,
 )
-from aigc.publishing import KINDS, STATEMENT
+from aigc.publishing import FORGOTTEN, KINDS, STATEMENT
 from aigc.records import Limits, Record, RowError, Value
 from aigc.review.ledger import forget_decisions
 from aigc.settings import SigningSettings
@@ -51,7 +51,6 @@ from aigc.store import JOURNAL, LOCK
 if TYPE_CHECKING:
     from aigc.signing import Signer
 
-REASON = "forgotten"
 TEXTS_BESIDE = ("review*.html", "review.xlsx", "review.csv")
 """Files with texts that are no results: they are removed, and can be written anew."""
 LEFTOVERS = (".*.tmp", ".*.arriving", STAGING)
@@ -173,7 +172,7 @@ def _refuse_changed(past: Past, places: list[int], signing: SigningSettings) -> 
     folder = past.folder
     wrong = [] if read_run(folder).manifest == manifest_digest(past.manifest_bytes) else [MANIFEST]
     wrong += [] if not past.run.settings.signing.enabled or _is_signed(past, signing) else [SIGNATURE]
-    if not any(row.record.reasons == [REASON] for _, row in past.rows({*places})):
+    if not any(row.record.reasons == [FORGOTTEN] for _, row in past.rows({*places})):
         told = {file.path: file.digest for file in [*past.run.outputs, *past.manifest.files]}
         wrong += [name for name in (PARQUET, JOURNAL) if told.get(name) != digest_file(folder / name)]
     if wrong:
@@ -232,7 +231,7 @@ def _blank(row: Stamped, at: str) -> Stamped:
 def blank_record(record: Record, at: str) -> Record:
     """What stays of a record: where it stands, and that it was forgotten."""
     error = RowError(
-        row=record.row, id=record.brief_id, source=record.source, column="", code=REASON,
+        row=record.row, id=record.brief_id, source=record.source, column="", code=FORGOTTEN,
         found=f"texts that were removed at {at}", expected="a brief that may be kept", remedy="None is needed.",
     )
     return msgspec.structs.replace(record, brief={}, limits=Limits(), tone="", audience="", attempts=[], chosen=None,

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aigc.publishing.exporting import Format, Issued
+    from aigc.publishing.values import Statement
 
 EXIT_APPROVED_LEFT_OUT = 3
 SHOWN = 50
+SHOWN_BRIEFS = 5
+_OTHERS = {"open": "undecided", "rejected": "rejected by editors", "not_accepted": "not accepted by filters",
+           "no_text": "without a text", "forgotten": "forgotten"}
 
 
 class FormatName(StrEnum):
@@ -61,6 +65,8 @@ def export(
     wanted: list[Format] = [name.value for name in formats or [FormatName.JSONL]]
     issued = export_texts(
         Order(folder=folder, kind="approved" if approved else "accepted", formats=wanted, to=to), settings)
+    for line in _warnings(issued):
+        say(line)
     if as_json:
         typer.echo(msgspec.json.encode({"approved_left_out": issued.lacks_approved,
                                         **msgspec.to_builtins(issued)}).decode())
@@ -85,5 +91,32 @@ def _lines(issued: Issued) -> Iterator[str]:
     if all(file.path.endswith((".csv", ".csv.c2pa")) for file in told.files):
         yield "CSV has no place for the hidden label: hand on another format with it, where one is needed."
     edited = f", {told.edited:,} of them edited" if told.edited else ""
-    left = f"; {len(left_out):,} left out" if left_out else ""
-    yield f"{counted(told.texts, f'{told.selection} text')}{edited}{left}: {issued.folder}"
+    yield f"{counted(told.texts, f'{told.selection} text')}{edited}{_rest(told)}: {issued.folder}"
+
+
+def _rest(told: Statement) -> str:
+    """What became of every other row, in words that follow the number of texts; nothing where there is none."""
+    codes = ", ".join(f"{code} {count:,}" for code, count in told.left_out.items())
+    left = [f"{sum(told.left_out.values()):,} left out ({codes})"] if codes else []
+    left += [f"{count:,} {_OTHERS[name]}" for name, count in told.others.items()]
+    return f", of {told.rows:,} rows; {', '.join(left)}" if left else ""
+
+
+def _warnings(issued: Issued) -> Iterator[str]:
+    """What whoever publishes the texts should know first."""
+    from aigc.errors import ascii_controls
+
+    if issued.several:
+        shown = ", ".join(f"{one.brief_id} ({one.texts})" for one in issued.several[:SHOWN_BRIEFS])
+        more = len(issued.several) - SHOWN_BRIEFS
+        yield (f"{_briefs(len(issued.several))} more than one approved text, and all of them are in it: "
+               f"{ascii_controls(shown)}{f' and {more:,} more' if more > 0 else ''}. To publish one of each, reject "
+               "the others: decide again, import, export.")
+    if issued.unseen:
+        noun = "text that nobody decided on has" if issued.unseen == 1 else "texts that nobody decided on have"
+        yield (f"{issued.unseen:,} {noun} no visible label. Where they inform the public, EU law asks for one unless "
+               'people review them: set labels.visible = "on", or have them approved.')
+
+
+def _briefs(count: int) -> str:
+    return "1 brief has" if count == 1 else f"{count:,} briefs have"

@@ -14,7 +14,7 @@ from aigc.decided import Decided, read_decided
 from aigc.errors import StoreError, UsageError
 from aigc.export import PARQUET
 from aigc.hashing import digest_file
-from aigc.labels.hidden import HiddenLabel, label_of
+from aigc.labels.hidden import label_of
 from aigc.past import Past, open_past
 from aigc.proof import open_run_signer
 from aigc.provenance import FileFacts, now
@@ -24,7 +24,7 @@ from aigc.publishing.markdown import write_markdown
 from aigc.publishing.placing import placed
 from aigc.publishing.selecting import Choice
 from aigc.publishing.tables import write_csv, write_jsonl, write_parquet
-from aigc.publishing.values import HUMAN_EDITS, STATEMENT, Issue, Kind, LeftOut, Published, Statement
+from aigc.publishing.values import HUMAN_EDITS, STATEMENT, Issue, Kind, LeftOut, Published, Several, Statement
 from aigc.publishing.word import write_word
 from aigc.publishing.workbook import write_workbook
 from aigc.records import Value
@@ -59,6 +59,10 @@ class Issued(Value, frozen=True):
     statement: Statement
     left_out: list[LeftOut]
     too_long: int = 0
+    several: list[Several] = []
+    """Briefs of which more than one approved text is in it."""
+    unseen: int = 0
+    """Texts that nobody decided on and that have no visible label, unless settings leave labels out."""
 
     @property
     def lacks_approved(self) -> bool:
@@ -77,7 +81,8 @@ def export_texts(order: Order, settings: Settings) -> Issued:
     past = open_past(order.folder)
     _refuse_changed(past)
     decided = read_decided(order.folder)
-    choice = Choice(past, decided, order.kind, _label(past, settings.labels))
+    labels = _labels(past, settings.labels)
+    choice = Choice(past, decided, order.kind, label_of(labels, past.run.run_id), labels.visible)
     signer = open_run_signer(settings)  # now: it may be gone, or have expired
     target = order.to or order.folder / order.kind
     with placed(target) as staging:
@@ -92,7 +97,9 @@ def export_texts(order: Order, settings: Settings) -> Issued:
         (staging / STATEMENT).write_bytes(msgspec.json.format(msgspec.json.encode(statement), indent=2) + b"\n")
         if signer and asset:
             signer.sign_file(staging / STATEMENT, asset)
-    return Issued(folder=str(target), statement=statement, left_out=choice.left_out, too_long=too_long)
+    return Issued(folder=str(target), statement=statement, left_out=choice.left_out, too_long=too_long,
+                  several=choice.several if order.kind == "approved" else [],
+                  unseen=choice.unseen if labels.visible != "off" else 0)
 
 
 def _gathered(choice: Choice, order: Order, staging: Path) -> tuple[Issue, int]:
@@ -111,7 +118,7 @@ def _gathered(choice: Choice, order: Order, staging: Path) -> tuple[Issue, int]:
         with gathered.open("rb") as file:
             yield from map(decoder.decode, file)
 
-    return Issue(order.kind, choice.past.run.run_id, staging, rows, choice.label), too_long
+    return Issue(order.kind, choice.past.run.run_id, staging, rows, choice.label, choice.visible), too_long
 
 
 def _is_too_long(row: Published) -> bool:
@@ -119,8 +126,8 @@ def _is_too_long(row: Published) -> bool:
 
 
 def _nothing(choice: Choice) -> UsageError:
-    left = Counter(one.code for one in choice.left_out)
-    found = ", ".join(f"{code} {count:,}" for code, count in left.items())
+    left = [*Counter(one.code for one in choice.left_out).items(), *choice.others.items()]
+    found = ", ".join(f"{code} {count:,}" for code, count in left)
     what = "no text that stands approved" if choice.kind == "approved" else "no accepted text that editors leave"
     remedy = "Look at `aigc review status`; decisions come in with `aigc review import`."
     place = "--approved" if choice.kind == "approved" else "RUN"
@@ -135,9 +142,9 @@ def _refuse_changed(past: Past) -> None:
                          "Restore it from a copy. `aigc verify` tells which rows were changed.")
 
 
-def _label(past: Past, today: LabelSettings) -> HiddenLabel | None:
-    """The hidden label by today's settings, where they say anything of labels; else by the run's own."""
-    return label_of(today if today != LabelSettings() else past.run.settings.labels, past.run.run_id)
+def _labels(past: Past, today: LabelSettings) -> LabelSettings:
+    """Today's settings of labels, where they say anything; else the run's own."""
+    return today if today != LabelSettings() else past.run.settings.labels
 
 
 def _asset(past: Past, kind: Kind, edited_at: str) -> AssetFacts:
@@ -155,8 +162,9 @@ def _asset(past: Past, kind: Kind, edited_at: str) -> AssetFacts:
 def _statement(past: Past, decided: Decided, choice: Choice, at: str, files: Sequence[FileFacts]) -> Statement:
     return Statement(
         run_id=past.run.run_id, selection=choice.kind, manifest=manifest_digest(past.manifest_bytes),
-        ledgers=dict(decided.heads), exported_at=at, texts=choice.texts, edited=choice.edited,
-        left_out=dict(Counter(one.code for one in choice.left_out)), files=[*files],
+        ledgers=dict(decided.heads), exported_at=at, rows=choice.total, texts=choice.texts,
+        edited=choice.edited, left_out=dict(Counter(one.code for one in choice.left_out)), others={**choice.others},
+        files=[*files],
     )
 
 

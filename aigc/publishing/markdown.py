@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aigc.labels.front_matter import with_label
+from aigc.publishing.prose import with_hard_breaks
 from aigc.publishing.values import Issue, Published
 
 SLUG_CHARS = 40
@@ -25,7 +26,7 @@ def write_markdown(issue: Issue) -> list[Path]:
         folder = issue.folder / "markdown" / slug(row.content_type)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{file_name(row)}.md"
-        text = "\n".join(["---", *_front_matter(row, issue.run_id), "---", "", row.text, ""])
+        text = "\n".join(["---", *_front_matter(row, issue.run_id), "---", "", with_hard_breaks(row.text), ""])
         if issue.label:
             text = with_label(text, issue.label.numbered(row.record_id), path.name)
         path.write_bytes(text.encode("utf-8", "backslashreplace"))
@@ -48,9 +49,10 @@ def slug(name: str) -> str:
 def _front_matter(row: Published, run_id: str) -> Iterator[str]:
     made = row.provenance
     for name, text in (
-        ("id", row.id), ("content_type", row.content_type), ("language", row.language), ("record_id", row.record_id),
-        ("run_id", run_id), ("model", made.model), ("digital_source_type", made.digital_source_type),
-        ("edit_source_type", made.edit_source_type), ("human_oversight", made.human_oversight),
+        ("title", row.name), ("id", row.id), ("content_type", row.content_type), ("language", row.language),
+        ("record_id", row.record_id), ("run_id", run_id), ("model", made.model),
+        ("digital_source_type", made.digital_source_type), ("edit_source_type", made.edit_source_type),
+        ("human_oversight", made.human_oversight),
     ):
         if text:
             yield f"{name}: {_quoted(text)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -12,11 +14,24 @@ from aigc.content import Disclosure
 from aigc.decided import Decided
 from aigc.errors import AigcError
 from aigc.labels.hidden import HiddenLabel
-from aigc.labels.visible import label_for
+from aigc.labels.visible import Visible, label_for
 from aigc.outputs import edited_text
+from aigc.packs import Packs
 from aigc.past import Past
 from aigc.provenance.stamps import output_digest
-from aigc.publishing.values import HUMAN_EDITS, Kind, LeftOut, LeftOutCode, Origin, Oversight, Published
+from aigc.publishing.naming import name_of
+from aigc.publishing.values import (
+    FORGOTTEN,
+    HUMAN_EDITS,
+    Kind,
+    LeftOut,
+    LeftOutCode,
+    Origin,
+    Other,
+    Oversight,
+    Published,
+    Several,
+)
 from aigc.records import Attempt, Content
 from aigc.review.decisions import Decision
 from aigc.review.standing import Standing
@@ -25,15 +40,26 @@ from aigc.stamped import Stamped
 
 @dataclass
 class Choice:
-    """The texts of `kind` of a run; what became of all others is known when the last was given."""
+    """The texts of `kind` of a run; what became of all others is known when the last was given.
+
+    `visible` is the setting of visible labels that holds today.
+    """
 
     past: Past
     decided: Decided
     kind: Kind
     label: HiddenLabel | None
+    visible: Visible = "by_type"
+    total: int = 0
     texts: int = 0
     edited: int = 0
+    unseen: int = 0
+    """Texts without a visible label that no editor decided on."""
     left_out: list[LeftOut] = field(default_factory=list)
+    others: Counter[Other] = field(default_factory=Counter)
+    several: list[Several] = field(default_factory=list)
+    """Briefs of which more than one text was given; variants of a brief follow one another."""
+    _brief: Several = field(default=Several(brief_id="", texts=0), repr=False)
 
     def rows(self) -> Iterator[Published]:
         """The texts to publish, in the sheet's order; memory does not grow with their number.
@@ -43,28 +69,42 @@ class Choice:
         """
         standing = self.decided.standing()
         for _, row in self.past.rows():
-            attempt = row.record.attempt or (row.record.attempts[-1] if row.record.attempts else None)
-            if attempt is None or attempt.completion.fault:
-                continue
-            if self.kind == "accepted" and row.record.outcome != "accepted":
-                continue
-            found = self._text(row, attempt, standing.get(row.record.record_id))
+            self.total += 1
+            found = self._text(row, standing.get(row.record.record_id))
             if isinstance(found, LeftOut):
                 self.left_out.append(found)
-            elif found:
-                self.texts += 1
-                self.edited += found.provenance.human_oversight == "edited"
+            elif isinstance(found, Published):
+                self._count(found)
                 yield found
+            else:
+                self.others[found] += 1
 
-    def _text(self, row: Stamped, attempt: Attempt, stands: Standing | None) -> Published | LeftOut | None:
-        """The text of a record, or why it is not published; None where there is nothing to say of it."""
+    def _count(self, text: Published) -> None:
+        self.texts += 1
+        self.edited += text.provenance.human_oversight == "edited"
+        self.unseen += not text.disclosure and text.provenance.human_oversight == "none"
+        is_next = self._brief.brief_id == text.id
+        self._brief = Several(brief_id=text.id, texts=self._brief.texts + 1 if is_next else 1)
+        if self._brief.texts > 2:
+            self.several.pop()
+        if self._brief.texts > 1:
+            self.several.append(self._brief)
+
+    def _text(self, row: Stamped, stands: Standing | None) -> Published | LeftOut | Other:
+        """The text of a record, or why it is not published."""
+        record = row.record
+        attempt = record.attempt or (record.attempts[-1] if record.attempts else None)
+        if attempt is None or attempt.completion.fault:
+            return "forgotten" if record.reasons == [FORGOTTEN] else "no_text"
+        if self.kind == "accepted" and record.outcome != "accepted":
+            return "not_accepted"
         if stands is None:
-            return self._published(row, _content(row, attempt)) if self.kind == "accepted" else None
+            return self._published(row, self._content(row, attempt)) if self.kind == "accepted" else "open"
         if stands.state == "rejected":
-            return _left_out(row, "rejected", "Its editors refused it.") if self.kind == "accepted" else None
+            return _left_out(row, "rejected", "Its editors refused it.") if self.kind == "accepted" else "rejected"
         if stands.decision is None:
             return _left_out(row, "in_conflict", "Its editors differ: one of them decides again.")
-        content = self._decided(row, _content(row, attempt), stands.decision)
+        content = self._decided(row, self._content(row, attempt), stands.decision)
         if isinstance(content, LeftOut):
             return content
         oversight: Oversight = "edited" if stands.decision.verb == "edit" else "approved"
@@ -97,8 +137,35 @@ class Choice:
             text=content.published, fields=content.fields, record_id=record.record_id,
             disclosure=content.disclosure if content.published != content.text else "",
             provenance=_origin(row, content.text, oversight, decisions),
+            name=name_of(content.text, content.fields, record.brief),
             hidden=self.label.numbered(record.record_id) if self.label else UNSET,
         )
+
+    def _content(self, row: Stamped, attempt: Attempt) -> Content:
+        """The text with its label: the one it was made with, unless today's setting wants one, or none, in every text.
+
+        Where nobody has decided on one, it is the house's for its language.
+        """
+        completion, language = attempt.completion, row.record.language
+        content = completion.content or Content(text=completion.text.strip())
+        if self.visible == "by_type" and content.place:
+            return content
+        if self.visible == "on" and content.disclosure and content.place != "off":
+            return content
+        label = label_for(self._declared(row), language, self.visible)
+        return replace(content, disclosure=label.text, place=label.place)
+
+    def _declared(self, row: Stamped) -> Disclosure:
+        """What a text's type says of its label, as far as the type is still here and says it."""
+        pack = self._packs.get(row.record.content_type)
+        return pack.type.disclosure if pack else Disclosure()
+
+    @cached_property
+    def _packs(self) -> Packs:
+        try:
+            return self.past.packs
+        except AigcError:  # gone or broken since: then the house's words stand in
+            return Packs({})
 
 
 def _left_out(row: Stamped, code: LeftOutCode, found: str) -> LeftOut:
@@ -115,13 +182,3 @@ def _origin(row: Stamped, text: str, oversight: Oversight, decisions: Sequence[s
         decisions=[*made.decisions, *decisions], generated=made.output, output=output_digest(text),
         tokens_out=made.tokens_out, watermark="" if is_edited else made.watermark,
     )
-
-
-def _content(row: Stamped, attempt: Attempt) -> Content:
-    """The text with its label; where nobody has decided on one, the house's for its language."""
-    completion = attempt.completion
-    content = completion.content or Content(text=completion.text.strip())
-    if content.place:
-        return content
-    label = label_for(Disclosure(), row.record.language, "by_type")
-    return replace(content, disclosure=label.text, place=label.place)

@@ -15,7 +15,7 @@ from aigc.labels.hidden import label_text
 from aigc.publishing.values import Issue, Origin, Published
 
 BATCH_ROWS = 1_000
-FIRST_COLUMNS = ("id", "variant", "content_type", "language", "text")
+FIRST_COLUMNS = ("id", "variant", "content_type", "language", "name", "text")
 LAST_COLUMNS = ("disclosure", "human_oversight", "digital_source_type", "edit_source_type", "record_id")
 _INTS = ("variant", "tokens_out")
 
@@ -68,7 +68,7 @@ def heading(field: str) -> str:
 
 def first_cells(row: Published) -> list[str]:
     """Cells under `FIRST_COLUMNS`, but for the variant, which is a number."""
-    return [row.id, row.content_type, row.language, row.text]
+    return [row.id, row.content_type, row.language, row.name, row.text]
 
 
 def field_cells(row: Published, fields: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from aigc.labels.hidden import KEY as HIDDEN_LABEL
 from aigc.labels.hidden import HiddenLabel
+from aigc.labels.visible import Visible
 from aigc.provenance import FileFacts
 from aigc.records import OutputValue, Value
 
@@ -19,6 +20,8 @@ Kind: TypeAlias = Literal["approved", "accepted"]
 """`approved`: what editors approve, with their edits. `accepted`: what filters accept and no editor refuses."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STATEMENT = "export.json"
+FORGOTTEN = "forgotten"
+"""The reason of rows whose brief was forgotten."""
 SCHEMA = "aigc.export/1"
 HUMAN_EDITS = "http://cv.iptc.org/newscodes/digitalsourcetype/humanEdits"
 """IPTC's term for augmentation, correction or enhancement by people, as the vocabulary has it since 2024-09-17.
@@ -29,6 +32,11 @@ Oversight: TypeAlias = Literal["none", "approved", "edited"]
 LeftOutCode: TypeAlias = Literal["in_conflict", "text_changed", "templates_changed", "layout_failed", "rejected"]
 """Why a text is not published, stable for ever: its editors differ; it is another than was decided on; the templates
 that would lay out its edited fields are others now, or fail on them; editors refused it."""
+
+
+Other: TypeAlias = Literal["open", "rejected", "not_accepted", "no_text", "forgotten"]
+"""What a row is that has no place in an export: nobody decided on its text; editors refused it; filters did not accept
+it; there is none; it was forgotten."""
 
 
 class Origin(Value, frozen=True):
@@ -71,12 +79,22 @@ class Published(Value, frozen=True):
     disclosure: str
     record_id: str
     provenance: Origin
+    name: str = ""
+    """What people call it: its product, its title, else what it is about. Empty where nothing says so."""
     hidden: HiddenLabel | UnsetType = msgspec.field(default=UNSET, name=HIDDEN_LABEL)
 
     @property
     def label_first(self) -> bool:
         """Whether the visible label stands before the text."""
         return bool(self.disclosure) and self.text.startswith(f"{self.disclosure}\n\n")
+
+    @property
+    def unlabelled(self) -> str:
+        """The text without its visible label."""
+        if not self.disclosure:
+            return self.text
+        return (self.text.removeprefix(f"{self.disclosure}\n\n") if self.label_first
+                else self.text.removesuffix(f"\n\n{self.disclosure}"))
 
 
 class LeftOut(Value, frozen=True):
@@ -93,6 +111,13 @@ class LeftOut(Value, frozen=True):
         return f"{self.brief_id}/{self.variant} ({self.record_id}) is left out: {self.code}. {self.found}"
 
 
+class Several(Value, frozen=True):
+    """A brief of which more than one text is published."""
+
+    brief_id: str
+    texts: int
+
+
 class Statement(Value, frozen=True):
     """export.json: what an export holds, of what run, by which decisions."""
 
@@ -106,7 +131,12 @@ class Statement(Value, frozen=True):
     texts: int
     edited: int
     left_out: dict[str, int]
+    """Texts that were left out though an editor decided on them, by code."""
     files: list[FileFacts]
+    rows: int = 0
+    """All rows of the run: `texts`, those of `left_out`, and those of `others`."""
+    others: dict[str, int] = {}
+    """Rows that were not asked for, by what they are: `Other`."""
     schema: str = SCHEMA
 
 
@@ -120,3 +150,4 @@ class Issue:
     rows: Callable[[], Iterator[Published]]
     label: HiddenLabel | None
     """The hidden label of the run; each text has it under its own number."""
+    visible: Visible = "by_type"

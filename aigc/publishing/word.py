@@ -1,192 +1,153 @@
-"""Published texts as Word documents: one for each content type, a heading for each text and for each of its fields.
+"""Published texts as Word documents: one for each content type, in which each text stands as readers see it.
 
 Only what a document must have by ECMA-376 is written, as it streams by: a library would hold a night's texts in memory.
 """
 
 from __future__ import annotations
 
-import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
 from aigc.content import base_language
+from aigc.dialogue import said_in
 from aigc.labels.carriers import write_label
+from aigc.labels.visible import document_words
 from aigc.publishing.markdown import slug
+from aigc.publishing.prose import Block, Line, Piece, blocks
 from aigc.publishing.values import Issue, Oversight, Published
+from aigc.publishing.word_parts import HEAD, INDENT, LAST_HEADING, PAGE, SPACE, parts
 from aigc.review_sheet.spelling import shown
 from aigc.review_sheet.workbook import RIGHT_TO_LEFT
 
-_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml"
-_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-_SPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Of every part: the same texts are the same bytes."""
-_PARTS = {
-    "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
-        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/word/document.xml" ContentType="{_WORD}.document.main+xml"/>'
-        f'<Override PartName="/word/styles.xml" ContentType="{_WORD}.styles+xml"/>'
-        f'<Override PartName="/word/numbering.xml" ContentType="{_WORD}.numbering+xml"/></Types>',
-    "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
-        f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="word/document.xml"/></Relationships>',
-    "word/_rels/document.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
-        f'<Relationship Id="rId1" Type="{_OFFICE}/styles" Target="styles.xml"/>'
-        f'<Relationship Id="rId2" Type="{_OFFICE}/numbering" Target="numbering.xml"/></Relationships>',
-    "word/numbering.xml": f'<w:numbering {_SPACE}><w:abstractNum w:abstractNumId="0"><w:multiLevelType '
-        'w:val="singleLevel"/><w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="bullet"/><w:lvlText w:val="•"/>'
-        '<w:lvlJc w:val="left"/><w:pPr><w:ind w:left="357" w:hanging="357"/></w:pPr></w:lvl></w:abstractNum>'
-        '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num></w:numbering>',
+_OVERSIGHT: dict[str, dict[Oversight, str]] = {
+    "en": {"none": "not reviewed", "approved": "approved by an editor", "edited": "edited by a person, and approved"},
+    "zh": {"none": "未经审核", "approved": "编辑审核通过", "edited": "经人工修改，审核通过"},
 }
-
-
-class _Look(NamedTuple):
-    """How a heading looks: its size in half points, what stands before and after it in twentieths, its colour."""
-
-    half_points: int
-    before: int
-    after: int
-    colour: str
-
-
-_HEADINGS = {"Heading1": _Look(40, 0, 240, "1F2A37"), "Heading2": _Look(26, 480, 60, "1F2A37"),
-             "Heading3": _Look(18, 160, 20, "5B6470")}
-_OVERSIGHT: dict[Oversight, str] = {
-    "none": "not reviewed", "approved": "approved by an editor", "edited": "edited by a person, and approved"}
 _EAST_ASIAN = ("zh", "ja", "ko")
-_BLOCK = re.compile(r"\n[ \t]*\n\s*")
+_STYLES = {"paragraph": "Normal", "bullet": "ListBullet", "quote": "Quote", "code": "Code"}
 
 
 def write_word(issue: Issue) -> list[Path]:
-    """`docx/<content type>.docx`, with the hidden label as a property."""
+    """`docx/<content type>.docx`, with the hidden label as a property, and a visible one where texts have none."""
     folder = issue.folder / "docx"
     folder.mkdir()
+    silent = _silent(issue)
     documents: dict[str, _Document] = {}
     with ExitStack() as stack:
         for row in issue.rows():
-            if row.content_type not in documents:
-                path = folder / f"{_free(slug(row.content_type), {one.path.stem for one in documents.values()})}.docx"
-                documents[row.content_type] = stack.enter_context(_Document(path, row.content_type))
-            documents[row.content_type].add(row)
+            kind = row.content_type
+            if kind not in documents:
+                path = folder / f"{_free(slug(kind), {one.path.stem for one in documents.values()})}.docx"
+                documents[kind] = stack.enter_context(_Document(path, kind, document_words(silent.get(kind, ()))))
+            documents[kind].add(row)
     paths = [document.path for document in documents.values()]
     for path in paths if issue.label else []:
         write_label(path, issue.label)  # type: ignore[arg-type]
     return paths
 
 
+def _silent(issue: Issue) -> dict[str, set[str]]:
+    """By content type, the languages of texts without a visible label; none where settings leave labels out."""
+    found: dict[str, set[str]] = {}
+    for row in issue.rows() if issue.visible != "off" else ():
+        if not row.disclosure:
+            found.setdefault(row.content_type, set()).add(row.language)
+    return found
+
+
 class _Document:
     """A document that is written text by text."""
 
-    def __init__(self, path: Path, title: str) -> None:
-        self.path, self._title = path, title
+    def __init__(self, path: Path, title: str, labels: Iterable[str]) -> None:
+        self.path, self._title, self._labels = path, title, labels
         self._stack = ExitStack()
 
     def __enter__(self) -> _Document:
         with ExitStack() as stack:
             package = stack.enter_context(zipfile.ZipFile(self.path, "w", zipfile.ZIP_DEFLATED))
-            for name, part in {**_PARTS, "word/styles.xml": _styles()}.items():
-                package.writestr(_entry(name), _HEAD + part)
+            for name, part in parts().items():
+                package.writestr(_entry(name), part)
             body = _entry("word/document.xml")
             self._body: IO[bytes] = stack.enter_context(package.open(body, "w", force_zip64=True))
             self._stack = stack.pop_all()
-        self._write(f"{_HEAD}<w:document {_SPACE}><w:body>{_paragraph(_words(self._title), 'Heading1')}")
+        words = self._title.replace("_", " ")
+        self._write(f"{HEAD}<w:document {SPACE}><w:body>{_plain(words[:1].upper() + words[1:], 'Heading1')}")
+        self._write("".join(_plain(words, "Label") for words in self._labels))
         return self
 
     def add(self, row: Published) -> None:
-        name = f"{row.id}/{row.variant}" if row.variant else row.id
-        self._write(_paragraph(name, "Heading2", row.language))
-        self._write("".join(_contents(row)))
-        self._write(_paragraph(f"{row.record_id}, {_OVERSIGHT[row.provenance.human_oversight]}", "Record"))
+        number = f"{row.id}/{row.variant}" if row.variant else row.id
+        name = row.name or number
+        self._write(_plain(name, "Heading2", row.language))
+        said = _OVERSIGHT["zh" if base_language(row.language) == "zh" else "en"][row.provenance.human_oversight]
+        known = (number, said, row.record_id) if row.name else (said, row.record_id)
+        self._write(_plain(" · ".join(known), "Record", row.language))
+        self._write("".join(_text(row, name)))
 
     def __exit__(self, *exc: object) -> None:
-        self._write('<w:sectPr><w:pgSz w:w="11906" w:h="16838"/>'
-                    '<w:pgMar w:top="1134" w:right="1134" w:bottom="1134" w:left="1134" w:header="709" w:footer="709" '
-                    'w:gutter="0"/></w:sectPr></w:body></w:document>')
+        self._write(f"{PAGE}</w:body></w:document>")
         self._stack.close()
 
     def _write(self, xml: str) -> None:
         self._body.write(xml.encode("utf-8"))
 
 
-def _contents(row: Published) -> Iterator[str]:
-    """The paragraphs of a text: its fields under their names, else the text itself; its label where it stands."""
-    if not row.fields:
-        yield from _blocks(row.text, row.language)
-        return
-    if row.label_first:
-        yield from _blocks(row.disclosure, row.language)
-    for name, value in row.fields.items():
-        yield _paragraph(_words(name), "Heading3")
-        if isinstance(value, str):
-            yield from _blocks(value, row.language)
+def _text(row: Published, name: str) -> Iterator[str]:
+    """The paragraphs of a text, without the heading that stands over it, and its label where it stands."""
+    label = [_plain(row.disclosure, "Label", row.language)] if row.disclosure else []
+    yield from label if row.label_first else ()
+    above = 2  # headings of the text are below the one that stands over it
+    for at, block in enumerate(blocks(row.unlabelled, {one.speaker for one in said_in(row.fields)})):
+        if at == 0 and " ".join(block.plain.split()).casefold() == name.casefold():
+            above = 1
             continue
-        for entry in value:
-            yield (_paragraph(entry, "ListBullet", row.language) if isinstance(entry, str)
-                   else _entry_paragraph([*entry.values()], row.language))
-    if row.disclosure and not row.label_first:
-        yield from _blocks(row.disclosure, row.language)
+        yield _paragraph(block, row.language, above)
+    yield from () if row.label_first else label
 
 
-def _words(name: str) -> str:
-    """The name of a type or a field as a heading."""
-    words = name.replace("_", " ")
-    return words[:1].upper() + words[1:]
+def _paragraph(block: Block, language: str, above: int) -> str:
+    if block.kind == "rule":
+        border = '<w:pBdr><w:bottom w:val="single" w:sz="4" w:space="1" w:color="9AA3AF"/></w:pBdr>'
+        return f'<w:p><w:pPr><w:pStyle w:val="Normal"/>{border}</w:pPr></w:p>'
+    if block.kind == "heading":
+        level = min(max(block.level + above, 3), LAST_HEADING)
+        return _laid_out(block.lines, f"Heading{level}", language)
+    if block.kind == "number":  # as it was written: the program that opens it counts nothing anew
+        left = INDENT * (block.level + 1)
+        lines = ((Piece(f"{block.mark}\t"), *block.lines[0]), *block.lines[1:])
+        return _laid_out(lines, "ListNumber", language, f'<w:tabs><w:tab w:val="left" w:pos="{left}"/></w:tabs>',
+                         f'<w:ind w:left="{left}" w:hanging="{INDENT}"/>')
+    deeper = f'<w:numPr><w:ilvl w:val="{block.level}"/><w:numId w:val="1"/></w:numPr>'
+    return _laid_out(block.lines, _STYLES[block.kind], language, deeper if block.kind == "bullet" else "")
 
 
-def _blocks(text: str, language: str) -> Iterator[str]:
-    return (_paragraph(block, "Normal", language) for block in _BLOCK.split(shown(text).strip()))
+def _plain(text: str, style: str, language: str = "en") -> str:
+    return _laid_out([(Piece(text),)], style, language)
 
 
-def _entry_paragraph(parts: Sequence[str], language: str) -> str:
-    """An entry of several texts: what somebody says behind their name; of more parts each on a line of its own."""
-    first, rest = parts[0], parts[1:]
-    joint, lines = (": ", rest[0]) if len(rest) == 1 else ("", "\n" + "\n".join(rest) if rest else "")
-    return _paragraph(lines, "Normal", language, bold=first + joint)
-
-
-def _paragraph(text: str, style: str, language: str = "en", bold: str = "") -> str:
-    """A paragraph; what is `bold` of it stands first."""
+def _laid_out(lines: Iterable[Line], style: str, language: str, look: str = "", indent: str = "") -> str:
+    """A paragraph; its properties have the order that the standard wants: `look`, direction, `indent`."""
     direction = "<w:bidi/>" if base_language(language) in RIGHT_TO_LEFT else ""
-    runs = (_run(bold, language, "<w:b/><w:bCs/>") if bold else "") + _run(text, language)
-    return f'<w:p><w:pPr><w:pStyle w:val="{style}"/>{direction}</w:pPr>{runs}</w:p>'
+    runs = "<w:r><w:br/></w:r>".join("".join(_run(piece, language) for piece in line) for line in lines)
+    return f'<w:p><w:pPr><w:pStyle w:val="{style}"/>{look}{direction}{indent}</w:pPr>{runs}</w:p>'
 
 
-def _run(text: str, language: str, look: str = "") -> str:
+def _run(piece: Piece, language: str) -> str:
     base = base_language(language)
     from_right = base in RIGHT_TO_LEFT
     script = "bidi" if from_right else "eastAsia" if base in _EAST_ASIAN else "val"
+    look = ("<w:b/><w:bCs/>" if piece.bold else "") + ("<w:i/><w:iCs/>" if piece.italic else "")
     lines = "<w:br/>".join(
         "<w:tab/>".join(f'<w:t xml:space="preserve">{escape(part)}</w:t>' for part in line.split("\t"))
-        for line in shown(text).split("\n"))
+        for line in shown(piece.text).split("\n"))
     rtl = "<w:rtl/>" if from_right else ""
     return f"<w:r><w:rPr>{look}{rtl}<w:lang w:{script}={quoteattr(shown(language))}/></w:rPr>{lines}</w:r>"
-
-
-def _styles() -> str:
-    fonts = '<w:rFonts w:ascii="Calibri" w:hAnsi="Calibri" w:eastAsia="SimSun" w:cs="Arial"/>'
-    styles = [
-        f'<w:docDefaults><w:rPrDefault><w:rPr>{fonts}<w:sz w:val="22"/><w:szCs w:val="22"/></w:rPr></w:rPrDefault>'
-        '<w:pPrDefault><w:pPr><w:spacing w:after="100" w:line="271" w:lineRule="auto"/></w:pPr></w:pPrDefault>'
-        "</w:docDefaults>",
-        '<w:style w:type="paragraph" w:default="1" w:styleId="Normal"><w:name w:val="Normal"/></w:style>',
-        *(f'<w:style w:type="paragraph" w:styleId="{name}"><w:name w:val="heading {level}"/><w:basedOn w:val="Normal"/>'
-          f'<w:next w:val="Normal"/><w:pPr><w:keepNext/><w:spacing w:before="{look.before}" w:after="{look.after}"/>'
-          f'<w:outlineLvl w:val="{level - 1}"/></w:pPr><w:rPr><w:b/><w:bCs/><w:color w:val="{look.colour}"/>'
-          f'<w:sz w:val="{look.half_points}"/><w:szCs w:val="{look.half_points}"/></w:rPr></w:style>'
-          for level, (name, look) in enumerate(_HEADINGS.items(), 1)),
-        '<w:style w:type="paragraph" w:styleId="ListBullet"><w:name w:val="List Bullet"/><w:basedOn w:val="Normal"/>'
-        '<w:pPr><w:numPr><w:numId w:val="1"/></w:numPr><w:spacing w:after="40"/></w:pPr></w:style>',
-        '<w:style w:type="paragraph" w:styleId="Record"><w:name w:val="Record"/><w:basedOn w:val="Normal"/>'
-        '<w:pPr><w:spacing w:before="120"/></w:pPr>'
-        '<w:rPr><w:color w:val="6B7280"/><w:sz w:val="16"/><w:szCs w:val="16"/></w:rPr></w:style>',
-    ]
-    return f"<w:styles {_SPACE}>{''.join(styles)}</w:styles>"
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

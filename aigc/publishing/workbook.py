@@ -13,9 +13,9 @@ from aigc.publishing.values import Issue
 from aigc.review_sheet.spelling import workbook_cell
 from aigc.review_sheet.workbook import FONT, height_points, titles
 
-FIRST_COLUMNS, LAST_COLUMNS = ("id", "variant", "language"), (
+FIRST_COLUMNS, LAST_COLUMNS = ("id", "variant", "name", "language"), (
     "text", "disclosure", "human_oversight", "digital_source_type", "edit_source_type", "record_id")
-WIDE, NARROW, WIDTHS = 60, 18, {"variant": 8, "language": 10, "record_id": 38}
+WIDE, NARROW, WIDTHS = 60, 18, {"variant": 8, "name": 30, "language": 10, "record_id": 38}
 
 
 def write_workbook(issue: Issue) -> list[Path]:
@@ -33,7 +33,7 @@ def write_workbook(issue: Issue) -> list[Path]:
     rows = dict.fromkeys(sheets, 1)
     for row in issue.rows():
         sheet, own = sheets[row.content_type], [*fields[row.content_type]]
-        texts = [row.language, *field_cells(row, own), row.text, *last_cells(row)]
+        texts = [row.name, row.language, *field_cells(row, own), row.text, *last_cells(row)]
         rows[row.content_type] += 1
         number = rows[row.content_type]
         sheet.row_dimensions[number].height = height_points((text, WIDE) for text in (row.text, *field_cells(row, own)))
@@ -88,7 +88,7 @@ def _sheet(book: Any, title: str, fields: list[str], dress: _Dress) -> Any:
     from openpyxl.utils import get_column_letter
 
     sheet = book.create_sheet(title)
-    sheet.freeze_panes = "C2"
+    sheet.freeze_panes = "D2"
     columns = [*FIRST_COLUMNS, *(heading(name) for name in fields), *LAST_COLUMNS]
     for at, name in enumerate(columns, 1):
         is_wide = name == "text" or name not in (*FIRST_COLUMNS, *LAST_COLUMNS)

@@ -106,6 +106,26 @@ def test_from_a_run_over_decisions_and_a_redo_to_an_export(aigc: Aigc) -> None:
         "Attempt 1", "Decision of Ana", "Attempt 2, which stands for the row", "Decision of Ana"]
 
 
+def test_every_row_is_in_the_last_line_and_what_to_know_first_is_on_stderr(aigc: Aigc) -> None:
+    Path("briefs.csv").write_text(
+        "id,content_type,product,variants\n" + "".join(f"p{at},note,kettle {at},2\n" for at in range(8)), "utf-8")
+    run_id = made(aigc)
+    file = decisions(run_id, **{f"p{at}": ("approve", "") for at in range(7)})
+    rows = [row for row in reviewables(Path("outputs") / run_id) if row.record.variant == 0]
+    more = [json.loads(line) for line in file.read_text("utf-8").splitlines()[1:]]
+    for line, row in zip(more, rows, strict=False):
+        line |= {"record_id": row.record.record_id, "base": row.base}
+    file.write_text(file.read_text("utf-8") + "".join(json.dumps(line) + "\n" for line in more), "utf-8")
+    assert aigc("review", "import", run_id, str(file))[0] == 0
+    code, out, err = aigc("export", run_id, "--approved")
+    assert (code, out) == (0, f"14 approved texts, of 16 rows; 2 undecided: outputs/{run_id}/approved\n")
+    assert err.startswith("7 briefs have more than one approved text, and all of them are in it: "
+                          "p0 (2), p1 (2), p2 (2), p3 (2), p4 (2) and 2 more. To publish one of each, reject")
+    code, out, err = aigc("export", run_id)
+    assert (code, out) == (0, f"16 accepted texts: outputs/{run_id}/accepted\n")
+    assert err.startswith("2 texts that nobody decided on have no visible label. Where they inform the public, EU law")
+
+
 def test_an_approved_text_that_is_left_out_is_told_and_ends_with_three(aigc: Aigc) -> None:
     briefs("kettle", "lamp")
     run_id = made(aigc)
@@ -116,7 +136,8 @@ def test_an_approved_text_that_is_left_out_is_told_and_ends_with_three(aigc: Aig
     code, out, _ = aigc("export", run_id, "--approved")
     assert code == 3
     assert out.splitlines()[0].startswith("lamp/0 (")
-    assert out.splitlines()[-1] == f"1 approved text; 1 left out: outputs/{run_id}/approved"
+    assert out.splitlines()[-1] == (
+        f"1 approved text, of 2 rows; 1 left out (in_conflict 1): outputs/{run_id}/approved")
     code, out, _ = aigc("export", run_id, "--approved", "--json")
     told = json.loads(out)
     assert (code, told["approved_left_out"], told["statement"]["left_out"]) == (3, True, {"in_conflict": 1})
