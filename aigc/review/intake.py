@@ -10,7 +10,7 @@ What is wrong is reported row by row, and all that is right is taken. Codes, sta
     two_edits        text and fields both changed             conflict         taken, but another editor differs
     no_reason        taken, but a rejection that does not say why
 
-Told: `overruled`, a decision made before the final word on its text.
+Told: `overruled`, a decision made before the final word on its text; of sheets also `read_as` and others.
 """
 
 from __future__ import annotations

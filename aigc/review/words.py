@@ -87,6 +87,11 @@ def read_verb(word: str) -> Verb | None:
     return _VERBS.get(_folded(word))
 
 
+def other_word(word: str) -> Verb | None:
+    """The verb that `word` means without being its word in any of the languages, as `ok` does; else None."""
+    return _ALSO.get(_folded(word))
+
+
 def as_colleague(name: str, language: Language) -> str:
     """The decision of who decides as a colleague did."""
     return _AS[language].format(name)

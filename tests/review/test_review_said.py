@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from returned_sheets import in_table, read, setting
 from runs_to_review import RUN, a_decision, a_text, record_id, reviewed, write_run
 
 from aigc.console_review import SHOWN, import_lines, say_lines, status_lines
@@ -83,6 +84,17 @@ def test_in_a_terminal_no_line_is_wider_than_it_and_elsewhere_each_row_is_one(
     assert told[0] == "Short"
     assert max(map(len, told)) <= 60
     assert [line[:5] for line in told[1:]] == ["  a w", *["    " + line[4] for line in told[2:]]]
+
+
+def test_words_that_are_no_choice_are_told_once_with_what_they_are_read_as(folder: Path, tmp_path: Path) -> None:
+    words = {"plain": "OK", "chinese": "OK", "emoji": "good", "date": "approve", "quotes": "通过", "number": "拒绝"}
+    cells = {(name, "decision"): word for name, word in words.items()}
+    reading = read(in_table(folder, tmp_path, setting(cells)), folder)
+    assert len(reading.offered) == len(words)
+    assert [one.message for one in reading.notices if one.code == "read_as"] == [
+        f"back.csv: found the decision {said}; expected one of approve, edit, reject. It is read as {verb}."
+        for said, verb in (
+            ("'OK' in 2 rows", "approve"), ("'good' in 1 row", "approve"), ("'拒绝' in 1 row", "reject"))]
 
 
 def test_no_name_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
