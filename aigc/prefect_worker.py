@@ -1,7 +1,7 @@
 """A Prefect worker whose runs are closed before it ends.
 
 Prefect's own worker, when it is stopped or dies, ends the processes of its runs at once: no run has the time to say how
-it ended, and its page shows it as running for ever. Here they are asked first, and given time.
+it ended, and its page shows it as running for ever. Here they are asked first, and given time; then they are killed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from aigc.errors import AigcError
 
 CLOSES_S = 60.0
 """How long runs have: a batch is closed in seconds, a model's process may take some more."""
+KILLED_S = 5.0
+REPORTS_S = 3.0
+"""How long Prefect's worker has to tell the server of runs that were killed."""
 WORKER_ENDS_S = 15.0
+STOPS_S = CLOSES_S + KILLED_S + REPORTS_S + WORKER_ENDS_S
+"""The longest that stopping takes."""
 LOOK_EVERY_S = 0.1
 _SET_CHILD_SUBREAPER = 36
 """Of prctl(2): processes below this one whose parents die become its own, so that they can be found."""
 
 
-def work(pool: str, name: str = "") -> None:
-    """Run a worker of `pool` in the working folder, one run at a time, until it is stopped.
+def work(pool: str, name: str = "") -> bool:
+    """Run a worker of `pool` in the working folder, one run at a time, until it is stopped (KeyboardInterrupt).
+
+    Returns whether its runs then closed by themselves; those that did not are killed.
 
     Raises:
         AigcError: the worker ended by itself.
-        KeyboardInterrupt: it was stopped; its runs were closed.
     """
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool, "--limit", "1",
@@ -40,30 +46,58 @@ def work(pool: str, name: str = "") -> None:
     # In a session of its own: Ctrl-C at the terminal must not reach it before its runs are closed.
     worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGINT, previous)
-    try:
+    code = None
+    with suppress(KeyboardInterrupt):
         code = worker.wait()
-    finally:
-        # It stands still while its run is closed: it would take the next one, only to lose it when it ends.
-        worker.send_signal(signal.SIGSTOP)
-        try:
-            _close_runs(worker)
-        finally:
-            _end(worker)
+    is_closed = _stop(worker)
+    if code is None:
+        return is_closed
+    left = "closed" if is_closed else "killed"
     raise AigcError("Prefect worker", f"an end with exit code {code}", "a worker that runs until it is stopped",
-                    "What it said stands above. Its runs were closed: the next ones go on from there.")
+                    f"What it said stands above. Its runs were {left}: the next ones go on from there.")
 
 
-def _close_runs(worker: subprocess.Popen[bytes]) -> None:
-    """Ask the processes of runs to end, and wait until they have."""
-    until = time.monotonic() + CLOSES_S
+def _stop(worker: subprocess.Popen[bytes]) -> bool:
+    """Close the worker's runs, then end it. Returns whether they closed by themselves."""
+    # It stands still while its run is closed: it would take the next one, only to lose it when it ends.
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        try:
+            is_closed = _close_runs(worker, CLOSES_S)
+        except KeyboardInterrupt:  # who asks again does not want to wait
+            is_closed = False
+        if not is_closed:
+            _kill_runs(worker)
+            worker.send_signal(signal.SIGCONT)
+            time.sleep(REPORTS_S)
+        _end(worker)
+    finally:
+        worker.kill()
+        worker.wait()
+    return is_closed
+
+
+def _close_runs(worker: subprocess.Popen[bytes], within_s: float) -> bool:
+    """Ask the processes of runs to end, and wait until they have. Returns whether they did."""
+    until = time.monotonic() + within_s
     asked = set[int]()
-    while (runs := _children_of({worker.pid, os.getpid()}) - {worker.pid}) and time.monotonic() < until:
-        for pid in runs - asked:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+    while runs := _runs_of(worker):
+        if time.monotonic() > until:
+            return False
+        _send(signal.SIGTERM, runs - asked)
         asked |= runs
         time.sleep(LOOK_EVERY_S)
         _reap(asked)
+    return True
+
+
+def _kill_runs(worker: subprocess.Popen[bytes]) -> None:
+    """End the processes of runs, and those that they leave behind."""
+    until = time.monotonic() + KILLED_S
+    while (runs := _runs_of(worker)) and time.monotonic() < until:
+        _send(signal.SIGKILL, runs)
+        time.sleep(LOOK_EVERY_S)
+        _reap(runs)
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
@@ -72,10 +106,19 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     worker.send_signal(signal.SIGCONT)
     until = time.monotonic() + WORKER_ENDS_S
     while worker.poll() is None and time.monotonic() < until:
-        _close_runs(worker)
+        _close_runs(worker, until - time.monotonic())
         time.sleep(LOOK_EVERY_S)
-    worker.kill()
-    worker.wait()
+    _send(signal.SIGKILL, _runs_of(worker))
+
+
+def _runs_of(worker: subprocess.Popen[bytes]) -> set[int]:
+    return _children_of({worker.pid, os.getpid()}) - {worker.pid}
+
+
+def _send(number: signal.Signals, pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _children_of(parents: set[int]) -> set[int]:

@@ -76,9 +76,11 @@ def worker(
     _refuse_no_api()
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        work(pool, name)
-    except KeyboardInterrupt:
-        typer.echo("Stopped. A run that was in progress is closed.", err=True)
+        is_closed = work(pool, name)
+        run = "is closed" if is_closed else "did not close in time and was killed: its texts are kept"
+        typer.echo(f"Stopped. A run that was in progress {run}.", err=True)
+    except KeyboardInterrupt:  # asked more than twice
+        typer.echo("Stopped at once. Texts made so far are kept.", err=True)
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from aigc.errors import UsageError, shown
 from aigc.nights_plan import NightsPlan
-from flows.telling import OURS
+from flows.telling import ALIVE, OURS, OVER
 
 _PAYLOAD = """{"text": {{ (%s) | tojson }}}"""
 """What webhooks of Slack, Mattermost and others take."""
@@ -60,29 +60,28 @@ def automations_of(plan: NightsPlan, deployment: UUID) -> Iterable[AutomationCor
                         within=timedelta(seconds=plan.late_after_s))
     yield told(_LATE, late, f'"a night has not begun {plan.late_after_s:.0f} s after it was late: does a worker run?"',
                "No worker has taken a night that was due")
-    low = 'event.payload.run ~ ": " ~ event.payload.accepted ~ " of " ~ event.payload.rows ~ " rows accepted"'
+    low = 'event.payload.run ~ ": " ~ event.payload.accepted ~ " of " ~ event.payload.rows ~ " texts accepted"'
     yield told(_FEW, EventTrigger(match={"prefect.resource.id": "aigc.run.*"}, match_related=of_ours,
                                             expect={"aigc.run.low_acceptance"}),
-               low, f"A run with less than {plan.least_accepted:.0%} of its rows accepted")
+               low, f"A run with less than {plan.least_accepted:.0%} of its texts accepted")
 
 
 def _silent(plan: NightsPlan) -> AutomationCore:
     """A run whose process and worker were killed says nothing more, and would stand as Running for ever."""
-    alive = {"prefect.flow-run.heartbeat"}
     return AutomationCore(
         name="aigc: runs that fell silent",
         description="A run that has given no sign of life for so long is dead: it is marked as crashed.",
         trigger=EventTrigger(
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related={"prefect.resource.role": "flow", "prefect.resource.name": [*OURS]},
-            after=alive, expect=alive | _states(*_ENDED), for_each={"prefect.resource.id"}, posture=Posture.Proactive,
-            within=timedelta(seconds=plan.silent_after_s),
+            after={ALIVE}, expect={ALIVE, OVER, *_states(*_ENDED)}, for_each={"prefect.resource.id"},
+            posture=Posture.Proactive, within=timedelta(seconds=plan.silent_after_s),
         ),
         actions=[ChangeFlowRunState(
             name=None,
             state=StateType.CRASHED,
             force=False,
-            message=f"No sign of life for {plan.silent_after_s:.0f} s. All rows made so far are kept; "
+            message=f"No sign of life for {plan.silent_after_s:.0f} s. All texts made so far are kept; "
                     "the next run goes on from there.",
         )],
     )

@@ -12,17 +12,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from prefect import State, flow, get_run_logger, runtime
-from prefect.exceptions import TerminationSignal
+from prefect import State, flow, runtime
 from prefect.settings import get_current_settings
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed
 from prefect.utilities.urls import url_for
 
 from aigc.errors import AigcError, shown
 from aigc.provenance import RunFile
 from aigc.start import Request
 from aigc.tally import Tally
-from flows.logs import logs_to_api, own_terminal
+from flows.ending import ended
+from flows.logs import own_terminal
 from flows.page import told
 from flows.parameters import (
     ALERTS,
@@ -38,8 +38,6 @@ from flows.parameters import (
 )
 from flows.sheet import Sheet, make
 from flows.watch import Watch
-
-KEPT = "All rows made so far are kept; the same parameters go on from there."
 
 
 @dataclass
@@ -67,27 +65,20 @@ def generate(
     alerts: Alerts = ALERTS,
 ) -> State[None]:
     """Make a run of a sheet of briefs. What an earlier run of the same sheet made is taken over where it still fits."""
-    caller, watch = _caller.get(None) or Caller(), Watch()
+    caller = _caller.get(None) or Caller()
     sheet = Sheet(run.request(briefs), publishing, tries, alerts, on_row=caller.on_row, say=caller.say)
     _announce(caller)
-    try:
-        with logs_to_api(), watch.looking():
+
+    def whole(watch: Watch) -> State[None]:
+        try:
             made = make(sheet, watch)
-            caller.made = made.folder, made.file
-    except AigcError as exc:
-        # Returned rather than raised: the state's message is then the error's own, and no traceback goes to the log.
-        caller.error = exc
-        get_run_logger().error(str(exc))
-        return Failed(message=str(exc))
-    except KeyboardInterrupt:
-        if not watch.cancelled:
+        except AigcError as exc:
+            caller.error = exc
             raise
-        return Cancelled(message=KEPT)
-    except TerminationSignal:  # from the worker: because of a cancel, or because it ends itself
-        if not watch.looks_cancelled():
-            raise
-        return Cancelled(message=KEPT)
-    return Completed(message=told(made))
+        caller.made = made.folder, made.file
+        return Completed(message=told(made))
+
+    return ended(whole)
 
 
 def _announce(caller: Caller) -> None:
@@ -100,7 +91,7 @@ def run_flow(request: Request, on_row: Callable[[Tally], None], say: Callable[[s
 
     Raises:
         AigcError: the run's own, as without Prefect, or that the API refuses.
-        KeyboardInterrupt: the run was cancelled at the server.
+        KeyboardInterrupt: the run was stopped, or cancelled at the server.
     """
     caller = Caller(on_row, say)
     token = _caller.set(caller)
@@ -118,7 +109,7 @@ def run_flow(request: Request, on_row: Callable[[Tally], None], say: Callable[[s
         raise caller.error
     if caller.made:
         return caller.made
-    if not state.is_cancelled():
+    if not (state.is_cancelled() or state.is_crashed()):
         state.result()  # raises what was not foreseen
     raise KeyboardInterrupt
 

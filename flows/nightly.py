@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import State, flow, get_run_logger, runtime
-from prefect.exceptions import TerminationSignal
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 
 from aigc.errors import AigcError, writable
 from aigc.night import find_sheets, sheet_key
 from aigc.report import counted, share
-from flows.generate import KEPT
-from flows.logs import logs_to_api
+from flows.ending import ended
 from flows.page import Made, Missed, show_night
 from flows.parameters import (
     NIGHTLY_ALERTS,
@@ -47,27 +45,17 @@ def nightly(
 
     Rows that did not change are taken over from earlier runs. A sheet that fails does not stop the others.
     """
-    watch, came = Watch(), list[Made | Missed]()
-    try:
-        with logs_to_api(), watch.looking():
-            for path in find_sheets(sheets):
-                came.append(_made(path, Sheet(run.request(str(path)), publishing, tries, alerts,
-                                              key=f"-{sheet_key(path)}"), watch))
-            if watch.answers:
-                with watch.bearing_silence():
-                    show_night(came)
-    except AigcError as exc:
-        get_run_logger().error(str(exc))
-        return Failed(message=str(exc))
-    except KeyboardInterrupt:
-        if not watch.cancelled:
-            raise
-        return Cancelled(message=KEPT)
-    except TerminationSignal:  # from the worker: because of a cancel, or because it ends itself
-        if not watch.looks_cancelled():
-            raise
-        return Cancelled(message=KEPT)
-    return _ended(came, sheets)
+    def whole(watch: Watch) -> State[None]:
+        came = list[Made | Missed]()
+        for path in find_sheets(sheets):
+            came.append(_made(path, Sheet(run.request(str(path)), publishing, tries, alerts,
+                                          key=f"-{sheet_key(path)}"), watch))
+        if watch.answers:
+            with watch.bearing_silence():
+                show_night(came)
+        return _told(came, sheets)
+
+    return ended(whole)
 
 
 def _made(path: Path, sheet: Sheet, watch: Watch) -> Made | Missed:
@@ -85,7 +73,7 @@ def _with_sheet(path: str, exc: Exception) -> str:
     return message if message.startswith(path) else f"{path}: {message}"
 
 
-def _ended(came: list[Made | Missed], sheets: str) -> State[None]:
+def _told(came: list[Made | Missed], sheets: str) -> State[None]:
     missed = [each for each in came if isinstance(each, Missed)]
     if missed:
         others = f"{len(came) - len(missed)} of {counted(len(came), 'sheet')} went well."
@@ -98,4 +86,4 @@ def _ended(came: list[Made | Missed], sheets: str) -> State[None]:
     rows, accepted = sum(each.file.rows for each in new), sum(each.accepted for each in new)
     unchanged = f", {len(made) - len(new)} unchanged" if len(made) > len(new) else ""
     return Completed(message=f"{counted(len(new), 'sheet')} made{unchanged}; "
-                             f"{accepted:,} of {counted(rows, 'row')} accepted ({share(accepted, rows)}).")
+                             f"{accepted:,} of {counted(rows, 'text')} accepted ({share(accepted, rows)}).")

@@ -52,7 +52,7 @@ def show_forecast(key: str, sheet: str, texts: int, forecast: Forecast | None, p
         ("Rows", f"{texts:,}"),
         ("Time, tokens, acceptance", "not known yet: no run of this model has finished in this folder"),
     ]
-    told = expected(forecast, price_per_hour) if forecast else f"{counted(texts, 'row')}, in a time not known yet."
+    told = expected(forecast, price_per_hour) if forecast else f"{counted(texts, 'text')}, in a time not known yet."
     table = "\n".join(f"| {what} | {value} |" for what, value in rows)
     create_markdown_artifact(f"# Expected of `{writable(sheet)}`\n\n| | |\n|---|---|\n{table}\n",
                              key=f"aigc-forecast{key}", description=told)
@@ -61,9 +61,9 @@ def show_forecast(key: str, sheet: str, texts: int, forecast: Forecast | None, p
 def _expected(forecast: Forecast, price_per_hour: float) -> list[tuple[str, str]]:
     cost = [("Cost", f"{forecast.gpu_hours * price_per_hour:,.2f}")] if price_per_hour else []
     return [
-        ("Rows to make", f"{forecast.rows:,}"),
-        ("Rows taken over from earlier runs", f"{forecast.taken_over:,}"),
-        ("Texts, with those made again", f"{forecast.texts:,}"),
+        ("Texts to make", f"{forecast.rows:,}"),
+        ("Texts taken over from earlier runs", f"{forecast.taken_over:,}"),
+        ("Attempts, those made again included", f"{forecast.texts:,}"),
         ("Tokens", f"{forecast.tokens_out:,}"),
         ("Time", duration(forecast.seconds)),
         ("GPU hours, of all devices", f"{forecast.gpu_hours:,.2f}"),
@@ -84,7 +84,7 @@ def show_run(key: str, made: Made, gpus: Sequence[GpuMemory], monitoring: Monito
         table = [{"id": row.id, "variant": row.variant, "type": row.content_type, "outcome": row.outcome,
                   "reasons": ", ".join(row.reasons)} | ({"text": row.text} if monitoring.samples == "texts" else {})
                  for row in rows]
-        whole = f"{counted(len(rows), 'row')} of {made.file.rows:,}, from the first to the last"
+        whole = f"{counted(len(rows), 'text')} of {made.file.rows:,}, from the first to the last"
         create_table_artifact(table, key=f"aigc-samples{key}", description=whole)
     create_link_artifact(_address(made, "", monitoring), f"Results of {made.file.run_id}", key=f"aigc-files{key}",
                          description=writable(place))
@@ -92,7 +92,7 @@ def show_run(key: str, made: Made, gpus: Sequence[GpuMemory], monitoring: Monito
 
 def show_night(came: Sequence[Made | Missed]) -> None:
     """All sheets of a night, a line each; then where their runs are, or why there is none."""
-    table = ["| Sheet | | Rows | Accepted | Took |", "|---|---|---|---|---|"]
+    table = ["| Sheet | | Texts | Accepted | Took |", "|---|---|---|---|---|"]
     notes = list[str]()
     for each in came:
         if isinstance(each, Missed):

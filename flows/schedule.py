@@ -35,8 +35,6 @@ from flows.automations import automations_of, known_id, told_names
 from flows.nightly import nightly
 from flows.parameters import Alerts, Publishing, RunOptions, Tries
 
-HEARTBEAT_S = 30
-"""How often a run says that it lives: the shortest that Prefect allows."""
 PLANS_S = 30.0
 """A server plans the runs of a new deployment within five seconds, unless it has much to do."""
 
@@ -117,8 +115,7 @@ def _deploy(plan: NightsPlan) -> UUID:
             limit=1, collision_strategy=ConcurrencyLimitStrategy[plan.collision.upper()]
         ),
         work_pool_name=plan.pool,
-        job_variables={"working_dir": str(plan.folder),
-                       "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S), **plan.environment}},
+        job_variables={"working_dir": str(plan.folder), "env": plan.environment},
         entrypoint_type=EntrypointType.MODULE_PATH,
         description=f"Sheets of {plan.sheets} that are new or have changed, in {plan.folder}",
         tags=["aigc"],

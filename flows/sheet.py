@@ -150,7 +150,7 @@ def _generated(sheet: Sheet, started: Started, run: Run) -> RunFile:
     """The run's rows, a task for each shard, then its files."""
     run_id, survey = run.file.run_id, started.survey
     rows = f"{Path(sheet.name).name} rows" if sheet.key else "rows"
-    _log.info("run %s: %d good rows, %d bad, %d texts", run_id, survey.briefs, survey.invalid, survey.requests)
+    _log.info("run %s: %d good briefs, %d bad, %d texts", run_id, survey.briefs, survey.invalid, survey.requests)
     tell_run("started", run_id, sheet.name, {"rows": survey.requests + survey.invalid})
     work = _works[run_id] = _Work(run)
     try:
@@ -235,7 +235,7 @@ def _show(sheet: Sheet, watch: Watch, made: Made, started: Started) -> None:
         _log.warning("run %s: %s accepted, fewer than %s", file.run_id, share(accepted, file.rows), least)
         tell_run("low_acceptance", file.run_id, sheet.name,
                  {"accepted": accepted, "rows": file.rows, "share": shown_share(accepted, file.rows), "least": least})
-    watch.end(f"{file.rows:,} of {file.rows:,} rows · {accepted:,} accepted · took {duration(made.took_s)}")
+    watch.end(f"{file.rows:,} of {file.rows:,} texts · {accepted:,} accepted · took {duration(made.took_s)}")
     if watch.answers:
         with watch.bearing_silence():
             show_run(sheet.key, made, watch.gpus, started.job.settings.monitoring)

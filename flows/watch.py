@@ -36,7 +36,7 @@ class Watch:
         self.cancelled = False
         self.gpus: list[GpuMemory] = []
         """Of each GPU the reading with most memory taken since the sheet was begun."""
-        self._tally = Tally()
+        self._what, self._tally = "", Tally()
         self._artifact: UUID | None = None
         self._answers = True
         self._showing = threading.Lock()
@@ -58,7 +58,8 @@ class Watch:
     def begin(self, key: str, what: str) -> None:
         """Show the progress of another sheet from here on."""
         with self._showing:
-            self._tally, self._artifact, self.gpus, self._gpus_at_s = Tally(), None, [], 0.0
+            self._what, self._tally, self._artifact = what, Tally(), None
+            self.gpus, self._gpus_at_s = [], 0.0
         with self.bearing_silence():
             made = create_progress_artifact(0.0, key=key, description=f"{what}: reading, loading the model")
             self._artifact = made if isinstance(made, UUID) else None  # typed as a coroutine too, for async flows
@@ -79,6 +80,12 @@ class Watch:
             with self.bearing_silence(), get_client(sync_client=True) as client:
                 self._take_note(client, UUID(str(runtime.flow_run.id)))
         return self.cancelled
+
+    def came_to(self) -> str:
+        """How far the run was when it was stopped, as a sentence."""
+        if self._tally.total:
+            return f"Stopped at {self._tally.done:,} of {self._tally.total:,} texts of {self._what}."
+        return f"Stopped at {self._what}." if self._what else "Stopped before the first sheet."
 
     def wait(self, seconds: float) -> None:
         """Wait; raises as `see` does."""
@@ -134,7 +141,7 @@ class Watch:
 
     def _show_progress(self, client: SyncPrefectClient) -> None:
         if (tally := self._tally).total and self._artifact:
-            done = f"{tally.done:,} of {tally.total:,} rows · {figures(tally)}"
+            done = f"{tally.done:,} of {tally.total:,} texts · {figures(tally)}"
             client.update_artifact(self._artifact, ArtifactUpdate(data=100.0 * tally.done / tally.total,
                                                                   description=done))
 

@@ -76,7 +76,7 @@ def test_the_server_gets_the_log_of_aigc_and_no_word_of_a_brief(api: str, aigc_p
         return [str(line["message"]) for line in ask(f"{api}/logs/filter", by_run) if line["name"] == "aigc.flow"]
 
     eventually(lambda: len(lines()) == 2, "log of aigc")
-    assert lines()[0].endswith(": 6 good rows, 1 bad, 6 texts")
+    assert lines()[0].endswith(": 6 good briefs, 1 bad, 6 texts")
     assert lines()[1].startswith("rows 1 to 7 done: 7 of 7 texts, ")
     everything = [flow_run(api, shown.err), ask(f"{api}/logs/filter", by_run), of_run(api, "artifacts", str(run["id"]))]
     assert SECRET not in json.dumps(everything)

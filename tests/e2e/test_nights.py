@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from chat_server import Call, ChatServer, Reply, prompt, said
 from night_project import Project, open_project, sheet
-from prefect_api import artifacts, call, eventually, set_state
+from prefect_api import artifacts, ask, call, eventually, set_state
 from run_page import RunPage, browser_page
 
 from aigc.engine.scripted import answer
@@ -34,7 +34,7 @@ def planned(project: Project) -> dict[str, Any]:
 
 def test_a_planned_night_runs_by_itself_and_shows_what_it_made(project: Project, planned: dict[str, Any]) -> None:
     assert (planned["auto_scheduled"], planned["state_name"]) == (True, "Completed"), project.log.read_text()[-3000:]
-    assert planned["state"]["message"] == "1 sheet made; 6 of 6 rows accepted (100%)."
+    assert planned["state"]["message"] == "1 sheet made; 6 of 6 texts accepted (100%)."
     assert re.fullmatch(r"night of 20\d\d-\d\d-\d\d: inputs", planned["name"])
     [folder] = project.folder.glob("outputs/*/")
     shown = artifacts(project.api, planned["id"])
@@ -60,7 +60,7 @@ def test_a_browser_shows_the_run_its_state_progress_and_report(
         shown.sees("Completed")
         shown.photograph(tmp_path / "run.png")
         shown.open_artifact("aigc-progress-bread-csv")
-        shown.sees("6 of 6 rows · 6 accepted")
+        shown.sees("6 of 6 texts · 6 accepted")
         shown.open_artifact("aigc-report-bread-csv")
         shown.sees("Share accepted")
         shown.photograph(tmp_path / "report.png")
@@ -79,6 +79,12 @@ class SlowServer:
         return Reply(body=said(answer(prompt("", seed=call.body["seed"]))))
 
 
+def log_lines(api: str, run_id: str) -> list[str]:
+    """What the log of a run's page says."""
+    by_run = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"}
+    return [str(line["message"]) for line in ask(f"{api}/logs/filter", by_run)]
+
+
 def test_a_night_cancelled_on_its_page_is_closed_and_the_next_goes_on(
     project: Project, planned: dict[str, Any]
 ) -> None:
@@ -93,8 +99,12 @@ def test_a_night_cancelled_on_its_page_is_closed_and_the_next_goes_on(
         set_state(project.api, night, "CANCELLING")
         assert project.end_of(night) == "Cancelled"
         states = call("GET", f"{project.api}/flow_run_states/?flow_run_id={night}")
-        told = ("Cancelled", "All rows made so far are kept; the same parameters go on from there.")
-        assert told in [(state["name"], state["message"]) for state in states]  # Prefect's worker adds one of its own
+        told = [state["message"] for state in states if state["name"] == "Cancelled"]  # Prefect's worker adds its own
+        kept = "All texts made so far are kept; the same parameters go on from there."
+        words = re.compile(rf"Stopped at \d+ of 100 texts of inputs/cake.csv. {kept}")
+        assert any(words.fullmatch(each) for each in told), told
+        # The worker's words take the place of the state's.
+        eventually(lambda: [line for line in log_lines(project.api, night) if line in told], "word of it in the log")
         server.free.set()
         [folder] = project.folder.glob("outputs/*-cake-*")
         assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"

@@ -52,6 +52,6 @@ def test_a_planned_night_runs_with_a_server_on_postgresql(tmp_path: Path) -> Non
     ):
         run = project.first_planned_run()
         assert (run["auto_scheduled"], run["state_name"]) == (True, "Completed"), project.log.read_text()[-3000:]
-        assert run["state"]["message"] == "1 sheet made; 6 of 6 rows accepted (100%)."
+        assert run["state"]["message"] == "1 sheet made; 6 of 6 texts accepted (100%)."
     assert not [*home.glob("*.db")], "the server kept its data on SQLite"
     assert [path.name for path in (project.folder / "published").glob("*-bread-*")]
