@@ -88,8 +88,9 @@ def read_verb(word: str) -> Verb | None:
 
 
 def other_word(word: str) -> Verb | None:
-    """The verb that `word` means without being its word in any of the languages, as `ok` does; else None."""
-    return _ALSO.get(_folded(word))
+    """The verb that `word` means without being a form of it, as `ok` does; None of `approved`, and of all others."""
+    is_form = _folded(word).startswith(tuple(VERB_WORDS["en"].values()))
+    return None if is_form else _ALSO.get(_folded(word))
 
 
 def as_colleague(name: str, language: Language) -> str:

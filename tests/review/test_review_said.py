@@ -87,7 +87,8 @@ def test_in_a_terminal_no_line_is_wider_than_it_and_elsewhere_each_row_is_one(
 
 
 def test_words_that_are_no_choice_are_told_once_with_what_they_are_read_as(folder: Path, tmp_path: Path) -> None:
-    words = {"plain": "OK", "chinese": "OK", "emoji": "good", "date": "approve", "quotes": "通过", "number": "拒绝"}
+    words = {"plain": "OK", "chinese": "OK", "emoji": "good", "date": "approve", "quotes": "通过", "number": "拒绝",
+             "blanks": "Approved"}
     cells = {(name, "decision"): word for name, word in words.items()}
     reading = read(in_table(folder, tmp_path, setting(cells)), folder)
     assert len(reading.offered) == len(words)
