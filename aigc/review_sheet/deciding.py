@@ -111,7 +111,7 @@ def _decided(row: SheetRow, sheet: Sheet) -> Decided:
 def _offered(row: SheetRow, decision: Decision) -> Offered:
     if not decision.editor:
         raise Problem("no_editor", "a decision of nobody, in a file of several editors", "the name of who decided",
-                      "Write it into the row's cell 'editor', or give --editor NAME for the rows without one.")
+                      "Write it into the row's cell 'editor'.")
     return Offered(place=row.place, decision=decision)
 
 
