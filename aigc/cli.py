@@ -129,7 +129,7 @@ def run(
         bool, typer.Option("--dry-run", help="Render every prompt, generate and write nothing.")
     ] = False,
     probe: Annotated[
-        bool, typer.Option("--probe", help="As --dry-run, but make some rows first, to tell how long all take.")
+        bool, typer.Option("--probe", help="As --dry-run, but make some texts first, to tell how long all take.")
     ] = False,
     resume: Annotated[
         bool | None, typer.Option("--resume/--new", help="Insist on going on with an earlier run, or start afresh.")
@@ -179,7 +179,7 @@ def _interruptible(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
     try:
         return console.run(request, quiet=quiet)
     except KeyboardInterrupt:
-        kept = "All rows made so far are kept: the same command, without --new, goes on from there."
+        kept = "All texts made so far are kept: the same command, without --new, goes on from there."
         sys.stderr.write(f"\naigc: interrupted. {kept}\n")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 

@@ -21,7 +21,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "show": "Sum up a run: the newest, or the one named.",
         "report": "Print a run's report, or hold its filters against editors.",
         "judge": "Judge a run's texts again under today's settings.",
-        "history": "List finished runs: rows, acceptance, speed, time.",
+        "history": "List finished runs: texts, acceptance, speed, time.",
     },
     "Review and publish": {
         "review": "Give texts to editors, and take their decisions back.",

@@ -21,7 +21,7 @@ from aigc.models import catalogue, installed
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
 from aigc.reach import examine_prefect, prefect_api_url
-from aigc.report import counted, duration, expected, headline, outcome_lines
+from aigc.report import counted, duration, expected, headline, outcome_lines, this_session
 from aigc.runs import find_run
 from aigc.settings_loading import load_settings
 from aigc.settings_reading import Table
@@ -131,11 +131,13 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
         typer.echo(f"  sheet {file.briefs}" + (f", --limit {file.limit}" if file.limit else ""))
         return
     typer.echo(headline(file))
+    if session := this_session(file):
+        typer.echo(session)
     for line in outcome_lines(file):
         typer.echo(f"  {line}")
     typer.echo(f"Results: {near(folder)}")
     for output in file.outputs:
-        typer.echo(f"  {output.path:<16} {counted(output.rows or 0, 'row')}")
+        typer.echo(f"  {output.path:<16} {counted(output.rows or 0, 'text')}")
     typer.echo("  report.md        what happened, by type and reason")
     if (folder / "review.html").is_file():
         typer.echo("  review.html      open it in a browser: read, correct, approve, refuse")

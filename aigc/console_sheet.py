@@ -29,7 +29,7 @@ from aigc.start import Request, ToldErrors, default_config, find_model, model_he
 from aigc.tally import Forecast
 
 _NO_FORECAST = (
-    "How long it takes cannot be told: no run with this model has finished here. --probe makes some rows first, about "
+    "How long it takes cannot be told: no run with this model has finished here. --probe makes some texts first, about "
     "half a minute long, and tells from them."
 )
 CHARS_PER_TOKEN = 4.2
@@ -118,7 +118,7 @@ def _probed(job: Job, found: Survey) -> Forecast:
     readers = find_models(job, found.types, say)
     with open_published(job, own_runs(job), say) as published:
         left, taken_over = left_to_make(job, found.types, model, find_earlier(job, "auto"))
-        say("Making some rows to tell from: about half a minute, after the model is loaded.")
+        say("Making some texts to tell from: about half a minute, after the model is loaded.")
         with open_panel(job, model, readers, published) as panel:
             return foretold(probe(job, found.briefs, model, panel.judges), job, left, taken_over)
 
@@ -150,7 +150,7 @@ def _rendered(job: Job) -> tuple[int, int, list[str]]:
 
 def _show_counts(briefs: str, found: Survey, unused: Sequence[str]) -> None:
     left_out = f", {found.skipped:,} left out" if found.skipped else ""
-    typer.echo(f"{writable(briefs)}: {counted(found.briefs, 'good row')}, {found.invalid:,} bad{left_out}.")
+    typer.echo(f"{writable(briefs)}: {counted(found.briefs, 'good brief')}, {found.invalid:,} bad{left_out}.")
     languages = f"Languages: {', '.join(found.languages)}. " if found.languages else ""
     if found.languages or unused:
         typer.echo(f"{languages}Columns not used: {', '.join(unused) or 'none'}.")

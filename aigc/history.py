@@ -11,6 +11,7 @@ import msgspec
 from aigc.errors import shown
 from aigc.provenance import RUN_FILE
 from aigc.records import EngineInfo, Value
+from aigc.sessions import FINISHED, Session, Spent, count_devices, sessions_of_old, together
 from aigc.tally import DeviceUse, Forecast, Usage
 
 LEARNT_FROM = 5
@@ -40,6 +41,7 @@ class Night(Value, frozen=True):
     run_id: str
     status: str = ""
     started_at: str = ""
+    session_at: str = ""
     finished_at: str = ""
     model: _Model = _Model()
     engines: dict[str, EngineInfo] = {}
@@ -52,35 +54,53 @@ class Night(Value, frozen=True):
     timings: _Timings = _Timings()
     devices: dict[str, DeviceUse] = {}
     forecast: Forecast | None = None
+    """What the latest session was expected to take."""
+    sessions: list[Session] = []
 
     @property
     def accepted(self) -> int:
         return self.outcomes.get("accepted", 0)
 
     @property
-    def work_s(self) -> float:
-        """Seconds in which texts were made: without loading the model, where the run tells how long that took."""
-        return self.timings.generate_s - self.timings.start_s
+    def all_sessions(self) -> list[Session]:
+        """Its sessions, as far as anybody can tell."""
+        if self.sessions:
+            return self.sessions
+        last = Session(
+            began_at=self.session_at or self.started_at, ended=FINISHED, tokens_out=self.tokens_out,
+            generate_s=self.timings.generate_s, start_s=self.timings.start_s, devices=self.device_count,
+        )
+        return sessions_of_old(self.started_at, last)
 
     @property
-    def tokens_per_s(self) -> float:
-        return self.tokens_out / self.work_s if self.work_s > 0 else 0.0
+    def took(self) -> Spent:
+        """What the whole run took, all its sessions."""
+        return together(self.all_sessions)
+
+    @property
+    def device_work_s(self) -> float:
+        """Seconds of one device in which texts were made."""
+        return sum(each.spent.work_s * each.devices for each in self.all_sessions if each.is_known)
 
     @property
     def gpu_hours(self) -> float:
-        """Hours of all devices together, loading included."""
-        return self.timings.generate_s / 3600 * self.device_count
+        """Hours of all devices together, of all sessions, loading included."""
+        return self.took.device_s / 3600
 
     def cost(self, price_per_hour: float) -> float:
         """What its generation took of its devices, at a price an hour of each."""
         return self.gpu_hours * price_per_hour
 
     @property
+    def off(self) -> float | None:
+        """By how much of what it was expected to take the latest session took longer; None without a forecast."""
+        before = self.forecast
+        return before.error(self.all_sessions[-1].generate_s) if before and before.seconds else None
+
+    @property
     def device_count(self) -> int:
-        """GPUs at work, or machines: processes on one machine's cores are not counted apart."""
-        if self.device[0] == "cpu":  # `worker 2 on a.example`, and `process 2` of the machine itself
-            return max(1, len({name.partition(" on ")[2] for name in self.devices}))
-        return max(1, len(self.devices))
+        """GPUs at work in the latest session, or machines without any."""
+        return count_devices(self.device[0], [*self.devices])
 
     @property
     def device(self) -> tuple[str, str]:
@@ -112,7 +132,7 @@ def forecast(
     A type that those runs never made counts as the mean of those they made. `device` leaves out runs of others;
     `devices` is how many there are now, 0 where that is not known: as many as in the newest run.
     """
-    alike = [night for night in past if night.model.digest == model_digest and night.tokens_out >= LEAST_TOKENS
+    alike = [night for night in past if night.model.digest == model_digest and night.took.tokens_out >= LEAST_TOKENS
              and (not device or night.device[0] == device)][:LEARNT_FROM]
     usage = _summed(alike)
     if not usage:
@@ -136,13 +156,15 @@ def forecast(
 
 def _start_s(alike: Sequence[Night]) -> float:
     """Seconds before the first text, which no number of devices makes fewer."""
-    return statistics.median(night.timings.start_s for night in alike)
+    return statistics.median(
+        next((each.start_s for each in reversed(night.all_sessions) if each.tokens_out), 0.0) for night in alike
+    )
 
 
 def _work_s(tokens: float, alike: Sequence[Night]) -> float:
     """Seconds of one device for so many tokens: those that any run takes, such as its last long rows, and a time a
     token, by least squares where the runs differ enough in size to tell them apart."""
-    points = [(night.tokens_out, night.work_s * night.device_count) for night in alike]
+    points = [(night.took.tokens_out, night.device_work_s) for night in alike]
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)

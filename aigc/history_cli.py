@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from aigc.history import Night
+    from aigc.sessions import Spent
 
 MOST_NIGHTS = 30
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the runs. Default: outputs.")]
@@ -33,7 +34,7 @@ def history(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """List finished runs: rows, acceptance, speed, time against what was expected, and cost."""
+    """List finished runs: texts, acceptance, speed, time against what was expected, and cost."""
     import msgspec
 
     from aigc.console import overrides, say
@@ -47,7 +48,8 @@ def history(
     found = nights(folder, say)[:last]
     if as_json:
         told = [
-            {**msgspec.to_builtins(night), "gpu_hours": round(night.gpu_hours, 4), "cost": round(night.cost(price), 4)}
+            {**msgspec.to_builtins(night), "whole": night.took, "tokens_per_s": round(night.took.tokens_per_s, 3),
+             "gpu_hours": round(night.gpu_hours, 4), "cost": round(night.cost(price), 4)}
             for night in found
         ]
         typer.echo(msgspec.json.encode({"nights": told}).decode())
@@ -56,7 +58,8 @@ def history(
     else:
         for line in _aligned(_table(found, price)):
             typer.echo(line)
-        typer.echo(_together(found, price))
+        for line in [_together(found, price), *_notes(found)]:
+            typer.echo(line)
     if plot and found:
         from aigc.trends import draw
 
@@ -66,19 +69,53 @@ def history(
 
 def _table(found: Sequence[Night], price: float) -> list[list[str]]:
     """Heads, and a row of cells for each night."""
-    from aigc.report import duration, share
+    from aigc.report import share
 
-    heads = ["Run", "Rows", "Accepted", "Tokens/s", "Took", "Expected", "Off", *(["Cost"] if price else []), "Model"]
+    several = any(len(night.all_sessions) > 1 for night in found)
+    heads = ["Run", "Texts", "Accepted", "Tokens/s", "Took", *(["Sessions"] if several else []), "Expected", "Off",
+             *(["Cost"] if price else []), "Model"]
     rows = []
     for night in found:
-        took_s, before = night.timings.generate_s, night.forecast
+        took = night.took
         rows.append([
-            night.run_id, f"{night.rows:,}", share(night.accepted, night.rows), f"{night.tokens_per_s:,.0f}",
-            duration(took_s), duration(before.seconds) if before else "–",
-            f"{before.error(took_s):+.0%}" if before and before.seconds else "–",
-            *([f"{night.cost(price):,.2f}"] if price else []), night.model.name,
+            night.run_id, f"{night.rows:,}", share(night.accepted, night.rows), _speed(took), _took(took),
+            *([f"{took.sessions:,}"] if several else []), *_expected(night),
+            *([f"{_least(took)}{night.cost(price):,.2f}"] if price else []), night.model.name,
         ])
     return [heads, *rows]
+
+
+def _speed(took: Spent) -> str:
+    from aigc.report import per_second
+
+    return per_second(took.tokens_per_s) if took.tokens_out else "–"
+
+
+def _took(took: Spent) -> str:
+    from aigc.report import duration
+
+    return f"{_least(took)}{duration(took.generate_s)}"
+
+
+def _least(took: Spent) -> str:
+    """The sign before figures that are all that is known."""
+    return "≥ " if took.not_known else ""
+
+
+def _expected(night: Night) -> list[str]:
+    """What the latest session was expected to take, and by how much it took longer."""
+    from aigc.report import duration
+
+    off = night.off
+    return [duration(night.forecast.seconds) if night.forecast else "–", "–" if off is None else f"{off:+.0%}"]
+
+
+def _notes(found: Sequence[Night]) -> Iterator[str]:
+    """What columns count, where nights were stopped and gone on with."""
+    if any(len(night.all_sessions) > 1 for night in found):
+        yield ("Of a run of several sessions, Expected and Off are of the last one, all else is of the whole run.")
+    if any(night.took.not_known for night in found):
+        yield "≥: of some sessions nobody can tell any more what they took."
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -96,5 +133,5 @@ def _together(found: Sequence[Night], price: float) -> str:
     rows, accepted = sum(night.rows for night in found), sum(night.accepted for night in found)
     cost = f", cost {sum(night.cost(price) for night in found):,.2f}" if price else ""
     hours = sum(night.gpu_hours for night in found)
-    return (f"{counted(len(found), 'run')}: {counted(rows, 'row')}, {share(accepted, rows)} accepted, "
+    return (f"{counted(len(found), 'run')}: {counted(rows, 'text')}, {share(accepted, rows)} accepted, "
             f"{hours:,.2f} hours of devices{cost}.")

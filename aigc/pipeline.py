@@ -178,6 +178,7 @@ class Pipeline:
             if known is None and why_not:
                 known = self._made_instead(row)
             if known:
+                self.tally.attempts_before += known.request_id in row.made_here
                 self._add_attempt(row, prompt, known.completion, known)
             elif why_not:
                 self._settle(row, broken_off(row, "short", row.not_made(why_not, self._job.settings.run)))
@@ -188,10 +189,10 @@ class Pipeline:
     def _made(self, row: Row) -> dict[str, Attempt]:
         """Texts made for this row before, by request, under whatever thresholds they were judged."""
         brief, variant = row.brief, row.variant
-        own = self._store.attempts(brief.id, variant).items()
-        return self._earlier.attempts(brief.id, variant) | {
-            request: attempt for request, attempt in own if not attempt.completion.fault
-        }
+        own = {request: attempt for request, attempt in self._store.attempts(brief.id, variant).items()
+               if not attempt.completion.fault}
+        row.made_here = frozenset(own)
+        return self._earlier.attempts(brief.id, variant) | own
 
     def _made_instead(self, row: Row) -> Attempt | None:
         """The newest text that was made as the row's next attempt and differs in nothing but the filters' advice."""
@@ -305,6 +306,7 @@ class Pipeline:
         template = self._job.packs[row.brief.content_type].type.digest
         record = msgspec.structs.replace(row.record(ending, template), record_id=new_record_id())
         self._places[row.order] = self._store.append(record)
+        self.tally.made[record.outcome] += 1
         self._count(record.outcome)
         self._jury.settled(row, record.content.text if record.content else None)
 

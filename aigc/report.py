@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from aigc.provenance import RunFile
+from aigc.report_words import OUTCOMES, UNCHECKED, reason_words
+from aigc.sessions import Session, Spent
 from aigc.tally import DeviceUse, Forecast
 
-_OUTCOMES = ("accepted", "held", "rejected", "exhausted", "short", "invalid", "failed")
-_MEANING = {
-    "accepted": "no filter objected",
-    "held": "waits for a person's decision",
-    "rejected": "refused by a filter",
-    "exhausted": "no attempt passed",
-    "short": "no text passed yet, and this run was to make no more; made at the next run",
-    "invalid": "the brief itself is wrong",
-    "failed": "no text could be made; made again at the next run",
-}
-_UNCHECKED = {
-    "safety": "nobody looked for harm, since safety.model is not set",
-    "judge": "no judge has read them, since their type has no questions",
-    "near_duplicate": "they were compared with no others, which is off for their type",
-}
+_LEAST_START = 0.01
+"""Part of the time that is told where it went before the first text: with less nobody sees that it was left out."""
+_SESSIONS = (
+    "Time is that of making texts, loading the model included; tokens/s are without what came before the first text."
+)
+_KILLED = " What a session did that was killed is told up to its last text."
 
 
 def report(run: RunFile) -> str:
@@ -29,6 +22,7 @@ def report(run: RunFile) -> str:
     parts = [
         f"# Run {run.run_id}",
         headline(run),
+        *filter(None, [this_session(run)]),
         _facts(run),
         "## Outcomes",
         _outcomes(run),
@@ -36,37 +30,62 @@ def report(run: RunFile) -> str:
         _by_type(run),
     ]
     if run.reasons:
-        parts += ["## Reasons", "A row counts once under each of its reasons.", _reasons(run)]
+        parts += ["## Reasons", "A text counts once under each of its reasons, a bad brief as one text.", _reasons(run)]
     if run.not_run:
         parts += ["## Not checked", "What did not run says nothing for or against a text.", _not_run(run)]
     if run.devices:
-        parts += ["## Processes", "What each made in this session, and how fast while it had rows.", _devices(run)]
+        parts += ["## Processes", "What each made in the last session, and how fast while it had texts to make.",
+                  _devices(run)]
+    if len(run.all_sessions) > 1:
+        killed = _KILLED if any(each.ended == "killed" for each in run.sessions) else ""
+        parts += ["## Sessions", f"The run was stopped on the way and gone on with. {_SESSIONS}{killed}",
+                  _sessions(run)]
     parts += ["## Files", _files(run)]
     return "\n\n".join(parts) + "\n"
 
 
 def headline(run: RunFile) -> str:
-    """One sentence: how many of how many rows were accepted, how fast."""
+    """One sentence: how many of how many texts were accepted, what the whole run took, how fast it was."""
     accepted = run.outcomes.get("accepted", 0)
-    sentence = f"{accepted:,} of {counted(run.rows, 'row')} accepted ({share(accepted, run.rows)})"
-    if run.tokens_out:
-        took_s = run.timings.generate_s
-        sentence += f", {counted(run.tokens_out, 'token')} in {duration(took_s)} ({speed(run.tokens_out, took_s)})"
+    sentence = f"{accepted:,} of {counted(run.rows, 'text')} accepted ({share(accepted, run.rows)})"
+    took = run.took
+    if took.tokens_out:
+        sentence += f", {spent(took)}"
     if run.taken_over:
-        sentence += f"; {counted(run.taken_over, 'row')} taken over from earlier runs"
+        sentence += f"; {counted(run.taken_over, 'text')} taken over from earlier runs"
     rehearsal = " A rehearsal: the scripted engine writes no content." if run.settings.engine.name == "scripted" else ""
     return sentence + "." + rehearsal
+
+
+def this_session(run: RunFile) -> str:
+    """Of a run that was stopped and gone on with, what its last session did; empty for any other."""
+    if len(run.all_sessions) == 1:
+        return ""
+    last, before = run.session, _made_before(run)
+    made = f"{counted(last.texts, 'text')}, " if run.sessions else ""
+    did = f"{made}{spent(last.spent)}" if last.tokens_out else f"{made}no token"
+    return f"Of that in the last session: {did}{f'; before it {before}' if before else ''}."
+
+
+def spent(took: Spent) -> str:
+    """`250,000 tokens in 2 min 05 s (40.0 s to begin, then 2,941 tokens/s)`; of several sessions, of how many."""
+    known = took.sessions - took.not_known
+    several = f" of {counted(known, 'session')}" if took.sessions > 1 else ""
+    begin = f"{duration(took.start_s)} to begin, then " if took.start_s >= _LEAST_START * took.generate_s else ""
+    others = ", without sessions of which nothing is known" if took.not_known else ""
+    return (f"{counted(took.tokens_out, 'token')} in {duration(took.generate_s)}{several} "
+            f"({begin}{rate(took.tokens_per_s)}){others}")
 
 
 def expected(forecast: Forecast, price_per_hour: float = 0.0) -> str:
     """What a run is expected to take, and by what that is known; its cost where an hour of a device has a price."""
     if not forecast.rows:
-        return f"Expected: nothing to make; {counted(forecast.taken_over, 'row')} taken over."
-    over = f", {forecast.taken_over:,} more taken over" if forecast.taken_over else ""
+        return f"Expected: nothing to make; {counted(forecast.taken_over, 'text')} there already."
+    over = f", {forecast.taken_over:,} more there already" if forecast.taken_over else ""
     return (
-        f"Expected: {counted(forecast.rows, 'row')} to make{over}, in about {about(forecast.seconds)}"
-        f"{_hours(forecast, price_per_hour)}; {share(forecast.accepted, forecast.rows)} accepted, of "
-        f"{counted(forecast.texts, 'text')} with retries, {forecast.tokens_out:,} tokens. By {forecast.basis}."
+        f"Expected: {counted(forecast.rows, 'text')} to make{over}, in about {about(forecast.seconds)}"
+        f"{_hours(forecast, price_per_hour)}; {share(forecast.accepted, forecast.rows)} accepted, in "
+        f"{counted(forecast.texts, 'attempt')}, {forecast.tokens_out:,} tokens. By {forecast.basis}."
     )
 
 
@@ -81,14 +100,14 @@ def _hours(forecast: Forecast, price_per_hour: float) -> str:
 
 def outcome_lines(run: RunFile) -> list[str]:
     """`held 3: waits for a person's decision`, for each outcome that occurred; then what nobody checked."""
-    outcomes = [f"{name} {run.outcomes[name]:,}: {_meaning(run, name)}" for name in _OUTCOMES if run.outcomes.get(name)]
+    outcomes = [f"{name} {run.outcomes[name]:,}: {_meaning(run, name)}" for name in OUTCOMES if run.outcomes.get(name)]
     unchecked = [f"{name} not run on {sum(by.values()):,}: {_unchecked(name)}" for name, by in run.not_run.items()]
     return outcomes + unchecked
 
 
 def _meaning(run: RunFile, outcome: str) -> str:
     flagged = f"; {run.flagged:,} flagged for a look" if outcome == "accepted" and run.flagged else ""
-    return _MEANING[outcome] + flagged
+    return OUTCOMES[outcome] + flagged
 
 
 def duration(seconds: float) -> str:
@@ -113,8 +132,17 @@ def counted(number: int, noun: str) -> str:
 
 def speed(tokens: int, seconds: float) -> str:
     """`0.4 tokens/s`, `1,200 tokens/s`."""
-    per_s = tokens / max(seconds, 1e-9)
-    return f"{per_s:,.0f} tokens/s" if per_s >= 9.95 else f"{per_s:.1f} tokens/s"
+    return rate(tokens / max(seconds, 1e-9))
+
+
+def rate(tokens_per_s: float) -> str:
+    """As `speed` tells it."""
+    return f"{per_second(tokens_per_s)} tokens/s"
+
+
+def per_second(tokens: float) -> str:
+    """`0.4`, `1,200`."""
+    return f"{tokens:,.0f}" if tokens >= 9.95 else f"{tokens:.1f}"
 
 
 def share(part: int, whole: int) -> str:
@@ -124,7 +152,8 @@ def share(part: int, whole: int) -> str:
 
 def _facts(run: RunFile) -> str:
     rows = [
-        ("Briefs", f"`{run.briefs}`"),
+        ("Sheet", f"`{run.briefs}`"),
+        *([("Briefs", f"{run.brief_count:,}")] if run.brief_count else []),
         ("Model", f"{run.model.ref} (`{run.model.digest[:19]}…`)"),
         ("Started", run.started_at),
         ("Finished", run.finished_at),
@@ -135,35 +164,64 @@ def _facts(run: RunFile) -> str:
         what = f", although it objects to {', '.join(aside.set_aside)}" if aside.set_aside else ""
         rows.append(("Policy set aside", f"by {aside.who} at {aside.at}{what}: {aside.why}"))
     if run.skipped_rows:
-        rows.append(("Rows of the sheet left out by rule", f"{run.skipped_rows:,}"))
+        rows.append(("Briefs of the sheet left out by rule", f"{run.skipped_rows:,}"))
     if run.taken_over:
-        rows.append(("Rows taken over unchanged", f"{run.taken_over:,} from {_listed_runs(run.earlier)}"))
-    if run.made_before:
-        rows.append(("Rows made before this run was interrupted", f"{run.made_before:,}"))
+        rows.append(("Texts taken over unchanged", f"{run.taken_over:,} from {_listed_runs(run.earlier)}"))
+    if before := _made_before(run):
+        rows.append(("Made before the last session", before))
     if run.forecast:
         rows += _expected_and_found(run, run.forecast)
     return _table(("", ""), rows)
 
 
+def _made_before(run: RunFile) -> str:
+    """`28 texts, and 3 attempts at others`; empty where nothing was."""
+    texts = counted(run.made_before, "text") if run.made_before else ""
+    attempts = counted(run.attempts_before, "attempt") if run.attempts_before else ""
+    return f"{texts}, and {attempts} at others" if texts and attempts else texts or attempts
+
+
 def _expected_and_found(run: RunFile, forecast: Forecast) -> list[tuple[str, str]]:
-    """The forecast beside what came."""
-    took, made = run.timings.generate_s, sum(used.rows for used in run.usage.values())
-    off = f", {forecast.error(took):+.0%}" if forecast.seconds else ""
-    found = share(sum(used.accepted for used in run.usage.values()), made)
+    """The forecast beside what came: both of the last session, before which it was told."""
+    last, of = run.session, " in the last session" if len(run.all_sessions) > 1 else ""
+    off = f", {forecast.error(last.generate_s):+.0%}" if forecast.seconds else ""
+    made, accepted = last.texts, last.accepted
+    if not run.sessions:  # of an older version, which told of the whole run's texts alone
+        made, accepted = (sum(getattr(used, name) for used in run.usage.values()) for name in ("rows", "accepted"))
     return [
-        ("Time expected, taken", f"{duration(forecast.seconds)}, {duration(took)}{off} (by {forecast.basis})"),
-        ("Tokens expected, made", f"{forecast.tokens_out:,}, {run.tokens_out:,}"),
-        ("Accepted expected, found", f"{share(forecast.accepted, forecast.rows)}, {found} of rows made"),
+        (f"Time expected, taken{of}", f"{duration(forecast.seconds)}, {duration(last.generate_s)}{off} "
+                                      f"(by {forecast.basis})"),
+        (f"Texts expected, made{of}", f"{forecast.rows:,}, {made:,}"),
+        (f"Tokens expected, made{of}", f"{forecast.tokens_out:,}, {last.tokens_out:,}"),
+        (f"Accepted expected, found{of}",
+         f"{share(forecast.accepted, forecast.rows)}, {share(accepted, made)} of texts made"),
     ]
 
 
+def _sessions(run: RunFile) -> str:
+    rows = [(each.began_at[:19].replace("T", " "), each.ended, *_session_cells(each)) for each in run.all_sessions]
+    took = run.took
+    texts = sum(each.texts for each in run.sessions)
+    rows.append(("All" if not took.not_known else "All that is known", "", *_cells(texts, took)))
+    return _table(("Begun (UTC)", "Ended", "Texts", "Attempts", "Tokens", "Time", "To begin", "Tokens/s"), rows)
+
+
+def _session_cells(session: Session) -> tuple[str, ...]:
+    return _cells(session.texts, session.spent) if session.is_known else ("not known", *[""] * 5)
+
+
+def _cells(texts: int, took: Spent) -> tuple[str, ...]:
+    return (f"{texts:,}", f"{took.attempts:,}", f"{took.tokens_out:,}", duration(took.generate_s),
+            duration(took.start_s), per_second(took.tokens_per_s) if took.tokens_out else "–")
+
+
 def _outcomes(run: RunFile) -> str:
-    rows = [(name, f"{run.outcomes[name]:,}", _meaning(run, name)) for name in _OUTCOMES if run.outcomes.get(name)]
-    return _table(("Outcome", "Rows", ""), rows)
+    rows = [(name, f"{run.outcomes[name]:,}", _meaning(run, name)) for name in OUTCOMES if run.outcomes.get(name)]
+    return _table(("Outcome", "Texts", ""), rows)
 
 
 def _by_type(run: RunFile) -> str:
-    rows, occurred = [], [name for name in _OUTCOMES if run.outcomes.get(name)]
+    rows, occurred = [], [name for name in OUTCOMES if run.outcomes.get(name)]
     for name, outcomes in sorted(run.acceptance.items()):
         total = sum(outcomes.values())
         rows.append(
@@ -174,13 +232,14 @@ def _by_type(run: RunFile) -> str:
                 share(outcomes.get("accepted", 0), total),
             )
         )
-    return _table(("Content type", "Rows", *occurred, "Share accepted"), rows)
+    return _table(("Content type", "Texts", *occurred, "Share accepted"), rows)
 
 
 def _reasons(run: RunFile) -> str:
     ordered = sorted(run.reasons.items(), key=lambda item: -sum(item[1].values()))
-    rows = [(f"`{reason}`", f"{sum(by.values()):,}", _listed(by)) for reason, by in ordered]
-    return _table(("Reason", "Rows", "Of which"), rows)
+    rows = [(reason_words(reason) or reason.replace("_", " "), f"`{reason}`", f"{sum(by.values()):,}", _listed(by))
+            for reason, by in ordered]
+    return _table(("Reason", "Code", "Texts", "Of which"), rows)
 
 
 def _not_run(run: RunFile) -> str:
@@ -189,7 +248,7 @@ def _not_run(run: RunFile) -> str:
 
 
 def _unchecked(name: str) -> str:
-    return _UNCHECKED.get(name, "nobody has checked them")
+    return UNCHECKED.get(name, "nobody has checked them")
 
 
 def _devices(run: RunFile) -> str:
@@ -212,7 +271,7 @@ def _troubles(use: DeviceUse) -> str:
 
 def _files(run: RunFile) -> str:
     rows = [(f"[{file.path}]({file.path})", "" if file.rows is None else f"{file.rows:,}") for file in run.outputs]
-    return _table(("File", "Rows"), rows)
+    return _table(("File", "Texts"), rows)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -52,6 +52,8 @@ class Row:
     attempts: list[Attempt] = field(default_factory=list)
     made: dict[str, Attempt] = field(default_factory=dict)
     """Texts that were made for it before, by request."""
+    made_here: frozenset[str] = frozenset()
+    """Requests of those that an earlier session of this run made."""
     heard: int = 0
     """Attempts that have all their verdicts."""
     kept: int = 0

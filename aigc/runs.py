@@ -17,32 +17,20 @@ import msgspec
 from aigc.disk import write_atomically
 from aigc.earlier import Earlier, runs_of_sheet, unfinished
 from aigc.engine import Engine, uses_of
-from aigc.errors import BriefsError, EngineError, RunLocked, StoreError, UsageError, nearest, shown, writable
+from aigc.errors import BriefsError, EngineError, UsageError, nearest, shown
 from aigc.export import Exported, export
 from aigc.job import Job, Survey
 from aigc.labels.hidden import label_of
 from aigc.lineage import Emitter, abort_event, complete_event, fail_event, failure, start_event
 from aigc.models import ModelRef
+from aigc.opening import new_run_file, reopened
 from aigc.panel import NO_PANEL, Panel
 from aigc.pipeline import Pipeline
 from aigc.proof import open_run_signer, open_stamper, seal, sealed_by
-from aigc.provenance import (
-    RUN_FILE,
-    AdapterFacts,
-    FileFacts,
-    ModelFacts,
-    RunFacts,
-    RunFile,
-    Timings,
-    encode,
-    now,
-    read_run,
-    runs,
-    versions,
-)
+from aigc.provenance import RUN_FILE, FileFacts, RunFacts, RunFile, Timings, encode, now, read_run, runs
 from aigc.records import Brief, EngineInfo, InvalidRow, Message
-from aigc.report import counted
 from aigc.review_page import Pages, Telling
+from aigc.sessions import Session, SessionEnd, count_devices, together
 from aigc.store import Store, new_run_id
 from aigc.tally import Forecast, Tally
 
@@ -99,7 +87,8 @@ class Run:
         self.tally.total = survey.requests + survey.invalid
         timings = Timings(survey_s=round(survey_s, 3))
         self.file = msgspec.structs.replace(
-            self.file, skipped_rows=survey.skipped, timings=timings, forecast=forecast
+            self.file, skipped_rows=survey.skipped, timings=timings, forecast=forecast,
+            brief_count=survey.briefs + survey.invalid,
         )
         self._write("running")
         self._lineage.emit(start_event(self.file))
@@ -164,18 +153,19 @@ class Run:
         if settled == total == self._pipeline.given and not changed:
             return
         if not changed and settled < total == self._pipeline.given:
-            raise EngineError("engine", f"an end after {settled:,} of {total:,} rows", "an answer to every prompt",
-                              "All rows made so far are kept: run the same command again.")
-        found = "other bytes than at the start" if changed else f"{settled:,} of {total:,} rows"
+            raise EngineError("engine", f"an end after {settled:,} of {total:,} texts", "an answer to every prompt",
+                              "All texts made so far are kept: run the same command again.")
+        found = "other bytes than at the start" if changed else f"{settled:,} of {total:,} texts"
         raise BriefsError(
             str(self._job.briefs),
             f"that the sheet changed while it ran ({found})",
             "a sheet that stays as it is until the run has ended",
-            "All rows made so far are kept: run the same command again.",
+            "All texts made so far are kept: run the same command again.",
         )
 
     def _count(self, exported: Exported, export_s: float) -> None:
         counts, tally = exported.counts, self.tally
+        sessions = [*self.file.sessions[:-1], self._session("finished")]
         files = [
             FileFacts(path=file.name, digest=file.digest, bytes=file.size, rows=file.rows) for file in exported.files
         ]
@@ -190,20 +180,47 @@ class Run:
             usage=counts.usage,
             taken_over=tally.taken_over,
             made_before=tally.made_before,
+            attempts_before=tally.attempts_before,
             earlier=dict(tally.taken_from.most_common()),
             tokens_in=tally.tokens_in,
             tokens_out=tally.tokens_out,
             outputs=files,
             devices=uses_of(self._engine),
+            sessions=sessions,
+            whole=together(sessions),
             timings=msgspec.structs.replace(
-                self.file.timings, generate_s=round(self._generate_s, 3), export_s=round(export_s, 3),
-                start_s=round(max(0.0, (tally.began_s or self._given_s) - self._given_s), 3),
+                self.file.timings, generate_s=round(self._generate_s, 3), start_s=round(self._start_s, 3),
+                export_s=round(export_s, 3),
             ),
             finished_at=now(),
         )
 
+    @property
+    def _start_s(self) -> float:
+        """Seconds before the first text was begun; all of them where none was."""
+        began_s = self.tally.began_s
+        return self._generate_s if began_s is None else min(self._generate_s, max(0.0, began_s - self._given_s))
+
+    def _session(self, ended: SessionEnd) -> Session:
+        """What this session has done so far."""
+        tally, engines = self.tally, [*self._pipeline.engines.values()]
+        return msgspec.structs.replace(
+            self.file.sessions[-1],
+            ended=ended,
+            texts=tally.made.total(),
+            accepted=tally.made["accepted"],
+            attempts=tally.attempts,
+            tokens_in=tally.tokens_in,
+            tokens_out=tally.tokens_out,
+            generate_s=round(self._generate_s, 3),
+            start_s=round(self._start_s, 3),
+            devices=count_devices(engines[-1].device if engines else "", [*uses_of(self._engine)]),
+        )
+
     def _write(self, status: Literal["running", "interrupted", "failed", "finished"]) -> None:
-        self.file = msgspec.structs.replace(self.file, status=status, engines=self._engines)
+        sessions = [*self.file.sessions[:-1], self._session("" if status == "running" else status)]
+        self.file = msgspec.structs.replace(self.file, status=status, engines=self._engines, sessions=sessions,
+                                            whole=together(sessions))
         write_atomically(self.folder / RUN_FILE, lambda file: file.write(encode(self.file)))
 
 
@@ -244,68 +261,15 @@ def open_run(
         raise UsageError("--out", f"a file at {there}", "a folder for runs", "Name another, or move the file away.")
     same = unfinished(job, model, earlier)
     others = Earlier([out / run.run_id for run in earlier if run is not same], say)
-    store = _reopened(out / same.run_id, say) if same else None
+    store = reopened(out / same.run_id, say) if same else None
     if store is None:
         same, store = None, Store.create(out / new_run_id(job.briefs, datetime.now()))
     try:
-        file = _new_file(job, model, store.folder.name, same, earlier)
+        file = new_run_file(job, model, store, same, earlier)
         return Run(job, model, engine, file, store, others, on_row, panel, commit)
     except BaseException:
         store.close()
         raise
-
-
-def _reopened(folder: Path, say: Callable[[str], None]) -> Store | None:
-    """The journal of a run to go on with; None where it is lost, so that its rows are made in a new folder."""
-    try:
-        store = Store.open(folder)
-    except RunLocked:
-        raise
-    except StoreError as exc:
-        say(f"{exc} A new run is started.")
-        return None
-    if store.torn_bytes:
-        say("journal: the last line was torn and is dropped; its row is made again")
-    if store.damaged:
-        say(f"journal: {counted(len(store.damaged), 'damaged line')} left out; what they held is made again")
-    return store
-
-
-def _new_file(job: Job, model: ModelRef, run_id: str, same: RunFacts | None, earlier: list[RunFacts]) -> RunFile:
-    session_at = now()
-    return RunFile(
-        run_id=run_id,
-        status="running",
-        briefs=writable(job.briefs.resolve()),
-        job=job.digest(model),
-        settings=job.settings,
-        limit=job.limit,
-        judged_run=job.judged_run,
-        redo_of=job.redo_of,
-        policy_override=job.override,
-        model=_model_facts(model),
-        started_at=same.started_at if same else session_at,
-        session_at=session_at,
-        engines={name: info for run in earlier for name, info in run.engines.items()},
-        inputs=[_facts(path, found) for path, found in job.inputs.items()],
-        templates={name: pack.type.digest for name, pack in job.packs.items()},
-        versions=versions(),
-    )
-
-
-def _model_facts(model: ModelRef) -> ModelFacts:
-    adapter = None
-    if added := model.adapter:
-        path = writable(added.path.resolve())
-        adapter = AdapterFacts(path=path, digest=added.digest, base_digest=added.base_digest)
-    return ModelFacts(
-        ref=model.ref, digest=model.digest, licence=model.licence, languages=model.languages, adapter=adapter,
-        files=model.files,
-    )
-
-
-def _facts(path: Path, found: str) -> FileFacts:
-    return FileFacts(path=writable(path), digest=found, bytes=path.stat().st_size)
 
 
 def find_run(out: Path, name: str | None, say: Callable[[str], None] = lambda _: None) -> tuple[Path, RunFile]:

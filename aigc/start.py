@@ -89,8 +89,8 @@ def start(
     name_bad_rows(survey, say)
     refuse_bad_rows(job.sheet, survey, strict=job.settings.run.strict)
     if survey.invalid:
-        good = counted(survey.briefs, "good row")
-        say(f"{counted(survey.invalid, 'bad row')} in the results as invalid; {good} to run.")
+        good = counted(survey.briefs, "good brief")
+        say(f"{counted(survey.invalid, 'bad brief')} in the results as invalid; {good} to run.")
     job.override = settled(job.settings.policy, job.objections(survey), request.override_policy, now())
     if job.override:
         say(f"The policy is set aside by {job.override.who}: {job.override.why}")
@@ -155,16 +155,17 @@ class ToldErrors:
 
 def refuse_bad_rows(sheet: BriefSheet, survey: Survey, *, strict: bool) -> None:
     """Raise BriefsError where nothing can run: `strict` and a bad row, or no good row at all."""
-    bad, left_out = counted(survey.invalid, "bad row"), counted(survey.skipped, "row")
+    bad, left_out = counted(survey.invalid, "bad brief"), counted(survey.skipped, "brief")
     if survey.invalid and strict:
         expected, remedy = "none, since --strict is set", "`aigc check` names each: correct them, or omit --strict."
         raise BriefsError(str(sheet.path), bad, expected, remedy)
     if not survey.briefs and survey.invalid:
         found, remedy = f"{bad} and no good one", "`aigc check` with this sheet names each and how to correct it."
-        raise BriefsError(str(sheet.path), found, "a good row", remedy)
+        raise BriefsError(str(sheet.path), found, "a good brief", remedy)
     if not survey.briefs:
         raise BriefsError(
-            str(sheet.path), f"no row left, with {left_out} left out", "a row to run", "Change the rules of input.skip."
+            str(sheet.path), f"no brief left, with {left_out} left out", "a brief to run",
+            "Change the rules of input.skip.",
         )
 
 

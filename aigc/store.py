@@ -31,7 +31,7 @@ from aigc.journal import (
     key_and_fingerprint,
     row_key,
 )
-from aigc.records import Attempt, Record
+from aigc.records import Attempt, Record, Value
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
@@ -39,7 +39,7 @@ READ_AGAIN = 64
 """Records kept as they were last read: texts that are alike are asked for one after the other."""
 _OTHER_VERSION = "Open it with the version of aigc that wrote it, or start a new run."
 
-Body = TypeVar("Body", Record, PendingAttempt)
+Body = TypeVar("Body", bound=Value)
 
 
 def new_run_id(briefs: Path, now: datetime) -> str:
@@ -150,6 +150,10 @@ class Store:
     def records(self) -> Iterator[tuple[int, Record]]:
         """Every settled record that was ever appended, oldest first, with its place."""
         return ((place, self._decoded(place, Record)) for place in range(self.lines) if self._index.is_settled(place))
+
+    def bodies(self, kind: type[Body]) -> Iterator[Body]:
+        """What each line holds, oldest first, as `kind` knows it: a part of settled rows and attempts alike."""
+        return (self._decoded(place, kind) for place in range(self.lines))
 
     def at(self, places: Sequence[int]) -> Placed:
         """The settled records at `places`, in that order."""

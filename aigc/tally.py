@@ -17,6 +17,10 @@ class Tally:
     done: int = 0
     made_before: int = 0
     """Rows that an earlier session of this run made."""
+    attempts_before: int = 0
+    """Attempts at other rows that an earlier session of this run made, and that were judged in place of new ones."""
+    made: Counter[str] = field(default_factory=Counter)
+    """Outcomes of the rows that this session made."""
     taken_from: Counter[str] = field(default_factory=Counter)
     """Rows taken over, by the run that made them."""
     attempts: int = 0
@@ -28,7 +32,7 @@ class Tally:
     began_s: float | None = None
     """When the first text was begun, which is after the model was loaded; None until it is there."""
     in_flight: int = 0
-    unit: str = "rows"
+    unit: str = "texts"
     good: str = "accepted"
     """What is counted, and what it is where it went well, in words of progress."""
 

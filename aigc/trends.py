@@ -79,9 +79,9 @@ def _figure(kind: type[Figure], past: Sequence[Night], price_per_hour: float, ti
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     accepted = [100 * night.accepted / night.rows if night.rows else 0.0 for night in past]
-    panels = [("Rows, and accepted of them", [float(night.rows) for night in past], True),
+    panels = [("Texts, and accepted of them", [float(night.rows) for night in past], True),
               ("Accepted, %", accepted, False),
-              ("Tokens/s", [night.tokens_per_s or math.nan for night in past], False)]
+              ("Tokens/s", [night.took.tokens_per_s or math.nan for night in past], False)]
     if price_per_hour:
         panels.append(("Cost", [night.cost(price_per_hour) for night in past], True))
     figure = kind(figsize=(9, 1.75 * len(panels) + 0.5), layout="constrained")
@@ -104,7 +104,7 @@ def _figure(kind: type[Figure], past: Sequence[Night], price_per_hour: float, ti
 def _panel(axes: Any, times: Sequence[datetime], values: Sequence[float], name: str, *, is_amount: bool) -> None:
     """Amounts as bars from the ground, measures as a line."""
     if is_amount:
-        axes.vlines(times, 0, values, color=PALE if name.startswith("Rows") else BLUE, linewidth=4)
+        axes.vlines(times, 0, values, color=PALE if name.startswith("Texts") else BLUE, linewidth=4)
     else:
         axes.plot(times, values, marker="o", markersize=3.5, linewidth=1.3, color=BLUE)
     axes.set_title(name, loc="left", fontsize=10, weight="bold")

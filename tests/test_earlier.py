@@ -110,12 +110,12 @@ def test_a_sheet_that_changes_while_it_runs_is_no_finished_run(
     assert str(error.value) == (
         f"{project.folder}/briefs.csv: found that the sheet changed while it ran (other bytes than at the start); "
         "expected a sheet that stays as it is until the run has ended. "
-        "All rows made so far are kept: run the same command again."
+        "All texts made so far are kept: run the same command again."
     )
 
 
 def test_rows_that_were_announced_and_not_made_are_missed(project: Project) -> None:
-    with pytest.raises(BriefsError, match=r"the sheet changed while it ran \(2 of 3 rows\)"):
+    with pytest.raises(BriefsError, match=r"the sheet changed while it ran \(2 of 3 texts\)"):
         run_with(project, lambda _: None, rows=2)
     assert (project.newest().status, project.newest().outputs) == ("failed", [])
     project.prompts.clear()
@@ -186,7 +186,7 @@ def test_a_torn_journal_is_said_when_it_is_gone_on_with(project: Project) -> Non
     path = project.out / file.run_id / "journal.jsonl"
     path.write_bytes(path.read_bytes()[:-5])
     assert project.run().made_before == 1
-    assert project.said == ["journal: the last line was torn and is dropped; its row is made again"]
+    assert project.said == ["journal: the last line was torn and is dropped; its text is made again"]
 
 
 def test_a_renamed_content_type_makes_its_rows_under_its_new_name(project: Project) -> None:

@@ -73,7 +73,7 @@ def test_a_night_of_an_older_version_has_what_it_has(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / RUN_FILE).write_text(json.dumps({"run_id": "old", "status": "finished", "rows": 3, "x": [1]}))
     [night] = nights(tmp_path)
-    assert (night.rows, night.usage, night.tokens_per_s, night.cost(2.0)) == (3, {}, 0.0, 0.0)
+    assert (night.rows, night.usage, night.took.tokens_per_s, night.cost(2.0)) == (3, {}, 0.0, 0.0)
 
 
 def test_without_a_night_of_this_model_nothing_is_foretold() -> None:
@@ -110,7 +110,7 @@ def test_loading_the_model_is_no_part_of_the_speed() -> None:
     found = forecast({"note": 100}, 0, past, "sha256:m")
     assert found
     assert (found.tokens_out, found.seconds) == (10_000, 140.0)  # 40 s to load, then 100 tokens a second
-    assert past[0].tokens_per_s == 100.0
+    assert past[0].took.tokens_per_s == 100.0
 
 
 def test_all_devices_of_a_run_count_and_more_of_them_make_it_shorter() -> None:
@@ -151,15 +151,15 @@ def test_runs_on_another_device_are_not_gone_by() -> None:
 @pytest.mark.parametrize(
     ("changes", "price", "told"),
     [
-        ({}, 0.0, "Expected: 1,000 rows to make, in about 1 h 15 min (1.25 hours of a device); 80% accepted, of 1,200 "
-                  "texts with retries, 100,000 tokens. By 1 earlier run of this model."),
+        ({}, 0.0, "Expected: 1,000 texts to make, in about 1 h 15 min (1.25 hours of a device); 80% accepted, in 1,200 "
+                  "attempts, 100,000 tokens. By 1 earlier run of this model."),
         ({"devices": 4, "taken_over": 50}, 2.0,
-         "Expected: 1,000 rows to make, 50 more taken over, in about 1 h 15 min (5.00 hours of 4 devices together, "
-         "which cost 10.00); 80% accepted, of 1,200 texts with retries, 100,000 tokens. By 1 earlier run of this "
+         "Expected: 1,000 texts to make, 50 more there already, in about 1 h 15 min (5.00 hours of 4 devices together, "
+         "which cost 10.00); 80% accepted, in 1,200 attempts, 100,000 tokens. By 1 earlier run of this "
          "model."),
-        ({"seconds": 12.0}, 2.0, "Expected: 1,000 rows to make, in about 10 s; 80% accepted, of 1,200 texts with "
-                                 "retries, 100,000 tokens. By 1 earlier run of this model."),
-        ({"rows": 0, "taken_over": 7}, 0.0, "Expected: nothing to make; 7 rows taken over."),
+        ({"seconds": 12.0}, 2.0, "Expected: 1,000 texts to make, in about 10 s; 80% accepted, in 1,200 attempts, "
+                                 "100,000 tokens. By 1 earlier run of this model."),
+        ({"rows": 0, "taken_over": 7}, 0.0, "Expected: nothing to make; 7 texts there already."),
     ],
 )
 def test_what_is_expected_is_told_in_a_sentence(changes: dict[str, int | float], price: float, told: str) -> None:
@@ -205,7 +205,7 @@ def test_a_run_is_told_what_it_is_expected_to_take_and_its_report_what_came(
                 started.run.generate(shard)
             file = started.run.finish()
     assert len(told) == 1  # the first run had nothing to go by
-    assert told[0].startswith("Expected: 44 rows to make, in about ")
+    assert told[0].startswith("Expected: 44 texts to make, in about ")
     assert file.forecast
     assert abs(file.forecast.tokens_out / file.tokens_out - 1) < 0.25
     assert "| Time expected, taken |" in (tmp_path / "outputs" / file.run_id / "report.md").read_text("utf-8")
@@ -276,8 +276,8 @@ def test_history_lists_nights_with_what_was_expected_and_what_they_cost(
     with pytest.raises(SystemExit):
         cli.main()
     assert capsys.readouterr().out.splitlines() == [
-        "Run                      Rows  Accepted  Tokens/s        Took    Expected   Off  Cost  Model",
+        "Run                     Texts  Accepted  Tokens/s        Took    Expected   Off  Cost  Model",
         "2026-11-21-0200-briefs  1,000       80%        43  3 min 40 s  3 min 20 s  +10%  0.22  mine",
         "2026-11-20-0200-briefs  1,000       80%       100  1 min 40 s           –     –  0.10  mine",
-        "2 runs: 2,000 rows, 80% accepted, 0.09 hours of devices, cost 0.32.",
+        "2 runs: 2,000 texts, 80% accepted, 0.09 hours of devices, cost 0.32.",
     ]

@@ -15,8 +15,8 @@ from test_models_fetched import tiny_gguf
 
 from aigc.errors import ModelError
 from aigc.models import ModelRef, pull, resolve
+from aigc.opening import model_facts
 from aigc.provenance import AdapterFacts
-from aigc.runs import _model_facts
 from aigc.settings import DEFAULT_MODEL
 from aigc.settings_loading import load_settings
 
@@ -113,12 +113,12 @@ def test_run_json_names_the_adapter(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "a")
     ref = resolve(str(write_model(tmp_path / "m")), trust_remote_code=False, adapter=str(adapter))
     assert ref.adapter
-    facts = _model_facts(ref)
+    facts = model_facts(ref)
     assert facts.digest == ref.digest
     assert facts.adapter == AdapterFacts(
         path=str(adapter.resolve()), digest=ref.adapter.digest, base_digest=ref.adapter.base_digest
     )
-    assert b'"adapter":null' in msgspec.json.encode(_model_facts(MODEL))
+    assert b'"adapter":null' in msgspec.json.encode(model_facts(MODEL))
 
 
 def pickled(folder: Path) -> None:

@@ -111,9 +111,9 @@ def test_a_dry_run_with_a_probe_tells_what_a_run_takes_and_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    assert "--probe makes some rows first" in said(["--dry-run"], monkeypatch, capsys)
+    assert "--probe makes some texts first" in said(["--dry-run"], monkeypatch, capsys)
     told = said(["--probe"], monkeypatch, capsys)
-    assert f"Expected: {ROWS} rows to make, in about " in told
+    assert f"Expected: {ROWS} texts to make, in about " in told
     assert " By a probe of " in told
     forecast = json.loads(said(["--dry-run", "--probe", "--json"], monkeypatch, capsys))["forecast"]
     assert forecast["rows"] == ROWS

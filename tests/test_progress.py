@@ -63,7 +63,7 @@ def test_without_a_terminal_there_are_plain_lines(
     with open_progress(quiet=False) as progress:
         for done in (1, 50, 100):
             progress(tally(done=done, tokens_out=500))
-    assert capsys.readouterr().err == "100/100 rows · 100 accepted · 50 tokens/s\n"
+    assert capsys.readouterr().err == "100/100 texts · 100 accepted · 50 tokens/s\n"
 
 
 def test_a_log_is_told_that_the_first_row_is_waited_for(

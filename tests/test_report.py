@@ -26,10 +26,13 @@ RUN = RunFile(
     skipped_rows=3,
     taken_over=12,
     made_before=7,
+    attempts_before=1,
+    brief_count=1_100,
     earlier={"before": 12},
     outcomes={"held": 200, "accepted": 1_000, "invalid": 50},
     acceptance={"note": {"accepted": 1_000, "held": 200}, "": {"invalid": 50}},
-    reasons={"missing_required": {"invalid": 50}, "too_short": {"held": 150, "accepted": 20}},
+    reasons={"missing_required": {"invalid": 50}, "too_short": {"held": 150, "accepted": 20},
+             "of_the_house": {"held": 1}},
     not_run={"safety": {"accepted": 1_000, "held": 200}},
     outputs=[FileFacts(path="accepted.csv", digest="sha256:a", bytes=1, rows=1_000)],
 )
@@ -59,15 +62,15 @@ def test_a_share_of_nothing_is_a_dash(part: int, whole: int, text: str) -> None:
 
 def test_the_headline_tells_counts_and_speed() -> None:
     assert headline(RUN) == (
-        "1,000 of 1,250 rows accepted (80%), 250,000 tokens in 2 min 05 s (2,000 tokens/s); "
-        "12 rows taken over from earlier runs."
+        "1,000 of 1,250 texts accepted (80%), 250,000 tokens in 2 min 05 s (2,000 tokens/s); "
+        "12 texts taken over from earlier runs."
     )
 
 
 def test_one_of_a_thing_is_told_as_one() -> None:
     run = replace(RUN, rows=1, tokens_out=1, taken_over=1, outcomes={"accepted": 1}, timings=Timings(generate_s=2.0))
     assert headline(run) == (
-        "1 of 1 row accepted (100%), 1 token in 2.0 s (0.5 tokens/s); 1 row taken over from earlier runs."
+        "1 of 1 text accepted (100%), 1 token in 2.0 s (0.5 tokens/s); 1 text taken over from earlier runs."
     )
 
 
@@ -84,15 +87,17 @@ def test_outcomes_come_in_a_fixed_order_with_their_meaning() -> None:
     "line",
     [
         "# Run 2026-11-24-0143-briefs-k3f9",
-        "| Briefs | `/work/briefs.csv` |",
-        "| Rows of the sheet left out by rule | 3 |",
-        "| Rows taken over unchanged | 12 from before |",
-        "| Rows made before this run was interrupted | 7 |",
+        "| Sheet | `/work/briefs.csv` |",
+        "| Briefs | 1,100 |",
+        "| Briefs of the sheet left out by rule | 3 |",
+        "| Texts taken over unchanged | 12 from before |",
+        "| Made before the last session | 7 texts, and 1 attempt at others |",
         "| accepted | 1,000 | no filter objected |",
-        "| Content type | Rows | accepted | held | invalid | Share accepted |",
+        "| Content type | Texts | accepted | held | invalid | Share accepted |",
         "| note | 1,200 | 1,000 | 200 | 0 | 83% |",
         "| (none) | 50 | 0 | 0 | 50 | 0% |",
-        "| `too_short` | 170 | held 150, accepted 20 |",
+        "| shorter than its limit | `too_short` | 170 | held 150, accepted 20 |",
+        "| of the house | `of_the_house` | 1 | held 1 |",
         "## Not checked",
         "| `safety` | 1,200 | accepted 1,000, held 200 | nobody looked for harm, since safety.model is not set |",
         "| [accepted.csv](accepted.csv) | 1,000 |",
@@ -115,7 +120,7 @@ def test_reasons_come_with_the_commonest_first() -> None:
 
 def test_a_name_with_a_bar_or_a_line_break_stays_in_its_cell() -> None:
     assert (
-        "| Briefs | `/work/a\\|b c.csv` |"
+        "| Sheet | `/work/a\\|b c.csv` |"
         in report(
             RunFile(**{name: getattr(RUN, name) for name in RUN.__struct_fields__} | {"briefs": "/work/a|b\nc.csv"})
         ).splitlines()

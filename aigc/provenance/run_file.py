@@ -16,6 +16,7 @@ from aigc.disk import disk_errors
 from aigc.errors import StoreError
 from aigc.policy import Override
 from aigc.records import EngineInfo, Value
+from aigc.sessions import FINISHED, Session, Spent, sessions_of_old, together
 from aigc.settings import Settings
 from aigc.tally import DeviceUse, Forecast, Usage
 
@@ -54,8 +55,8 @@ class ModelFacts(Value, frozen=True):
 
 
 class Timings(Value, frozen=True):
-    """Seconds of wall time, this session only. `generate_s` includes `start_s`, before the first text was begun: the
-    model is loaded then."""
+    """Seconds of wall time, the latest session's only. `generate_s` includes `start_s`, before the first text was
+    begun: the model is loaded then."""
 
     survey_s: float = 0.0
     generate_s: float = 0.0
@@ -97,9 +98,11 @@ class RunFile(Value, frozen=True):
     """Rows whose record another run made."""
     made_before: int = 0
     """Rows whose record an earlier session of this run made."""
+    attempts_before: int = 0
+    """Attempts at other rows that an earlier session of this run made, so that they were not asked for again."""
     tokens_in: int = 0
     tokens_out: int = 0
-    """Tokens of this session's generation; the records hold each attempt's own."""
+    """Tokens of the latest session's generation; the records hold each attempt's own."""
     flagged: int = 0
     """Accepted rows that a filter flagged for a look."""
     outcomes: dict[str, int] = {}
@@ -121,6 +124,38 @@ class RunFile(Value, frozen=True):
     """What this session was expected to take, where earlier runs could tell."""
     manifest: str = ""
     """Digest of manifest.json, written just before run.json says `finished`."""
+    brief_count: int = 0
+    """Rows of the sheet that were asked for, bad ones too."""
+    sessions: list[Session] = []
+    """What each session of this run did, the latest last; empty where an older version wrote this."""
+    whole: Spent = Spent()
+    """What all sessions took together."""
+
+    @property
+    def all_sessions(self) -> list[Session]:
+        """The sessions of this run, as far as anybody can tell."""
+        if self.sessions:
+            return self.sessions
+        last = Session(
+            began_at=self.session_at or self.started_at,
+            ended=FINISHED if self.status == FINISHED else "unknown",
+            tokens_in=self.tokens_in,
+            tokens_out=self.tokens_out,
+            generate_s=self.timings.generate_s,
+            start_s=self.timings.start_s,
+            is_known=self.status == FINISHED,
+        )
+        return sessions_of_old(self.started_at, last)
+
+    @property
+    def took(self) -> Spent:
+        """What the whole run took."""
+        return together(self.all_sessions)
+
+    @property
+    def session(self) -> Session:
+        """The latest session."""
+        return self.all_sessions[-1]
 
 
 class _RunPart(Value, frozen=True):
@@ -149,6 +184,7 @@ class RunFacts(Value, frozen=True):
     engines: dict[str, EngineInfo] = {}
     outcomes: dict[str, int] = {}
     reasons: dict[str, dict[str, int]] = {}
+    sessions: list[Session] = []
 
 
 class _Version(Value, frozen=True):

@@ -120,7 +120,7 @@ SETTINGS = [
     settings(
         "rule_that_leaves_nothing",
         '[[input.skip]]\ncolumn = "product"\nequals = "Bread"\n',
-        "briefs.csv: found no row left, with 1 row left out",
+        "briefs.csv: found no brief left, with 1 brief left out",
         "input.skip",
         code=1,
     ),

@@ -68,7 +68,7 @@ def test_a_bad_row_is_named_and_kept_as_invalid_while_the_good_ones_run(aigc: Ai
     shown = aigc("run", "briefs.csv")
     assert shown.code == 3
     assert "briefs.csv line 3, content_type: found 'noet'" in shown.err
-    assert "1 bad row in the results as invalid; 1 good row to run." in shown.err
+    assert "1 bad brief in the results as invalid; 1 good brief to run." in shown.err
     [bad] = rows_of("rejected.csv")
     assert (bad["id"], bad["outcome"], bad["reasons"]) == ("b2", "invalid", "unknown_content_type")
     assert "Did you mean 'note'?" in bad["details"]
@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_at_export_leaves_no_results_and_the_same_command_fi
     lay_out(Case("", "", 1, (), {"briefs.csv": HEADER + rows}), Path())
     assert aigc("run", "briefs.csv").code == 0
     [run_file] = Path("outputs").glob("*/run.json")
-    run_file.write_text(run_file.read_text().replace('"finished"', '"interrupted"', 1))
+    run_file.write_text(run_file.read_text().replace('"finished"', '"interrupted"'))
     for name in FILES:
         (run_file.parent / name).unlink()
     shown = aigc_process("run", "briefs.csv", most_bytes=32_768)

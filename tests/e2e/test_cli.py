@@ -63,7 +63,7 @@ def taken_from(folder: Path) -> dict[str, str]:
 def test_a_run_leaves_results_of_every_row_in_the_order_of_the_sheet(aigc: Aigc) -> None:
     shown = aigc("run", "briefs.csv")
     assert shown.code == 0
-    assert shown.out.startswith("4 of 4 rows accepted (100%), ")
+    assert shown.out.startswith("4 of 4 texts accepted (100%), ")
     folder = newest_run()
     assert f"Results: outputs/{folder.name}" in shown.out
     whole = {*FILES, "run.json", "report.md", "journal.jsonl", "manifest.json", "SHA256SUMS", "croissant.json",
@@ -81,7 +81,7 @@ def test_a_run_leaves_results_of_every_row_in_the_order_of_the_sheet(aigc: Aigc)
 
 def test_progress_and_messages_are_lines_on_stderr_and_nothing_on_stdout_but_the_result(aigc: Aigc) -> None:
     shown = aigc("run", "briefs.csv")
-    assert shown.err.splitlines()[-1].startswith("4/4 rows · 4 accepted · ")
+    assert shown.err.splitlines()[-1].startswith("4/4 texts · 4 accepted · ")
     assert "\x1b" not in shown.err + shown.out
     assert aigc("run", "briefs.csv", "--new", "--quiet").err == ""
 
@@ -99,7 +99,7 @@ def test_a_dry_run_writes_nothing(aigc: Aigc) -> None:
     shown = aigc("run", "briefs.csv", "--dry-run")
     assert shown.code == 0
     languages = "Languages: en. Columns not used: none."
-    assert f"briefs.csv: 4 good rows, 0 bad.\n{languages}\n  memo    2 texts\n  note    2 texts\n" in shown.out
+    assert f"briefs.csv: 4 good briefs, 0 bad.\n{languages}\n  memo    2 texts\n  note    2 texts\n" in shown.out
     assert "Nothing was written." in shown.out
     assert sorted(Path().rglob("*")) == before
 
@@ -111,7 +111,7 @@ def test_check_counts_rows_and_says_each_bad_one(aigc: Aigc) -> None:
     assert shown.code == 1
     first, *rest = shown.out.splitlines()
     assert first.startswith("briefs.csv line 5, product: found nothing; expected a value (What it is about).")
-    assert rest[0] == "briefs.csv: 3 good rows, 1 bad."
+    assert rest[0] == "briefs.csv: 3 good briefs, 1 bad."
     assert not Path("outputs").exists()
 
 
@@ -132,7 +132,7 @@ def test_check_prints_every_error_and_json_counts_them_all(aigc: Aigc) -> None:
     shown = aigc("check", "briefs.csv")
     assert (shown.code, len(shown.out.splitlines())) == (1, 1201)
     assert shown.out.splitlines()[-2].startswith("briefs.csv line 601, grade: found")
-    assert shown.out.splitlines()[-1] == "briefs.csv: 0 good rows, 600 bad."
+    assert shown.out.splitlines()[-1] == "briefs.csv: 0 good briefs, 600 bad."
     found = json.loads(aigc("check", "briefs.csv", "--json").out)
     assert (found["error_count"], len(found["errors"])) == (1200, 1000)
 
@@ -146,7 +146,7 @@ def test_a_sheet_whose_name_is_not_utf8_runs_like_any_other(aigc: Aigc, aigc_pro
     assert (shown.code, "Traceback" in shown.err) == (3, False)
     assert f"caf\\xe9.{kind} line " in shown.err
     shown = aigc_process("check", name)
-    assert shown.out.splitlines()[-3] == f"caf\\xe9.{kind}: 1 good row, 1 bad."
+    assert shown.out.splitlines()[-3] == f"caf\\xe9.{kind}: 1 good brief, 1 bad."
     assert "Nothing to do: " in aigc_process("run", name).err
     file = json.loads(aigc("show", "--json").out)
     assert file["briefs"].endswith(f"/caf\\xe9.{kind}")
@@ -382,7 +382,7 @@ def test_a_stopped_run_says_so_and_the_same_command_finishes_it(aigc: Aigc, stop
         process.send_signal(stop)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "aigc: interrupted. All rows made so far are kept: the same command, without --new, goes on" in said
+    assert "aigc: interrupted. All texts made so far are kept: the same command, without --new, goes on" in said
     assert "Traceback" not in said
     folder = newest_run()
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"

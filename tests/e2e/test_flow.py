@@ -48,7 +48,7 @@ def test_a_run_is_a_flow_whose_texts_are_those_of_a_plain_run(api: str, aigc: Ai
     run = flow_run(api, flow.err)
     run_id = str(run["id"])
     assert run["state_name"] == "Completed"
-    assert str(run["state"]["message"]).startswith("6 of 6 rows accepted (100%)")
+    assert str(run["state"]["message"]).startswith("6 of 6 texts accepted (100%)")
     given: dict[str, Any] = run["parameters"]
     assert given["briefs"] == "briefs.csv"
     options = {name: value for name, value in given["run"].items() if value is not None}
@@ -59,7 +59,7 @@ def test_a_run_is_a_flow_whose_texts_are_those_of_a_plain_run(api: str, aigc: Ai
     assert sorted(tasks) == [f"results of {folder.name}", "rows 1 to 4", "rows 5 to 6"]
     on_the_page = artifacts(api, run_id)
     assert on_the_page["aigc-progress"] == 100
-    assert "6 of 6 rows accepted" in str(on_the_page["aigc-report"])
+    assert "6 of 6 texts accepted" in str(on_the_page["aigc-report"])
     assert "](" not in str(on_the_page["aigc-report"]), "links to files that the server does not have"
 
 
@@ -68,7 +68,7 @@ def test_the_server_gets_the_log_of_aigc_and_no_word_of_a_brief(api: str, aigc_p
     shown = aigc_process("run", "briefs.csv", environ=environ(api))
     assert shown.code == 3, shown.err
     assert "briefs.csv line 8, product: " in shown.err
-    assert "1 bad row in the results as invalid; 6 good rows to run." in shown.err
+    assert "1 bad brief in the results as invalid; 6 good briefs to run." in shown.err
     run = flow_run(api, shown.err)
     by_run = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "TIMESTAMP_ASC"}
 
@@ -93,7 +93,7 @@ def test_a_refused_sheet_fails_the_flow_with_the_same_message_and_exit_code(
     assert "Traceback" not in flow.err
     run = flow_run(api, announced)
     message = plain.err.splitlines()[-1].removeprefix("aigc: ")
-    assert message.startswith("briefs.csv: found 1 bad row; expected none, since --strict is set.")
+    assert message.startswith("briefs.csv: found 1 bad brief; expected none, since --strict is set.")
     assert (run["state_name"], run["state"]["message"]) == ("Failed", message)
 
 
@@ -107,7 +107,7 @@ def test_a_run_cancelled_at_the_server_stops_and_can_be_gone_on_with(api: str, a
         set_state(api, str(run["id"]), "CANCELLING")
         err = running.stderr.read()
     assert running.returncode == 130, err
-    assert "aigc: interrupted. All rows made so far are kept" in err
+    assert "aigc: interrupted. All texts made so far are kept" in err
     [ended] = of_run(api, "flow_runs", str(run["id"]))
     assert ended["state_name"] == "Cancelled"
     [file] = Path("outputs").glob("*/run.json")

@@ -40,7 +40,7 @@ def test_a_planned_night_runs_by_itself_and_shows_what_it_made(project: Project,
     shown = artifacts(project.api, planned["id"])
     assert shown["aigc-progress-bread-csv"] == 100
     assert "no run of this model has finished in this folder" in shown["aigc-forecast-bread-csv"]
-    assert "6 of 6 rows accepted" in shown["aigc-report-bread-csv"]
+    assert "6 of 6 texts accepted" in shown["aigc-report-bread-csv"]
     assert [row["id"] for row in json.loads(shown["aigc-samples-bread-csv"])] == [f"b{n}" for n in range(6)]
     assert folder.name in shown["aigc-files-bread-csv"]
     assert "| `inputs/bread.csv` | made | 6 | 6 (100%) | " in shown["aigc-night"]

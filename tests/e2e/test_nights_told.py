@@ -62,6 +62,6 @@ def test_a_webhook_is_told_of_a_night_that_failed_until_the_plan_is_made_without
         assert project.end_of(project.ask_for_a_night()) == "Failed"
         eventually(lambda: came, "word of the night", 60)
         assert came[0].startswith("aigc told: failed or crashed: night of 20")
-        assert "1 of 2 sheets went well.\ninputs/wrong.csv: found 1 bad row and no good one" in came[0]
+        assert "1 of 2 sheets went well.\ninputs/wrong.csv: found 1 bad brief and no good one" in came[0]
         assert f"{api.removesuffix('/api')}/runs/flow-run/" in came[0]
         assert sorted(plan(project)) == ALWAYS
