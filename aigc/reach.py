@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
 import re
 import tempfile
@@ -72,9 +73,14 @@ def examine_plans(environ: Mapping[str, str]) -> Finding:
                        remedy=f"pip install 'sqlalchemy<{PLANLESS}', then start the server again.")
     url = prefect_api_url(environ)
     try:
-        planned, due = _planned(url.rstrip("/")) if url else (0, 0)
+        planned, due = _planned(url.rstrip("/"), _key(environ)) if url else (0, 0)
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        refused = f"{found}; what the server has planned was not seen: HTTP status {exc.code}"
+        return Finding(name="plans", status="warn", found=refused,
+                       remedy="Set PREFECT_API_KEY or PREFECT_API_AUTH_STRING as its runs have it.")
     except (OSError, ValueError, HTTPException, msgspec.DecodeError):  # of the server itself, `prefect` tells
-        planned = due = 0
+        return Finding(name="plans", status="ok", found=f"{found}; what the server has planned was not seen")
     if planned and not due:
         return Finding(name="plans", status="warn", found=f"{found}; no run is planned, and {planned} have a schedule",
                        remedy="Look again in a minute; then at the log of the server, whose scheduler makes the runs.")
@@ -138,22 +144,31 @@ def prefect_api_url(environ: Mapping[str, str], folder: Path = Path()) -> str:
     return str(project or url_of_profile or "")
 
 
-def _planned(url: str) -> tuple[int, int]:
+def _key(environ: Mapping[str, str]) -> str:
+    """What a server is told that asks for a key, as Prefect's client tells it; empty where none is set."""
+    if key := environ.get("PREFECT_API_KEY"):
+        return f"Bearer {key}"
+    account = environ.get("PREFECT_API_AUTH_STRING")
+    return f"Basic {base64.b64encode(account.encode()).decode()}" if account else ""
+
+
+def _planned(url: str, key: str) -> tuple[int, int]:
     """How many deployments have a schedule that is on, and how many runs are planned."""
-    answer = _asked(f"{url}/deployments/filter", {"limit": 200})
+    answer = _asked(f"{url}/deployments/filter", {"limit": 200}, key)
     deployments = msgspec.json.decode(answer, type=list[_Deployment])
     on = [each.id for each in deployments if not each.paused and any(one.active for one in each.schedules)]
     wanted = {"deployments": {"id": {"any_": on}}, "flow_runs": {
         "state": {"type": {"any_": ["SCHEDULED"]}},
         "expected_start_time": {"after_": datetime.now(UTC).isoformat()},  # one that is late was planned long ago
     }}
-    return len(on), msgspec.json.decode(_asked(f"{url}/flow_runs/count", wanted), type=int) if on else 0
+    return len(on), msgspec.json.decode(_asked(f"{url}/flow_runs/count", wanted, key), type=int) if on else 0
 
 
-def _asked(url: str, body: object = None) -> bytes:
+def _asked(url: str, body: object = None, key: str = "") -> bytes:
     """What the API answers; asked by POST where there is a body."""
     data = None if body is None else msgspec.json.encode(body)
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})  # noqa: S310
+    headers = ({"Content-Type": "application/json"} if data else {}) | ({"Authorization": key} if key else {})
+    request = urllib.request.Request(url, data, headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=API_WAIT_S) as answer:  # noqa: S310 # `prefect` has looked at it
         return bytes(answer.read())
 

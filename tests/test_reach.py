@@ -67,7 +67,7 @@ OFF = {"id": "off", "paused": True, "schedules": [{"active": True}]}
         (([OFF, {"id": "off", "schedules": []}], 0), "ok", ""),
         (([ON, OFF], 7), "ok", "; 7 runs are planned"),
         (([ON], 0), "warn", "; no run is planned, and 1 have a schedule"),
-        (({"detail": "no"}, 0), "ok", ""),
+        (({"detail": "no"}, 0), "ok", "; what the server has planned was not seen"),
     ],
     indirect=["server"],
 )
@@ -77,6 +77,25 @@ def test_a_server_with_schedules_is_asked_whether_it_has_planned_runs(
     finding = examine_plans({"PREFECT_API_URL": server})
     assert (finding.status, finding.found) == (status, f"Prefect 3.8.8 with SQLAlchemy 2.0.58{found}")
     assert bool(finding.remedy) == (status != "ok")
+
+
+@pytest.mark.parametrize(("set_here", "status"), [
+    ({}, "warn"),
+    ({"PREFECT_API_AUTH_STRING": "me:wrong"}, "warn"),
+    ({"PREFECT_API_AUTH_STRING": "me:secret"}, "ok"),
+])
+def test_a_server_that_asks_for_a_key_is_not_said_to_plan_runs_that_nobody_saw(
+    versions: dict[str, str], set_here: dict[str, str], status: str
+) -> None:
+    class Api(Handler):
+        def reply(self) -> None:
+            known = self.headers.get("Authorization") == "Basic bWU6c2VjcmV0"
+            self.answer(200 if known else 401, b"[]" if known else b"{}")
+
+    with serving(Api) as place:
+        finding = examine_plans({"PREFECT_API_URL": f"http://{place}/api", **set_here})
+    assert finding.status == status
+    assert ("was not seen: HTTP status 401" in finding.found) == (status == "warn")
 
 
 @pytest.mark.parametrize(
