@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aigc.batch_filters import FilterModels, find_filter_models, open_batch_filters
-from aigc.duplicates import CORPUS, CorpusIndex, Duplicates, Neighbours, Records, Thresholds, neighbours, with_verdict
+from aigc.duplicates import (
+    CORPUS,
+    CorpusIndex,
+    Duplicates,
+    Neighbours,
+    Records,
+    Thresholds,
+    is_compared_in_part,
+    neighbours,
+    with_verdict,
+)
 from aigc.filters import broken
 from aigc.job import Job
 from aigc.jury import NOBODY, Judges
@@ -43,7 +53,10 @@ class Published:
     `own_runs` are earlier runs of the sheet: their texts are this run's rows.
     """
 
-    def __init__(self, job: Job, corpus: CorpusIndex | None, own_runs: Sequence[str]) -> None:
+    def __init__(
+        self, job: Job, corpus: CorpusIndex | None, own_runs: Sequence[str], say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._say = say
         self._by_type = {
             name: Duplicates(thresholds, corpus, own_runs)
             for name in job.packs
@@ -61,11 +74,20 @@ class Published:
         return found.verdict(brief, completion, siblings) if found else Verdict(filter=NEAR_DUPLICATE, action="not_run")
 
     def marked(self, records: Records) -> Iterator[Record]:
-        """`records`, in the sheet's order, each marked where its text is like one before it of the same type."""
+        """`records`, in the sheet's order, each marked where its text is like one before it of the same type.
+
+        How many were not compared with all that may be like them is said at the end.
+        """
         seen = defaultdict[str, Neighbours[int]](lambda: neighbours(records))
+        partly = 0
         for at, record in enumerate(records):
             found = self._by_type.get(record.content_type)
-            yield _marked(found, records, at, record, seen[record.content_type]) if found else record
+            marked = _marked(found, records, at, record, seen[record.content_type]) if found else record
+            partly += is_compared_in_part(marked)
+            yield marked
+        if partly:
+            self._say(f"near_duplicate: {partly:,} of the texts share so much with so many others that they were "
+                      "compared with the likeliest of these alone, and are like none of them. `aigc trace` tells each.")
 
     @property
     def is_asked(self) -> bool:
@@ -100,7 +122,7 @@ def open_published(
         corpus = stack.enter_context(CorpusIndex.read(folder)) if folder.exists() else None
         if not corpus and folder != CORPUS:
             say(f"run.corpus: no texts in {folder}, so nothing is compared with what was published before.")
-        published = Published(job, corpus, own_runs)
+        published = Published(job, corpus, own_runs, say)
         job.compared_with = published.digests
         yield published
 

@@ -192,9 +192,10 @@ def _step(step: Step, *, is_chosen: bool) -> Iterator[str]:
         yield "  all lines together" if step.turns else "  answered"
         yield from (f"    {line}" for line in (completion.content or completion).text.splitlines())
     yield from map(_verdict, (verdict for verdict in attempt.verdicts if verdict.action not in PASSING))
-    passed = [verdict.filter for verdict in attempt.verdicts if verdict.action == "pass"]
+    passed = [verdict for verdict in attempt.verdicts if verdict.action == "pass"]
     if passed:
-        yield f"  passed: {', '.join(passed)}"
+        yield f"  passed: {', '.join(dict.fromkeys(verdict.filter for verdict in passed))}"
+    yield from (f"    {verdict.filter}: {verdict.message}" for verdict in passed if verdict.message)
 
 
 def _request(asked: Asked) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from duplicates.duplicate_cases import formulaic
 from model_folders import write_model, write_weights
 from small_project import GOOD, MODEL, NOTE, SHORT, Project, small_project
 
@@ -204,3 +205,15 @@ def test_a_comparison_over_the_whole_run_that_fails_holds_the_text(
     file, _ = run(project, lambda _: LONG)
     assert file.outcomes == {"held": 1}
     assert reasons(project, file) == ["filter_error"]
+
+
+def test_how_many_texts_were_compared_in_part_is_said_when_a_run_ends(project: Project) -> None:
+    project.overrides["filters"] = {"length": {"action": "off"}, "near_duplicate": {"elsewhere": "flag"}}
+    project.products(*(f"kettle {number}" for number in range(60)))
+    texts = iter(formulaic(60))
+    file, _ = run(project, lambda _: next(texts))
+    assert file.outcomes == {"accepted": 60}
+    [said] = [line for line in project.said if line.startswith("near_duplicate: ")]
+    assert 30 < int(said.split()[1]) < 40, "the first twenty are compared with all before them"
+    assert said.endswith("compared with the likeliest of these alone, and are like none of them. `aigc trace` tells "
+                         "each.")

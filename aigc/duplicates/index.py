@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from aigc.disk import disk_error, disk_errors
 from aigc.duplicates.corpus_files import (
@@ -32,6 +33,9 @@ from aigc.errors import StoreError
 from aigc.hashing import digest
 from aigc.records import FieldValue, Value
 
+MOST_READ = 10 * MOST_COMPARED
+"""Candidates that are read to find so many that are not of the text's own brief."""
+
 
 class Found(Value, frozen=True):
     """A text of the corpus that another resembles."""
@@ -50,6 +54,15 @@ class Found(Value, frozen=True):
         if self.kind == "run":
             return f"run {self.source}, brief {self.brief_id}, variant {self.variant}"
         return f"{self.source} line {self.line}" if self.line else self.source
+
+
+class LookedThrough(NamedTuple):
+    """What a search came to: the nearest text if one is near enough, and of how many that may be near so many were
+    compared."""
+
+    nearest: Found | None
+    compared: int
+    maybe: int
 
 
 class CorpusIndex:
@@ -110,19 +123,31 @@ class CorpusIndex:
 
         Not looked at are texts of the runs `without`, and those of the brief `not_of` in any run.
         """
-        return self.nearest_of(Text.of(text, fields), over=over, without=without, not_of=not_of)
+        return self.nearest_of(Text.of(text, fields), over=over, without=without, not_of=not_of).nearest
 
     def nearest_of(
         self, text: Text, *, over: float = 0.5, without: Collection[str] = (), not_of: str = ""
-    ) -> Found | None:
+    ) -> LookedThrough:
+        """As `nearest`, with how far was looked."""
+        if not self._texts or len(text.shingles) < MIN_SHINGLES:
+            return LookedThrough(None, 0, 0)
+        numbers = self._maybe(text, over, without)
         best: Found | None = None
-        for number, line in self._compared(text, over, without, not_of):
+        compared = read = 0
+        for number in numbers[:MOST_READ]:
+            if compared == MOST_COMPARED:
+                break
+            read += 1
+            line = self._line(number)
+            if not_of and line.brief_id == not_of:
+                continue
+            compared += 1
             limit = best.similarity if best else over
             if (similarity := alike(text, line.prepared, limit)) > limit:
                 source = self.sources[self._source_of(number)]
                 best = Found(similarity=similarity, source=source.name, kind=source.kind, line=line.line,
                              brief_id=line.brief_id, variant=line.variant, text=line.text)
-        return best
+        return LookedThrough(best, compared, compared + len(numbers) - read)
 
     def close(self) -> None:
         if self._log_fd >= 0:
@@ -135,23 +160,11 @@ class CorpusIndex:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _compared(
-        self, text: Text, over: float, without: Collection[str], not_of: str
-    ) -> Iterator[tuple[int, Line]]:
+    def _maybe(self, text: Text, over: float, without: Collection[str]) -> list[int]:
         """The candidates that are worth an exact comparison, by number, the likeliest first."""
-        if not self._texts or len(text.shingles) < MIN_SHINGLES:
-            return
         left_out = {place for place, source in enumerate(self.sources) if _is_of(source, without)}
-        compared = 0
-        for number in likeliest(self._tables, self._sketches, text.signature, over).tolist():
-            if self._source_of(number) in left_out:
-                continue
-            line = self._line(number)
-            if not not_of or line.brief_id != not_of:
-                yield number, line
-                compared += 1
-            if compared == MOST_COMPARED:
-                return
+        numbers: list[int] = likeliest(self._tables, self._sketches, text.signature, over).tolist()
+        return [number for number in numbers if self._source_of(number) not in left_out] if left_out else numbers
 
     def _source_of(self, number: int) -> int:
         return bisect_right(self._firsts, number) - 1

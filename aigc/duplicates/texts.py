@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aigc.duplicates.lsh import Hashes, Signatures
+    from aigc.duplicates.lsh import Hashes, Ids, Signatures
 
 SHINGLE_CHARS, KANA_SHINGLE_CHARS, HAN_SHINGLE_CHARS = 5, 3, 2
 SCHEME = "nfkc-casefold 5/3/2 v1"
@@ -203,9 +203,22 @@ def _mask_spans(text: str, values: Iterable[str]) -> list[tuple[int, int]]:
         import numpy as np
 
         hashed, sizes, whole = _stretches(text)
-        starts = np.flatnonzero(whole & np.isin(hashed, known))
-        spans += zip(starts.tolist(), (starts + sizes[starts]).tolist(), strict=True)
+        there = known[np.searchsorted(known, hashed).clip(max=len(known) - 1)] == hashed
+        starts = np.flatnonzero(whole & there)
+        spans += _overlapping(starts, starts + sizes[starts])
     return spans
+
+
+def _overlapping(starts: Ids, ends: Ids) -> list[tuple[int, int]]:
+    """Stretches in order, those that touch each other as one: a formula of a brief is a thousand."""
+    import numpy as np
+
+    if not len(starts):
+        return []
+    reach = np.maximum.accumulate(ends)
+    firsts = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
+    lasts = np.append(firsts[1:], len(starts)) - 1
+    return list(zip(starts[firsts].tolist(), reach[lasts].tolist(), strict=True))
 
 
 @lru_cache(maxsize=CACHED)

@@ -14,7 +14,7 @@ from aigc.duplicates.index import CorpusIndex
 from aigc.duplicates.neighbours import Neighbours
 from aigc.duplicates.shared import shared_spans
 from aigc.duplicates.texts import MIN_SHINGLES, Text, alike
-from aigc.hashing import digest
+from aigc.hashing import digest, seed_of
 from aigc.records import Brief, Completion, FieldValue, Limits, Record, Verdict
 
 DuplicateAction: TypeAlias = Literal["off", "flag", "hold", "retry", "reject"]
@@ -95,11 +95,14 @@ class Duplicates:
         failed = []
         if nearest > limit:
             failed.append(_Likeness(self._thresholds.action, nearest, "another version of this brief", sibling))
-        if self._corpus and (found := self._corpus.nearest_of(
-            own, over=limit, without=self._own_runs, not_of=brief.id
-        )):
-            failed.append(_Likeness(self._thresholds.elsewhere, found.similarity, found.place, found.text))
-        return self._verdict(failed, nearest, text, brief.language)
+        partly = ""
+        if self._corpus:
+            looked = self._corpus.nearest_of(own, over=limit, without=self._own_runs, not_of=brief.id)
+            if found := looked.nearest:
+                failed.append(_Likeness(self._thresholds.elsewhere, found.similarity, found.place, found.text))
+            else:
+                partly = _partly("the corpus", looked.compared, looked.maybe)
+        return self._verdict(failed, nearest, text, brief.language, partly)
 
     def in_run(self, records: Records) -> Iterator[Record]:
         """`records`, each marked where its text is like one before it, of another brief of the same run.
@@ -118,22 +121,25 @@ class Duplicates:
         own = Text.of(text, _given(record.brief, record.limits))
         if len(own.shingles) < MIN_SHINGLES:
             return record
-        found = seen.nearest_of(own, over=self._thresholds.max_similarity,
-                                skip=lambda other: records[other].brief_id == record.brief_id)
-        seen.add_prepared(at, own)
-        if found is None:
-            return record
-        there, similarity, other = records[found[0]], found[1], found[2]
+        brief = seed_of(record.brief_id)  # a number is 8 bytes, and two briefs that share one are not to be had
+        found = seen.nearest_of(own, over=self._thresholds.max_similarity, group=brief)
+        seen.add_prepared(at, own, brief)
+        if found.nearest is None:
+            partly = _partly("this run", found.compared, found.maybe)
+            return with_verdict(record, Verdict(filter=NAME, action="pass", message=partly)) if partly else record
+        there, similarity = records[found.nearest.key], found.nearest.similarity
         place = f"brief {there.brief_id}, variant {there.variant}, of this run"
-        likeness = _Likeness(self._thresholds.elsewhere, similarity, place, other)
+        likeness = _Likeness(self._thresholds.elsewhere, similarity, place, found.nearest.text)
         return with_verdict(record, self._verdict([likeness], similarity, text, record.language))
 
-    def _verdict(self, failed: list[_Likeness], measured: float, text: str, language: str) -> Verdict:
+    def _verdict(
+        self, failed: list[_Likeness], measured: float, text: str, language: str, partly: str = ""
+    ) -> Verdict:
         limit = self._thresholds.max_similarity
         actions = [one.action for one in failed]
         action = next((action for action in _STRICTEST_FIRST if action in actions), None)
         if action is None:  # also where all that failed is off
-            return Verdict(filter=NAME, action="pass", measured=round(measured, 3), limit=limit)
+            return Verdict(filter=NAME, action="pass", measured=round(measured, 3), limit=limit, message=partly)
         first = next(one for one in failed if one.action == action)
         told = [f"The text is like {one.place}: similarity {one.similarity:.2f}, at most {limit:g}." for one in failed]
         return Verdict(
@@ -141,6 +147,19 @@ class Duplicates:
             spans=shared_spans(text, first.text), message=" ".join(told),
             advice=_ADVICE_ZH if base_language(language) == "zh" else _ADVICE,
         )
+
+
+def _partly(where: str, compared: int, maybe: int) -> str:
+    """What is told of a text that was not compared with all that may be like it, so that it is not taken for more."""
+    if compared >= maybe:
+        return ""
+    return (f"Compared with the {compared} likeliest of {maybe:,} or more texts of {where} that may be like it, and "
+            "like none of these.")
+
+
+def is_compared_in_part(record: Record) -> bool:
+    """Whether a text of which nothing was found was not compared with all that may be like it."""
+    return any(verdict.filter == NAME and verdict.action == "pass" and verdict.message for verdict in record.verdicts)
 
 
 def _given(fields: Mapping[str, FieldValue], limits: Limits) -> dict[str, FieldValue]:

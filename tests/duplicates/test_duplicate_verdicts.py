@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -18,11 +20,15 @@ from duplicate_cases import (
     ZH_EDITED,
     ZH_OTHER,
     a_brief,
+    edited,
+    formulaic,
     many,
 )
 from factories import a_record, an_attempt
 
-from aigc.duplicates import CorpusIndex, CorpusText, CorpusWriter, Duplicates, Thresholds
+from aigc.duplicates import CorpusIndex, CorpusText, CorpusWriter, Duplicates, Thresholds, is_compared_in_part
+from aigc.duplicates.index import MOST_READ
+from aigc.duplicates.texts import Text
 from aigc.records import Completion, Content, FieldValue, Record, Verdict
 
 
@@ -199,3 +205,55 @@ def test_hold_holds_and_off_leaves_every_record_as_it_is() -> None:
 def test_a_run_of_different_texts_is_left_as_it_is() -> None:
     rows = [a_row(number, text) for number, text in enumerate(many(600))]
     assert list(Duplicates(Thresholds()).in_run(rows)) == rows
+
+
+PARTLY = re.compile(r"Compared with the 20 likeliest of \d+ or more texts of (this run|the corpus) that may be like "
+                    r"it, and like none of these\.")
+
+
+def test_a_text_that_is_not_compared_with_all_that_may_be_like_it_says_so_and_passes() -> None:
+    texts = formulaic(60)
+    rows = [a_row(number, text) for number, text in enumerate([*texts, edited(texts[7]), many(1, seed=9)[0]])]
+    marked = list(Duplicates(Thresholds()).in_run(rows))
+    partly = [record.row for record in marked if is_compared_in_part(record)]
+    assert min(partly) > 20
+    assert len(partly) > 30
+    assert PARTLY.fullmatch(marked[partly[-1]].verdicts[-1].message)
+    assert marked[-2].verdicts[-1].reason == "near_duplicate", "the copy is found among them"
+    assert marked[-1] == rows[-1], "what is like none is not told of"
+    assert {record.outcome for record in marked} == {"accepted"}
+
+
+def test_versions_of_one_brief_are_not_read_again() -> None:
+    rows = [a_row(number, edited(EN, number % 90 + 6), brief_id="b1", variant=number) for number in range(200)]
+
+    class Once(list[Record]):
+        def __getitem__(self, at: object) -> NoReturn:
+            raise AssertionError("a record was read again")
+
+    assert list(Duplicates(Thresholds()).in_run(Once(rows))) == rows
+
+
+def test_a_corpus_full_of_a_briefs_own_versions_is_looked_through_so_far_and_says_so(tmp_path: Path) -> None:
+    own = [CorpusText(text=edited(EN, at % 90 + 6), brief_id="b1", variant=at) for at in range(300)]
+    with CorpusWriter(tmp_path) as writer:
+        writer.add("run-1", "run", "1", own)
+    corpus = CorpusIndex.read(tmp_path)
+    looked = corpus.nearest_of(Text.of(EN), not_of="b1")
+    assert (looked.nearest, looked.compared, looked.maybe) == (None, 0, 300 - MOST_READ)
+    verdict = against(EN, corpus=corpus)
+    assert verdict.action == "pass"
+    assert verdict.message.startswith("Compared with the 0 likeliest of 100 or more texts of the corpus")
+    assert "version" not in against(EN, corpus=corpus, brief_id="b2").message
+    assert against(EN, corpus=corpus, brief_id="b2").action == "flag"
+
+
+def test_of_a_corpus_that_shares_a_formula_the_likeliest_are_compared(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path) as writer:
+        writer.add("old.csv", "file", "1", [CorpusText(text=text, line=at) for at, text in enumerate(formulaic(60), 1)])
+    corpus = CorpusIndex.read(tmp_path)
+    told = against(formulaic(1, seed=2)[0], corpus=corpus)
+    assert told.action == "pass"
+    assert PARTLY.fullmatch(told.message)
+    found = against(edited(formulaic(60)[40]), corpus=corpus)
+    assert (found.action, "old.csv line 41" in found.message) == ("flag", True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from duplicate_cases import EN, EN_EDITED, EN_OTHER, FACTS, FACTS_TOLD, ZH, ZH_EDITED, edited, many
+from duplicate_cases import EN, EN_EDITED, EN_OTHER, FACTS, FACTS_TOLD, ZH, ZH_EDITED, edited, formulaic, many
 
-from aigc.duplicates import Neighbours
+from aigc.duplicates import Neighbours, Text
 from aigc.duplicates.lsh import due
-from aigc.duplicates.neighbours import RECENT
+from aigc.duplicates.neighbours import MOST_COMPARED, RECENT
 
 
 def test_each_edited_text_finds_the_one_it_was_whether_in_a_table_or_not() -> None:
@@ -57,3 +57,29 @@ def test_shared_facts_make_no_neighbours() -> None:
 ])
 def test_small_tables_are_merged_before_they_are_many(sizes: list[int], last: int) -> None:
     assert due(sizes) == last
+
+
+def test_texts_of_the_same_brief_are_neither_compared_nor_read() -> None:
+    texts, asked = [edited(EN, every) for every in range(6, 100)], list[int]()
+
+    def read(key: int) -> Text:
+        asked.append(key)
+        return Text.of(texts[key])
+
+    seen: Neighbours[int] = Neighbours(read)
+    for number, text in enumerate(texts):
+        seen.add_prepared(number, Text.of(text), group=2 if number == 50 else 1)
+    found = seen.nearest_of(Text.of(EN), group=1)
+    assert (found.nearest and found.nearest.key, found.compared, found.maybe, asked) == (50, 1, 1, [50])
+    assert seen.nearest_of(Text.of(EN), group=3).maybe == len(texts)
+
+
+def test_of_many_that_may_be_alike_the_likeliest_are_compared_and_the_others_counted() -> None:
+    seen: Neighbours[int] = Neighbours()
+    for number, text in enumerate(formulaic(200)):
+        seen.add(number, text)
+    other = seen.nearest_of(Text.of(formulaic(1, seed=2)[0]))
+    assert (other.nearest, other.compared) == (None, MOST_COMPARED)
+    assert other.maybe > 5 * MOST_COMPARED
+    copy = seen.nearest_of(Text.of(edited(formulaic(200)[77])))
+    assert (copy.nearest and copy.nearest.key, copy.compared) == (77, MOST_COMPARED)
