@@ -146,10 +146,10 @@ def prefect_api_url(environ: Mapping[str, str], folder: Path = Path()) -> str:
 
 def _key(environ: Mapping[str, str]) -> str:
     """What a server is told that asks for a key, as Prefect's client tells it; empty where none is set."""
-    if key := environ.get("PREFECT_API_KEY"):
-        return f"Bearer {key}"
-    account = environ.get("PREFECT_API_AUTH_STRING")
-    return f"Basic {base64.b64encode(account.encode()).decode()}" if account else ""
+    if account := environ.get("PREFECT_API_AUTH_STRING"):
+        return f"Basic {base64.b64encode(account.encode()).decode()}"
+    key = environ.get("PREFECT_API_KEY")
+    return f"Bearer {key}" if key else ""
 
 
 def _planned(url: str, key: str) -> tuple[int, int]:

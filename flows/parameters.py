@@ -54,7 +54,9 @@ class RunOptions(BaseModel):
         default=None, examples=[{"product": "Title"}], description="The sheet's column that holds a field, by field."
     )
     variants: int | None = Field(default=None, ge=1, description="Texts for each brief that names no number.")
-    limit: int | None = Field(default=None, ge=1, description="Only the first rows of the sheet.")
+    limit: int | None = Field(
+        default=None, ge=1, description="Only the first rows of the sheet. Such a run is not published."
+    )
     seed: int | None = Field(default=None, ge=0, lt=2**53, description="Another seed gives other texts.")
     strict: bool = Field(default=False, description="Run nothing if any row is bad.")
     mode: Mode = Field(default="auto", description=(
@@ -111,7 +113,7 @@ class Publishing(BaseModel):
 
     folder: str | None = Field(default=None, description=(
         "Folder that others read: each finished run's accepted files are copied to a folder of its own there, "
-        "as a whole, its manifest last. Nothing is published without it."
+        "as a whole, its manifest last. Nothing is published without it, nor of a run with a limit."
     ))
 
 

@@ -218,6 +218,9 @@ def publish_run(run_id: str, folder: str, to: str) -> Path:
 def _published(sheet: Sheet, folder: Path) -> Path | None:
     if not sheet.publishing.folder:
         return None
+    if sheet.request.limit:  # who reads there would take a trial for the sheet
+        _log.info("run %s is not published: it was limited to %d rows of the sheet", folder.name, sheet.request.limit)
+        return None
     to = Path(sheet.publishing.folder)
     if is_published(folder, to):
         return to / folder.name

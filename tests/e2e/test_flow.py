@@ -118,12 +118,14 @@ def test_a_run_cancelled_at_the_server_stops_and_can_be_gone_on_with(api: str, a
 def test_a_deployment_calls_the_flow_with_plain_values(api: str) -> None:
     write_sheet()
     options = {"limit": 3, "columns": {}, "mode": "new"}
-    call = f"from flows.generate import generate; generate(briefs='briefs.csv', run={options})"
+    asked = f"briefs='briefs.csv', run={options}, publishing={{'folder': 'published'}}"
+    call = f"from flows.generate import generate; generate({asked})"
     ended = subprocess.run(
         [sys.executable, "-c", call], env={**os.environ, **environ(api)}, capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == 0, ended.stderr
     assert len(texts("outputs")) == 3
+    assert not Path("published").exists(), "a trial of three rows beside whole sheets"
 
 
 @pytest.mark.parametrize(
