@@ -64,7 +64,7 @@ def this_session(run: RunFile) -> str:
     last, before = run.session, _made_before(run)
     made = f"{counted(last.texts, 'text')}, " if run.sessions else ""
     did = f"{made}{spent(last.spent)}" if last.tokens_out else f"{made}no token"
-    return f"Of that in the last session: {did}{f'; before it {before}' if before else ''}."
+    return f"The last session alone: {did}{f'; before it {before}' if before else ''}."
 
 
 def spent(took: Spent) -> str:

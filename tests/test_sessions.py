@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from small_project import GOOD, SHORT, Project, interrupted, small_project
 
 from aigc import cli
+from aigc.console import show_result
 from aigc.history import nights
 from aigc.provenance import RUN_FILE, RunFile
 from aigc.records import Completion, Prompt
@@ -225,3 +227,13 @@ def test_a_session_without_a_text_was_all_beginning(
     assert session.spent.tokens_per_s == 0.0
 
 
+
+
+def test_a_run_that_was_stopped_is_shown_with_what_it_has_so_far(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed(project, 2)
+    file = interrupted(project, 3, KeyboardInterrupt)
+    show_result(project.out / file.run_id, file, as_json=False)
+    told = r"\n  so far 5 texts, 86 tokens in \d\.\d s of 2 sessions \(.*tokens/s\)\n"  # 2 of 7 tokens, 3 of 24
+    assert re.search(told, capsys.readouterr().out)
