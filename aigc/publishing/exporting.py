@@ -162,9 +162,9 @@ def _asset(past: Past, kind: Kind, edited_at: str) -> AssetFacts:
 def _statement(past: Past, decided: Decided, choice: Choice, at: str, files: Sequence[FileFacts]) -> Statement:
     return Statement(
         run_id=past.run.run_id, selection=choice.kind, manifest=manifest_digest(past.manifest_bytes),
-        ledgers=dict(decided.heads), exported_at=at, rows=choice.total, texts=choice.texts,
-        edited=choice.edited, left_out=dict(Counter(one.code for one in choice.left_out)), others={**choice.others},
-        files=[*files],
+        ledgers=dict(decided.heads), exported_at=at, rows=choice.total, texts=choice.texts, edited=choice.edited,
+        left_out=dict(Counter(one.code for one in choice.left_out)),
+        others={str(code): count for code, count in choice.others.items()}, files=[*files],
     )
 
 
