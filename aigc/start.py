@@ -113,7 +113,7 @@ def start(
             run.begin(survey, survey_s, outlook(job, survey.types, model, earlier))
             copy.follow(run.folder)
             if survey.briefs + survey.invalid >= KEPT_FROM_ROWS:
-                keep_survey(job, survey)
+                keep_survey(job, survey, run.file.run_id)
             yield Started(job, survey, run, run.folder, run.file, slots_of(engine))
             drop_survey(job)  # reached where nothing was raised: the run has finished
 

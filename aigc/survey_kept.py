@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from aigc import __version__
-from aigc.disk import write_atomically
+from aigc.disk import holder_of, write_atomically
 from aigc.errors import writable
 from aigc.hashing import digest
 from aigc.job import Job, Survey
 from aigc.records import Value
+from aigc.store import LOCK
 
 KEPT_FROM_ROWS = 10_000
 """Smaller sheets are read again in a second."""
 
 
-class _Kept(Value, frozen=True):
+_NAMES = ".survey-*.json"
+
+
+class _Owner(Value, frozen=True):
+    """Whose a kept reading is: of which sheet, by a digest of where it lies, and of which run."""
+
+    sheet: str
+    run_id: str
+
+
+class _Kept(_Owner, frozen=True):
     survey: Survey
     suspects: list[int]
     """Rows that speak to the model: the second reading looks at these alone."""
@@ -39,11 +51,18 @@ def known_survey(job: Job) -> Survey | None:
     return kept.survey
 
 
-def keep_survey(job: Job, survey: Survey) -> None:
-    """Keep what a reading of the whole sheet found, without the cells that its errors quote."""
-    if job.sheet.suspects is not None:
-        kept = _Kept(survey=replace(survey, errors=[]), suspects=sorted(job.sheet.suspects))
-        write_atomically(_place(job), lambda file: file.write(msgspec.json.encode(kept)))
+def keep_survey(job: Job, survey: Survey, run_id: str) -> None:
+    """Keep what a reading of the whole sheet found, without the cells that its errors quote; no longer what earlier
+    readings of it found, under other settings or before it was edited."""
+    if job.sheet.suspects is None:
+        return
+    kept = _Kept(sheet=_sheet_of(job), run_id=run_id, survey=replace(survey, errors=[]),
+                 suspects=sorted(job.sheet.suspects))
+    write_atomically(_place(job), lambda file: file.write(msgspec.json.encode(kept)))
+    for path in sorted(_folder(job).glob(_NAMES)):
+        if path != _place(job) and _is_superseded(path, job):
+            with suppress(OSError):  # another process was faster, or it is another user's: no run stops for it
+                path.unlink()
 
 
 def drop_survey(job: Job) -> None:
@@ -51,9 +70,32 @@ def drop_survey(job: Job) -> None:
     _place(job).unlink(missing_ok=True)
 
 
+def _is_superseded(path: Path, job: Job) -> bool:
+    """Whether nobody reads this file again: it is of the same sheet, and its run not at work, or of another version.
+
+    Where a run is at work another process has the lock of its folder, taken before the file was written. Were a file
+    removed that somebody wanted yet, the sheet would be read once more.
+    """
+    try:
+        owner = msgspec.json.decode(path.read_bytes(), type=_Owner)
+    except OSError:  # gone by now, or another user's
+        return False
+    except msgspec.DecodeError:  # damaged, or of a version that did not say whose it is
+        return True
+    return owner.sheet == _sheet_of(job) and not holder_of(_folder(job) / owner.run_id / LOCK)
+
+
+def _sheet_of(job: Job) -> str:
+    return digest(writable(job.briefs.absolute()))
+
+
+def _folder(job: Job) -> Path:
+    return Path(job.settings.run.out)
+
+
 def _place(job: Job) -> Path:
     """Named after all that decides what a reading finds."""
     settings, types = job.settings, {name: pack.type.digest for name, pack in job.packs.items()}
     found = digest([__version__, job.inputs_digest, writable(job.briefs), job.limit, settings.input,
                     settings.run.variants, settings.policy, settings.types, types])
-    return Path(settings.run.out) / f".survey-{found.removeprefix('sha256:')[:24]}.json"
+    return _folder(job) / f".survey-{found.removeprefix('sha256:')[:24]}.json"

@@ -92,7 +92,7 @@ ASSEMBLY = {
     "rejudge": {"earlier", "engine", "export", "job", "models", "panel", "provenance", "runs", "start"},
     "forgotten_lines": {"journal", "store"},
     "storage": {"forgotten_lines", "provenance", "store"},
-    "survey_kept": {"job"},
+    "survey_kept": {"job", "store"},
     "start": {"survey_kept", "briefs", "earlier", "engine", "job", "models", "outlook", "panel", "provenance", "report",
               "runs", "storage"},
 }
