@@ -16,7 +16,6 @@ from aigc.packs import load_packs
 from aigc.review_page import Telling, all_rows, write_pages
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NAMED = "localStorage['aigc.review/liked'] ??= %s;"
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
@@ -24,9 +23,19 @@ def browser_path() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def named(context: Any, editor: str) -> None:
-    """Let a browser know who decides, as it does after the first time."""
-    context.add_init_script(NAMED % json.dumps(json.dumps({"editor": editor})))
+def named(context: Any, editor: str, folder: Path) -> None:
+    """Let a browser know who decides, as it does after the first time: by another page on the same disk.
+
+    Not by a script that Playwright runs before those of the page: with any such script Chromium 156 on a busy machine
+    shows one page in some thirty a storage of its own, so that what is kept there is in no other page, nor in the same
+    page when it is loaded again.
+    """
+    other = folder / "other.html"
+    other.write_text("<!doctype html><title>another page</title>")
+    page = context.new_page()
+    page.goto(other.as_uri())
+    page.evaluate("(liked) => localStorage.setItem('aigc.review/liked', liked)", json.dumps({"editor": editor}))
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +53,17 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def profile(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """A visit with a profile on the disk, as people have one, for what is to outlive a page.
-
-    Without one, Chromium 156 on a busy machine loses now and then what a page kept when that is loaded again.
-    """
+    """A visit with a profile on the disk, as people have one, for what is to outlive a page."""
     context = browser.browser_type.launch_persistent_context(
         tmp_path / "profile", executable_path=browser_path(), viewport={"width": 1280, "height": 800}, locale="en-GB"
     )
-    named(context, "Ana Ruiz")
+    named(context, "Ana Ruiz", tmp_path)
     yield context
     context.close()
 
 
 @pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
+def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
     """Opens a page from disk, in a browser that has never seen it. A test fails if any of its scripts did.
 
     `like` are options of the browser: its language, colours, size. `page.context` is the visit: a page that is opened
@@ -71,7 +77,7 @@ def opened(browser: Any) -> Iterator[Open]:
             context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **like})
             contexts.append(context)
             if editor:
-                named(context, editor)
+                named(context, editor, tmp_path)
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -86,7 +86,7 @@ function openNote() {
 }
 
 const nameInput = () => h('label', { class: 'stacked' }, h('span', null, t('your_name')),
-  h('input', { type: 'text', name: 'editor', value: liked.editor, required: true, maxlength: 120, autocomplete: 'name', dir: 'auto' }));
+  h('input', { type: 'text', name: 'editor', 'aria-label': t('your_name'), value: liked.editor, required: true, maxlength: 120, autocomplete: 'name', dir: 'auto' }));
 
 /** The name in a form; nothing of a blank one, and the form says so. */
 function nameIn(form) {

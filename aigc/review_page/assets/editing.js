@@ -16,6 +16,7 @@ function openEditor() {
   if (saved) say(t('draft_restored'));
   $('body').querySelector('textarea:not(.speaker textarea)')?.focus({ preventScroll: true });
   $('scroll').scrollTop = 0;
+  bringText();
 }
 
 /** A draft with the words that stand: those of an edit, also of somebody else's, or the text as it was made. */
@@ -202,7 +203,12 @@ function leaveEdit() {
   repaintRow(current);
   showReading();
   if (hasChanged) say(t('draft_kept'));
-  $('list').focus();
+  leftEdit();
+}
+
+function leftEdit() {
+  $('list').focus({ preventScroll: true });
+  bringText();
 }
 
 function discardDraft() {
@@ -211,5 +217,5 @@ function discardDraft() {
   draft = null;
   repaintRow(current);
   showReading();
-  $('list').focus();
+  leftEdit();
 }

@@ -43,7 +43,7 @@ function onKey(event) {
   if (event.key === '?') return act(event, openHelp);
   if (event.key === ' ' && !event.target.closest?.('button, summary, input, a')) return act(event, () => scrollText(event.shiftKey ? -1 : 1));
   const digit = digitOf(event);
-  if (digit && mode === 'read') return act(event, () => (digit === '0' ? approveOriginal() : takeAt(Number(digit))));
+  if (digit && mode !== 'edit') return act(event, () => (digit === '0' ? approveOriginal() : takeAt(Number(digit))));
   const letter = letterOf(event);
   if (!Object.hasOwn(DOES, letter) || mode === 'edit' || (current < 0 && NEEDS_TEXT.includes(letter))) return undefined;
   return act(event, DOES[letter]);

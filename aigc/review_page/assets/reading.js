@@ -131,8 +131,8 @@ function actionsOf(n) {
     act('undo', 'U', undo, { disabled: !decisions.has(n) && lastDecided() === undefined }),
   ] : [h('span', { class: 'aside' }, t('nothing_to_decide'))];
   return [
-    ...acts, h('span', { class: 'grow' }),
-    h('button', { type: 'button', class: 'act icon-only', 'aria-label': t('before'), title: t('before_key'), click: () => move(-1) }, icon('before')),
-    h('button', { type: 'button', class: 'act icon-only', 'aria-label': t('after'), title: t('after_key'), click: () => move(1) }, icon('after')),
+    ...acts, h('span', { class: 'arrows' },
+      h('button', { type: 'button', class: 'act icon-only', 'aria-label': t('before'), title: t('before_key'), click: () => move(-1) }, icon('before')),
+      h('button', { type: 'button', class: 'act icon-only', 'aria-label': t('after'), title: t('after_key'), click: () => move(1) }, icon('after'))),
   ];
 }

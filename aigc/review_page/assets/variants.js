@@ -29,7 +29,7 @@ function columnsOf(n) {
     h('span', { class: `outcome ${outcomeClass(other)}`, title: t(`means_${outcomeClass(other)}`) }, outcomeWords(outcomeClass(other))),
     isDecidable(other) && h('span', null, t('length', {
       count: standingLength(other), characters: isPerCharacter(rows[other].language),
-    })), marksOf(other)),
+    })), isOthersEdit(other) && h('span', null, t('stands_by', { names: namesOf(wishesOn(other)[0].said), verb: 'edit' })), marksOf(other)),
   isDecidable(other) ? textOf(other, formOf(other)) : whyNothing(other))));
 }
 
