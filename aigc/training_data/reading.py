@@ -11,8 +11,10 @@ import msgspec
 from aigc.disk import disk_errors
 from aigc.errors import StoreError, UsageError, shown, writable
 from aigc.hashing import digest_file
+from aigc.records import Value
 from aigc.training_data.values import (
     EXAMPLES,
+    FIRST_SCHEMA,
     HELD_OUT,
     PAIRS,
     SCHEMA,
@@ -64,12 +66,7 @@ def open_training_data(folder: Path) -> TrainingData:
     if not path.is_file():
         raise UsageError("DATA", f"no {STATEMENT} in {writable(folder)}", "a folder that `aigc dataset` made", _REMEDY)
     with disk_errors(path, "nothing was changed"):
-        try:
-            statement = msgspec.json.decode(path.read_bytes(), type=Statement)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise StoreError(str(path), f"a damaged statement ({shown(exc, 120)})", SCHEMA, _REMEDY) from exc
-    if statement.schema != SCHEMA:
-        raise StoreError(str(path), f"version {shown(statement.schema)}", SCHEMA, _REMEDY)
+        statement = _statement(path, path.read_bytes())
     if digest_of(statement.files) != statement.digest:
         raise StoreError(str(path), "files other than its own digest says", statement.digest, _REMEDY)
     for file in statement.files:
@@ -79,3 +76,26 @@ def open_training_data(folder: Path) -> TrainingData:
             remedy = f"{_REMEDY} Rows that are wrong are decided anew in the review, not edited here."
             raise StoreError(str(folder / file.path), f"other bytes than {STATEMENT} tells", file.digest, remedy)
     return TrainingData(folder, statement)
+
+
+class _Version(Value, frozen=True):
+    schema: str = ""
+
+
+def _statement(path: Path, data: bytes) -> Statement:
+    """The statement, also where an earlier version of the program wrote it."""
+    try:
+        if (version := msgspec.json.decode(data, type=_Version).schema) not in (SCHEMA, FIRST_SCHEMA):
+            raise StoreError(str(path), f"version {shown(version)}", f"{SCHEMA} or {FIRST_SCHEMA}", _REMEDY)
+        return msgspec.json.decode(data, type=Statement) if version == SCHEMA else _of_first(msgspec.json.decode(data))
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise StoreError(str(path), f"a damaged statement ({shown(exc, 120)})", SCHEMA, _REMEDY) from exc
+
+
+def _of_first(told: object) -> Statement:
+    """A statement of the first version, whose runs name one ledger each, as this version has them."""
+    runs = told.get("runs") if isinstance(told, dict) else None
+    for run in runs if isinstance(runs, list) else []:
+        if isinstance(run, dict) and "ledgers" not in run:
+            run["ledgers"] = {run.get("run_id"): run["ledger"]} if run.get("ledger") else {}
+    return msgspec.convert(told, Statement)

@@ -15,7 +15,9 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 By: TypeAlias = Literal["editor", "filters", "user"]
 """Who let an answer pass: an editor, the filters alone, or the user whose dialogue it is."""
 Kind: TypeAlias = Literal["edited_over_original", "accepted_over_rejected"]
-SCHEMA = "aigc.training_data/1"
+SCHEMA = "aigc.training_data/2"
+FIRST_SCHEMA = "aigc.training_data/1"
+"""In which a run had one `ledger`, its own. It is read, and no longer written."""
 STATEMENT, CARD, HELD_OUT = "dataset.json", "README.md", "held_out.jsonl"
 EXAMPLES, PAIRS = "sft", "preferences"
 

@@ -20,7 +20,9 @@ from aigc.tuning.recipes import Options
 from aigc.tuning.writing import Written
 
 STATEMENT = "tuning.json"
-SCHEMA = "aigc.tuning/1"
+SCHEMA = "aigc.tuning/2"
+FIRST_SCHEMA = "aigc.tuning/1"
+"""In which a recipe's `method` was what is now its `weights`, and lessons were examples. It is read, not written."""
 Kept = TypeVar("Kept", bound=Value)
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 
@@ -121,7 +123,25 @@ def _read(path: Path, kind: type[Kept]) -> Kept | None:
         if not path.is_file():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
+            told = msgspec.json.decode(path.read_bytes())
+            _refuse_newer(path, told)
+            return msgspec.convert(_brought_up(told), kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise StoreError(str(path), f"a damaged file ({shown(exc, 120)})", "a tuning of this version",
                              "Name another folder with --out, or remove this one.") from exc
+
+
+def _refuse_newer(path: Path, told: object) -> None:
+    version = told.get("schema", SCHEMA) if isinstance(told, dict) else SCHEMA
+    if version not in (SCHEMA, FIRST_SCHEMA):
+        raise StoreError(str(path), f"version {shown(version)}", f"{SCHEMA} or {FIRST_SCHEMA}",
+                         "The model in the folder can be used as it is. To tune, name another folder with --out.")
+
+
+def _brought_up(told: object) -> object:
+    """What the first version wrote, as this one has it: a plan, or a statement with its plan."""
+    plan = told.get("plan", told) if isinstance(told, dict) else None
+    recipe = plan.get("recipe") if isinstance(plan, dict) else None
+    if isinstance(recipe, dict) and "weights" not in recipe:
+        recipe.update(weights=recipe.get("method"), method="sft", beta=0.0)
+    return told

@@ -289,6 +289,41 @@ def test_data_that_was_changed_is_not_read(project: Project) -> None:
         open_training_data(project.folder)
 
 
+def of_first_version(statement: Path) -> None:
+    """Have a statement be as the first version wrote it."""
+    told = json.loads(statement.read_text())
+    for run in told["runs"]:
+        run["ledger"] = run.pop("ledgers").get(run["run_id"], "")
+    statement.write_text(json.dumps({**told, "schema": "aigc.training_data/1"}))
+
+
+def test_data_of_the_first_version_is_read_and_made_anew_where_it_stands(project: Project) -> None:
+    file = project.run(answer)
+    decide(project, file, "lamp", "approve")
+    made, data = made_of(project, file)
+    [source] = data.statement.runs
+    assert source.ledgers.keys() == {file.run_id}
+    of_first_version(made.folder / "dataset.json")
+    old = open_training_data(made.folder).statement
+    assert old == replace(made.statement, schema="aigc.training_data/1")
+    again, data = made_of(project, file)
+    assert (again.new, data.statement.schema) == (True, "aigc.training_data/2")
+
+
+@pytest.mark.parametrize(("told", "found"), [
+    ({"schema": "aigc.training_data/3"}, r"version 'aigc.training_data/3'; expected aigc.training_data/2 or .*/1"),
+    ({"runs": [7]}, r"a damaged statement \(.*\); expected aigc.training_data/2"),
+    ({"schema": "aigc.training_data/1", "runs": [7]}, r"a damaged statement \(.*\); expected aigc.training_data/2"),
+    ({"schema": "aigc.training_data/1", "runs": [{}]}, r"a damaged statement \(.*\); expected aigc.training_data/2"),
+], ids=["a later version", "damaged", "damaged, of the first version", "a run without a name"])
+def test_a_statement_that_cannot_be_read_says_what_it_is(project: Project, told: dict[str, object], found: str) -> None:
+    made, _ = made_of(project, project.run(answer))
+    path = made.folder / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **told}))
+    with pytest.raises(StoreError, match=rf"dataset.json: found {found}. Make it anew: aigc dataset RUN…"):
+        open_training_data(made.folder)
+
+
 def test_a_text_refused_in_one_run_and_let_pass_in_another_loses_to_none(project: Project) -> None:
     strict = project.run(lambda prompt: SHORT + " " + product_in(prompt))
     project.set("filters", length={"action": "off"})

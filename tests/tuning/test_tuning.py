@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from engine import tiny
 from lessons_of_style import CPU, a_model, dialogues, held_out_numbers, unconnected
@@ -18,11 +20,12 @@ from safetensors import safe_open
 
 from aigc.engine import open_engine
 from aigc.engine.tuning.values import Point
-from aigc.errors import ModelError, RunLocked, UsageError
+from aigc.errors import ModelError, RunLocked, StoreError, UsageError
 from aigc.hashing import digest_file, digest_text
 from aigc.models import ModelRef, resolve
 from aigc.training_data.reading import open_training_data
 from aigc.tuning.recipes import Options
+from aigc.tuning.statement import kept_plan
 from aigc.tuning.tuning import Order, Tuned, tune
 
 pytest.importorskip("trl", reason="needs trl: pip install 'aigc[finetune]'")
@@ -116,6 +119,34 @@ def test_the_same_call_finds_it_done_and_another_is_refused(tuned: Tuned, base: 
         tune(Order(data=data, base=base, settings=CPU, options=FAST, out=data))
 
 
+def test_a_tuning_of_the_first_version_is_found_done_and_a_later_one_is_told(
+    tuned: Tuned, base: ModelRef, data: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tuned.folder, tmp_path / "old")
+    path = tmp_path / "old" / "tuning.json"
+    told = json.loads(path.read_text())
+    assert told["schema"] == "aigc.tuning/2"
+    recipe = told["plan"]["recipe"]
+    recipe["method"] = recipe.pop("weights")
+    del recipe["beta"], told["plan"]["options"]["method"], told["plan"]["options"]["beta"]
+    path.write_text(json.dumps({**told, "schema": "aigc.tuning/1"}))
+    order = Order(data=data, base=base, settings=CPU, options=FAST, out=tmp_path / "old")
+    found = tune(order)
+    assert (found.new, found.statement) == (False, replace(tuned.statement, schema="aigc.tuning/1"))
+    path.write_text(json.dumps({**told, "schema": "aigc.tuning/3"}))
+    with pytest.raises(StoreError, match=r"tuning.json: found version 'aigc.tuning/3'; expected aigc.tuning/2 or .*/1. "
+                                         r"The model in the folder can be used as it is. To tune, name another"):
+        tune(order)
+
+
+def test_a_tuning_that_the_first_version_began_is_gone_on_with(tuned: Tuned, tmp_path: Path) -> None:
+    plan = msgspec.to_builtins(tuned.statement.plan)
+    plan["recipe"]["method"] = plan["recipe"].pop("weights")
+    del plan["recipe"]["beta"]
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(plan))
+    assert kept_plan(tmp_path / "plan.json") == tuned.statement.plan
+
+
 def test_a_whole_model_has_its_bases_tokenizer_and_precision(base: ModelRef, data: Path, tmp_path: Path) -> None:
     tuned = tune(Order(data=data, base=base, settings=CPU, out=tmp_path / "out",
                        options=replace(FAST, full=True, learning_rate=0.003)))
@@ -169,6 +200,7 @@ sys.path[:0] = [{tests!r}, {here!r}]
 from lessons_of_style import CPU
 from aigc.models import resolve
 from aigc.tuning.recipes import Options
+from aigc.tuning.statement import kept_plan
 from aigc.tuning.tuning import Order, tune
 
 def told(point, plan):
