@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sample_run import sample_records
 from samples import RUN_ID, Open, a_run, record_id, write_records
+from test_reading_it import found
 
 from aigc.review.ledger import read_ledger
 from aigc.review.reviewable import reviewables
@@ -104,6 +105,9 @@ def test_a_conflict_is_what_is_seen_first_and_ends_when_one_of_its_editors_takes
     assert columns.count() == 2
     assert columns.nth(0).locator("ins").all_inner_texts() == ["4"]
     assert "It is four minutes." in columns.nth(0).inner_text()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert (found(page, "unreadable"), found(page, "nameless"), found(page, "overflowing")) == ([], [], [])
     page.keyboard.press("a")  # of which words? that is no answer
     said(page, "choose a version by its number")
     page.keyboard.press("1")

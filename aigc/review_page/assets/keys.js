@@ -30,7 +30,7 @@ const digitOf = ({ key, code }) => (/^[0-9]$/.test(key) ? key : key === 'Process
 const isWriting = (target) => Boolean(target.closest?.('textarea, select, input:not([type=checkbox], [type=radio])'));
 
 function onKey(event) {
-  if (event.isComposing && isWriting(event.target)) return;
+  if ((event.isComposing || event.keyCode === 229) && isWriting(event.target)) return; // 229: the key that ends a composition in Safari
   if (isBoxOpen()) return;
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && mode === 'edit') return act(event, saveEdit);
   if (event.key === 'Escape') return escape(event);

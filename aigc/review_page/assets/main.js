@@ -96,12 +96,13 @@ function wire() {
     if (unexported()) event.preventDefault();
   });
   window.addEventListener('storage', (event) => {
-    if (event.key === null || event.key.startsWith(HERE)) catchUp();
+    if (event.key === null || event.key.startsWith(HERE) || event.key === `${OURS}liked`) catchUp();
   });
 }
 
 /** Another window of this page has decided. */
 const catchUp = after(200, () => {
+  liked.editor = about.editor || kept(`${OURS}liked`)?.editor || liked.editor; // or each window would take the other's for a colleague's
   restore();
   putInOrder();
   refind();

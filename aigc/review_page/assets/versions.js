@@ -37,6 +37,7 @@ function wishHead(n, wish, i) {
 }
 
 function takeButton(n, wish, i) {
+  if (!isDecidable(n)) return null;
   if (isOwnWish(wish)) return h('p', { class: 'aside' }, t('taken'));
   const isOnlyMine = wish.said.every(({ editor }) => editor === liked.editor);
   const word = t(isOnlyMine ? 'keep_mine' : wish.is.action === 'edit' ? 'take' : 'agree');
@@ -84,13 +85,13 @@ function take(n, { is, said }) {
 
 /** Take what stands under number `place`, counted from 1. */
 function takeAt(place) {
-  const wish = current >= 0 && mode !== 'edit' && offeredOn(current).length ? wishesOn(current)[place - 1] : undefined;
+  const wish = current >= 0 && mode !== 'edit' && isDecidable(current) && offeredOn(current).length ? wishesOn(current)[place - 1] : undefined;
   if (wish && !isOwnWish(wish)) take(current, wish);
 }
 
 /** Approve what was written, where a colleague wants other words: that is said by its name, never meant by accident. */
 function approveOriginal() {
-  if (current >= 0 && mode !== 'edit' && offeredOn(current).some(({ is }) => is.action === 'edit')) settle('approve', {}, { said: 'said_original' });
+  if (current >= 0 && mode !== 'edit' && isDecidable(current) && offeredOn(current).some(({ is }) => is.action === 'edit')) settle('approve', {}, { said: 'said_original' });
 }
 
 /** Approve what would be published: with words of a colleague, those. Where editors differ about the words, that is no answer. */

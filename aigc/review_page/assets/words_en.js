@@ -12,8 +12,8 @@ const WORDS_EN = {
   unexported: ({ count }) => `${many(count, 'decision', 'decisions')} not exported yet`,
 
   finder: 'Search and filters', search: 'Search texts and briefs', clear_filters: 'Clear filters',
-  filter_state: 'Decision', filter_outcome: 'Outcome', filter_type: 'Content type', filter_language: 'Language', filter_reason: 'Reason',
-  all_state: 'Any decision', all_outcome: 'Any outcome', all_type: 'Any type', all_language: 'Any language', all_reason: 'Any reason',
+  filter_state: 'Decision', filter_outcome: 'Outcome', filter_type: 'Content type', filter_language: 'Language', filter_reason: 'Finding',
+  all_state: 'Any decision', all_outcome: 'Any outcome', all_type: 'Any type', all_language: 'Any language', all_reason: 'Any finding',
   state_open: 'Undecided', state_decided: 'Decided', state_approve: 'Approved', state_edit: 'Edited', state_reject: 'Rejected',
   state_in_conflict: 'In conflict', before_approve: 'Approved before', before_edit: 'Edited before', before_reject: 'Rejected before',
   state_draft: 'Draft or note', state_note: 'Note',

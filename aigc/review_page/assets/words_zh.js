@@ -10,8 +10,8 @@ const WORDS_ZH = {
   unexported: ({ count }) => `${number(count)} 项决定尚未导出`,
 
   finder: '搜索与筛选', search: '搜索正文和要求', clear_filters: '清除筛选',
-  filter_state: '决定', filter_outcome: '结果', filter_type: '内容类型', filter_language: '语言', filter_reason: '原因',
-  all_state: '全部决定', all_outcome: '全部结果', all_type: '全部类型', all_language: '全部语言', all_reason: '全部原因',
+  filter_state: '决定', filter_outcome: '结果', filter_type: '内容类型', filter_language: '语言', filter_reason: '问题',
+  all_state: '全部决定', all_outcome: '全部结果', all_type: '全部类型', all_language: '全部语言', all_reason: '全部问题',
   state_open: '未处理', state_decided: '已处理', state_approve: '已通过', state_edit: '已修改', state_reject: '已退回',
   state_in_conflict: '意见不一', before_approve: '此前已通过', before_edit: '此前已修改', before_reject: '此前已退回',
   state_draft: '草稿或批注', state_note: '批注',
