@@ -33,11 +33,12 @@ SHOWN = Column("aigc:shown", dict.fromkeys(("en", "zh"), "aigc:shown"), 12, is_h
 """Whose edit the cells of the text show: empty where they show it as it was made."""
 SEEN = Column("aigc:seen", dict.fromkeys(("en", "zh"), "aigc:seen"), 12, is_hidden=True)
 """Which decisions the row tells of."""
+STANDING = Column("standing", {"en": "decided so far", "zh": "已有决定"}, 30)
 _LAST = (
     Column("findings", {"en": "findings", "zh": "检查结果"}, 40),
     Column("brief", {"en": "brief", "zh": "需求"}, 44),
     Column("outcome", {"en": "outcome", "zh": "状态"}, 15),
-    Column("standing", {"en": "decided so far", "zh": "已有决定"}, 24),
+    STANDING,
     Column("other_texts", {"en": "other attempts", "zh": "其他稿"}, 50),
     Column("content_type", {"en": "content type", "zh": "类型"}, 14),
     Column("language", {"en": "language", "zh": "语言"}, 9),
@@ -59,12 +60,14 @@ _MARKS: dict[Language, str] = {"en": " (field)", "zh": "（字段）"}
 def columns_of(fields: Sequence[str], *more: Column, has_decisions: bool = False) -> list[Column]:
     """The columns of texts with these output fields; `more` stand behind those that an editor fills in.
 
-    Where something was decided before there are those that tell what became of the texts.
+    Where something was decided before, what became of the texts stands beside them.
     """
     own = [Column(FIELD + name, {language: _field_heading(name, language) for language in LANGUAGES}, 44)
            for name in fields]
-    versions, hidden = ([VERSIONS], [SHOWN, SEEN]) if has_decisions else ([], [])
-    return [*_FIRST, *more, *own, TEXT, *versions, *_LAST, *hidden]
+    if not has_decisions:
+        return [*_FIRST, *more, *own, TEXT, *_LAST]
+    last = [column for column in _LAST if column is not STANDING]
+    return [*_FIRST, *more, *own, TEXT, STANDING, VERSIONS, *last, SHOWN, SEEN]
 
 
 def is_open(column: Column, filled: Collection[str]) -> bool:

@@ -103,10 +103,12 @@ def height_points(cells: Iterable[tuple[str, int]], *, min_lines: int = 2, max_l
 
 
 def _lines(text: str, width: int) -> int:
-    """How many lines a text takes in a column: a Chinese character is as wide as two letters, and lines end early."""
+    """How many lines a text takes in a column: a Chinese character is as wide as two letters, its lines are higher, and
+    all lines end early."""
     lines, filled = text[: MAX_LINES * width].split("\n"), max(1, width * 9 // 10)
-    return sum(1 + (len(line) + sum(unicodedata.east_asian_width(char) in "WF" for char in line)) // filled
-               for line in lines)
+    wide = [sum(unicodedata.east_asian_width(char) in "WF" for char in line) for line in lines]
+    taken = sum(1 + (len(line) + more) // filled for line, more in zip(lines, wide, strict=True))
+    return taken + taken // 8 if any(wide) else taken
 
 
 def _stretches(numbers: Iterable[int]) -> list[tuple[int, int]]:

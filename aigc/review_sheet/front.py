@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
 FIRST_SHEET: dict[Language, str] = {"en": "review", "zh": "说明"}
-_WIDTHS = (24, 84, 30)
+_WIDTHS = (24, 100, 30)
 _ROOM_POINTS = 6
 """Between two points."""
 _SIGN: dict[Language, str] = {"en": "◄ your name here", "zh": "◄ 请在此签名"}
@@ -24,10 +24,10 @@ _GUIDE: dict[Language, _Points] = {
         ("1. Sign", "Write your name into the yellow cell above."),
         ("2. Read", "Go through the other sheets: there is one for each content type."),
         ("3. Decide", "Choose a decision in each row. A row without one stays open."),
-        ("approve", "The text is good as you see it."),
-        ("edit", "Change the white cells: the text, or the fields that it is made of. Then choose edit."),
-        ("reject", "The text is not to be published. Choose a reason too."),
-        ("note", "For your colleagues, and for the model, should it write the text again."),
+        ("   approve", "The text is good as you see it."),
+        ("   edit", "Change the white cells: the text, or the fields that it is made of. Then choose edit."),
+        ("   reject", "The text is not to be published. Choose a reason too."),
+        ("   note", "For your colleagues, and for the model, should it write the text again."),
         ("4. Send back", "Save the file as .xlsx, under any name, and send it to who gave it to you."),
         ("Grey cells", "They cannot be changed. Where a text is longer than its row, make the row higher."),
     ],
@@ -35,10 +35,10 @@ _GUIDE: dict[Language, _Points] = {
         ("1. 签名", "请在上方黄色单元格写上姓名。"),
         ("2. 阅读", "逐张查看其他工作表，每种内容类型一张。"),
         ("3. 决定", "每一行请选择一个决定。没有决定的行保持待审。"),
-        ("通过", "正文照现在的样子采用。"),
-        ("修改", "直接改白色单元格：正文，或组成正文的各字段；然后选“修改”。"),
-        ("退回", "不发布。请同时选择理由。"),
-        ("备注", "写给同事；如需重写，也会告诉模型。"),
+        ("   通过", "正文照现在的样子采用。"),
+        ("   修改", "直接改白色单元格：正文，或组成正文的各字段；然后选“修改”。"),
+        ("   退回", "不发布。请同时选择理由。"),
+        ("   备注", "写给同事；如需重写，也会告诉模型。"),
         ("4. 交回", "另存为 .xlsx（文件名不限），发给给你此文件的人。"),
         ("灰色单元格", "不能改动。正文比行高长时，请把行拉高。"),
     ],

@@ -196,6 +196,17 @@ def test_what_was_decided_so_far_is_shown_and_fills_in_nothing(folder: Path) -> 
     assert {row["decision"] for row in table(folder)} == {""}
 
 
+def test_no_row_fills_the_screen_and_what_stands_beside_a_text_makes_none_high(tmp_path: Path) -> None:
+    long, short = "A line of a text.\n" * 60, "A kettle."
+    attempts = [an_attempt(0, long), an_attempt(1, short)]
+    fields = {"title": "Kettle", "body": "word " * 30, "story": "word " * 200}
+    folder = write_run(tmp_path, [a_text("long", long), a_text("short", short), a_scene("scene", fields),
+                                  a_text("after", short, attempts=attempts, chosen=1)])
+    book = workbook(folder)
+    assert [book["note"].row_dimensions[row].height for row in (2, 3, 4)] == [240, 60, 90]
+    assert [book["film_scene"].column_dimensions[letter].width for letter in "FGHI"] == [26, 44, 64, 64]
+
+
 def test_a_run_without_texts_has_files_all_the_same(tmp_path: Path) -> None:
     folder = write_run(tmp_path, [a_text("failed", "", outcome="failed", attempts=[], chosen=None)])
     assert workbook(folder).sheetnames == ["review"]
