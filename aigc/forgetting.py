@@ -45,14 +45,12 @@ from aigc.records import Limits, Record, RowError, Value
 from aigc.review.ledger import forget_decisions
 from aigc.settings import SigningSettings
 from aigc.stamped import Provenance, Stamped
-from aigc.storage import Place, share_forgotten
+from aigc.storage import TEXTS_BESIDE, Place, share_forgotten
 from aigc.store import JOURNAL, LOCK
 
 if TYPE_CHECKING:
     from aigc.signing import Signer
 
-TEXTS_BESIDE = ("review*.html", "review.xlsx", "review.csv")
-"""Files with texts that are no results: they are removed, and can be written anew."""
 LEFTOVERS = (".*.tmp", ".*.arriving", STAGING)
 """What processes leave that were killed while they wrote. The run's lock is held: nobody writes the run now."""
 
@@ -67,6 +65,9 @@ class Gone(Value, frozen=True):
     decisions: int = 0
     shared: bool = False
     """Whether its copy in shared storage was rewritten too."""
+    removed_there: list[str] = []
+    unknown_there: list[str] = []
+    """Files beside that copy which nothing here knows, and which were left: they may hold the texts too."""
 
 
 def forget(
@@ -100,8 +101,12 @@ def _forget_in(
     try:
         _cleared(folder, LEFTOVERS)
         gone = _forgotten_in(folder, run, brief_id, signing)
-        is_shared = bool(place and (gone or read_forgotten(folder)) and share_forgotten(place, folder))
-        return msgspec.structs.replace(gone, shared=is_shared) if gone else None
+        shared = None
+        if place and (gone or read_forgotten(folder)):
+            shared = share_forgotten(place, folder)
+        if not gone or not shared:
+            return gone
+        return msgspec.structs.replace(gone, shared=True, removed_there=shared.removed, unknown_there=shared.unknown)
     finally:
         os.close(lock)
 

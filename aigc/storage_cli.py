@@ -52,9 +52,10 @@ def storage_push(
     out: Out = None,
     config: Config = None,
 ) -> None:
-    """Take a finished run there, in place of what is there of it: after `aigc forget`, or one made without a copy."""
+    """Take a finished run and its decisions there: after `aigc judge`, an import, or one made without a copy."""
     from aigc import console
     from aigc.errors import UsageError
+    from aigc.review.ledger import LEDGER
     from aigc.runs import find_run
     from aigc.storage import Place, publish
 
@@ -64,7 +65,9 @@ def storage_push(
         raise UsageError("RUN", f"{folder.name}, which is {file.status}", "a finished run",
                          "Run its command again: that copies it too.")
     place = Place(settings.publish_to)
-    publish(place, folder)
+    if not publish(place, folder):
+        console.say(f"{place.url}/{folder.name}/{LEDGER} has decisions that are not here, and was left as it is. Those "
+                    "that were imported here are not there.")
     typer.echo(f"{place.url}/{folder.name}")
 
 

@@ -121,11 +121,17 @@ def forget(
     for gone in found:
         beside = f"; removed {', '.join(gone.removed)}, which held texts" if gone.removed else ""
         decided = f", {counted(gone.decisions, 'decision')} on them" if gone.decisions else ""
-        shared = "; in shared storage too" if gone.shared else ""
+        shared = f"; in shared storage too{_removed_there(gone.removed_there)}" if gone.shared else ""
         what = f"{counted(gone.rows, 'row')} and {counted(gone.attempts, 'text')}"
         typer.echo(f"{gone.run_id}: {what} forgotten{decided}{beside}{shared}")
+        if gone.unknown_there:
+            typer.echo(f"  Look there yourself at what this program does not know: {', '.join(gone.unknown_there)}")
     typer.echo("Take the brief out of its sheet too: the next run would make it again. "
                "What was copied or published before is not reached.")
+
+
+def _removed_there(names: list[str]) -> str:
+    return f", where {', '.join(names)} went" if names else ""
 
 
 def _show_verification(found: Verification) -> None:

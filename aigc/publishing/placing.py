@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import UsageError, shown, writable
-from aigc.publishing.values import STATEMENT, Statement
-
-SIDECAR = ".c2pa"
+from aigc.publishing.values import STATEMENT, files_told
 
 
 @contextmanager
@@ -68,10 +64,9 @@ def refuse_strange(target: Path) -> None:
 def _files_of(statement: Path) -> set[str]:
     """The files of an earlier export; none where there is no statement that can be read."""
     try:
-        files = msgspec.json.decode(statement.read_bytes(), type=Statement).files
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return files_told(statement.read_bytes())
+    except OSError:
         return set()
-    return {STATEMENT, STATEMENT + SIDECAR, *(file.path for file in files)}
 
 
 def _put_back(old: Path, target: Path) -> None:

@@ -20,6 +20,7 @@ Kind: TypeAlias = Literal["approved", "accepted"]
 """`approved`: what editors approve, with their edits. `accepted`: what filters accept and no editor refuses."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STATEMENT = "export.json"
+SIDECAR = ".c2pa"
 FORGOTTEN = "forgotten"
 """The reason of rows whose brief was forgotten."""
 SCHEMA = "aigc.export/1"
@@ -138,6 +139,15 @@ class Statement(Value, frozen=True):
     others: dict[str, int] = {}
     """Rows that were not asked for, by what they are: `Other`."""
     schema: str = SCHEMA
+
+
+def files_told(statement: bytes) -> set[str]:
+    """All files of an export, by its statement, which is one of them; none where it cannot be read."""
+    try:
+        files = msgspec.json.decode(statement, type=Statement).files
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return set()
+    return {STATEMENT, f"{STATEMENT}{SIDECAR}", *(file.path for file in files)}
 
 
 @dataclass(frozen=True)

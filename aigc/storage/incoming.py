@@ -15,6 +15,7 @@ from aigc.disk import disk_errors, take_lock, write_atomically
 from aigc.errors import RunLocked, StoreError, writable
 from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, RunFacts
+from aigc.storage.beside import bring_decisions
 from aigc.storage.oblivion import forget_here, forget_there
 from aigc.storage.place import Place, facts_of
 from aigc.store import JOURNAL, LOCK, new_run_id
@@ -46,7 +47,7 @@ def bring_sheet(place: Place, out: Path, briefs: Path, say: Callable[[str], None
 
 
 def bring_run(place: Place, out: Path, run_id: str) -> bool:
-    """Bring one run into `out`. Returns whether anything was to be brought.
+    """Bring one run into `out`; of one that is finished here, decisions. Returns whether anything was to be brought.
 
     Raises:
         StoreError: it is not there, or the storage or the disk refuses.
@@ -54,6 +55,8 @@ def bring_run(place: Place, out: Path, run_id: str) -> bool:
     facts = facts_of(place, run_id)
     if facts is None:
         raise StoreError(f"{place.url}/{run_id}", "no run", "a run's folder", "Correct its name, or the address.")
+    if _is_finished(out / run_id):
+        return bring_decisions(place, out / run_id)
     forgotten = _forgotten(place, out / run_id, run_id, facts)
     return _bring(place, out / run_id, run_id, facts, place.parts(run_id), forgotten)
 

@@ -19,6 +19,7 @@ from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, read_run
 from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS, decode_manifest, manifest_digest, read_manifest
 from aigc.settings import RunSettings
+from aigc.storage.beside import Cleared, forget_beside, own_files, take_decisions, told_there
 from aigc.storage.incoming import begins_with, bring_sheet
 from aigc.storage.oblivion import forget_there
 from aigc.storage.place import JOURNAL_PARTS, Place, facts_of
@@ -122,25 +123,28 @@ def copied(settings: RunSettings, briefs: Path, say: Callable[[str], None]) -> I
     copy.end()
 
 
-def publish(place: Place, folder: Path) -> None:
+def publish(place: Place, folder: Path) -> bool:
     """Take all files of a finished run there, run.json last. One that was finished there is none, meanwhile.
+
+    Of what is there, files of the run that it has no more are removed, and nothing else: it may be another machine's.
+    Returns False where other decisions are there than here, which are left as they are.
 
     Raises:
         StoreError: the storage or the disk refuses, or rows were forgotten there since.
     """
-    run_id = folder.name
-    with disk_errors(folder, "the run is whole here"):
-        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_result(path, folder)]
-    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    run_id, names = folder.name, own_files(folder)
+    superseded = told_there(place, run_id) - names.keys()
     if (facts := facts_of(place, run_id)) and facts.status == "finished":
         _refuse_older(place, folder)
         place.remove([f"{run_id}/{RUN_FILE}"])
-    place.remove(name for name in place.files(run_id) if name.partition("/")[2] not in names)
+    place.remove(f"{run_id}/{name}" for name in superseded)
+    took_decisions = take_decisions(place, folder)
     for name in sorted(names, key=lambda name: _LAST.index(name) if name in _LAST else -1):
         place.upload(names[name], f"{run_id}/{name}")
     for name, size in place.parts(run_id).items():
         if size:  # the journal is there as a whole; the numbers stay taken, for a machine that was long away
             place.write(name, b"")
+    return took_decisions
 
 
 def _refuse_older(place: Place, folder: Path) -> None:
@@ -156,19 +160,23 @@ def _refuse_older(place: Place, folder: Path) -> None:
                          "none newer than the one here", remedy)
 
 
-def share_forgotten(place: Place, folder: Path) -> bool:
-    """Forget there what was forgotten in a run's folder. The caller holds its lock. Returns whether it was there.
+def share_forgotten(place: Place, folder: Path) -> Cleared | None:
+    """Forget there what was forgotten in a run's folder, whoever put it there.
+
+    The caller holds its lock. Returns None where the run is not there.
 
     Raises:
         StoreError: the storage or the disk refuses.
     """
     if facts_of(place, folder.name) is None:
-        return False
-    if read_run(folder).status == "finished":
-        publish(place, folder)
-    else:
+        return None
+    if read_run(folder).status != "finished":
         forget_there(place, folder.name, read_forgotten(folder))
-    return True
+        return Cleared()
+    _refuse_older(place, folder)
+    cleared = forget_beside(place, folder)
+    publish(place, folder)
+    return cleared
 
 
 class _Parts:
@@ -212,9 +220,4 @@ class _Parts:
 def _is_there(place: Place, folder: Path) -> bool:
     """Whether the finished run there is the one here."""
     return place.read(f"{folder.name}/{RUN_FILE}") == (folder / RUN_FILE).read_bytes()
-
-
-def _is_result(path: Path, folder: Path) -> bool:
-    """Whether a file is a run's, and no lock or half-written one."""
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
