@@ -10,8 +10,9 @@ from aigc.cells import is_formula
 from aigc.labels.carriers import write_label
 from aigc.publishing.tables import field_cells, heading, last_cells
 from aigc.publishing.values import Issue
+from aigc.review_sheet.dress import FONT, height_points
 from aigc.review_sheet.spelling import workbook_cell
-from aigc.review_sheet.workbook import FONT, height_points, titles
+from aigc.review_sheet.workbook import titles
 
 FIRST_COLUMNS, LAST_COLUMNS = ("id", "variant", "name", "language"), (
     "text", "disclosure", "human_oversight", "digital_source_type", "edit_source_type", "record_id")

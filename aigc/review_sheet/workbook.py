@@ -16,9 +16,7 @@ from aigc.review.reviewable import Reviewable
 from aigc.review.standing import Standing
 from aigc.review.words import REASON_WORDS, VERB_WORDS, Language, as_colleague
 from aigc.review_sheet.columns import FIELD, TEXT, VERSIONS, Column, columns_of, is_open
-from aigc.review_sheet.dress import FONT as FONT
-from aigc.review_sheet.dress import Choice, Look, Styles, can_choose, choice, lock, text_cell
-from aigc.review_sheet.dress import height_points as height_points
+from aigc.review_sheet.dress import Choice, Look, Styles, can_choose, choice, height_points, lock, text_cell
 from aigc.review_sheet.front import FIRST_SHEET, Front
 from aigc.review_sheet.rows import Telling, cells_of
 from aigc.review_sheet.spelling import workbook_cell
