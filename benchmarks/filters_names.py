@@ -29,6 +29,12 @@ _OWN = {
     "zh": re.compile(r"(?<=[，。、])[\u4e00-\u9fff]{4,8}(?=[，。、])"),
 }
 """Words of a text that can be taken for a name of its own: a capital inside a sentence, a clause of Chinese."""
+_CAPITAL = re.compile(r"\b[A-Z][a-z]{3,}\b")
+_SHAPES, _GOODS = "智能 便携 手工 家用 北欧 复古".split(), (
+    "台灯 吊灯 壁灯", "茶杯 水杯 酒杯", "饭锅 炒锅 汤锅", "书桌 餐桌 课桌", "背包 挎包 提包", "雨衣 风衣 大衣",
+    "洗手液 洗衣液 洗发液", "书房 茶房 客房", "毛巾 浴巾 头巾", "音箱 冰箱 烤箱",
+)
+"""Goods of one shop: of each line two are siblings under any of the words before it."""
 
 
 def measure(data: Path) -> Figures:
@@ -42,6 +48,8 @@ def measure(data: Path) -> Figures:
             continue
         others = [*_example_names(language), *(shop if language == "en" else [])]
         figures |= _false_alarms(language, texts, others) | _found(language, texts) | _speed(language, texts, others)
+        siblings = _siblings_en(texts, others) if language == "en" else _siblings_zh()
+        figures |= _beside(language, texts, siblings)
     return figures
 
 
@@ -84,6 +92,34 @@ def _found(language: str, texts: list[str]) -> Figures:
         f"names_recall_{language}_by_kind": {kind: round(hits[kind] / count, 3) for kind, count in kinds.items()},
         f"names_missed_{language}": missed[:12],
     }
+
+
+def _beside(language: str, texts: list[str], siblings: list[tuple[str, str]]) -> Figures:
+    """A good text that says its name, and once more: a sibling's beside it, a sibling's alone, its own misspelt."""
+    rng, figures = random.Random(4), dict[str, Counter[str]]()
+    for text in texts:
+        own, other = rng.choice(siblings)
+        kind, wrong = rng.choice([*_wrongly(own, language, rng)])
+        said = {"sibling beside": (own, other), "sibling alone": (other,), f"beside itself, {kind}": (own, wrong)}
+        for about, names in said.items():
+            sentence = " We also have {} here." if language == "en" else "本店另有{}出售。"
+            told = text + "".join(map(sentence.format, names))
+            verdict = NamesFilter()(_brief(language, {"product": own}), _completion(told))
+            figures.setdefault(about, Counter())[verdict.action] += 1
+    return {f"names_siblings_{language}": {about: dict(counts) for about, counts in sorted(figures.items())}}
+
+
+def _siblings_en(texts: list[str], others: list[str]) -> list[tuple[str, str]]:
+    """Pairs of words with a capital that real texts and titles have, which are one another but for a letter or two."""
+    words = {word for text in (*texts, *others) for word in _CAPITAL.findall(text)}
+    pairs = [(one, other) for one in sorted(words) for other in words
+             if one != other and len(one) > 4 and one[0] == other[0] and abs(len(one) - len(other)) <= 2]
+    return [pair for pair in pairs if _misspelt(f"We have {pair[1]} here.", pair[0], "en")]
+
+
+def _siblings_zh() -> list[tuple[str, str]]:
+    pairs = [(one, other) for line in _GOODS for one in line.split() for other in line.split() if one != other]
+    return [(shape + one, shape + other) for shape in _SHAPES for one, other in pairs]
 
 
 def _wrongly(name: str, language: str, rng: random.Random) -> Iterator[tuple[str, str]]:

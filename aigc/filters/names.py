@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aigc.filters.spelling import Miss, Name, is_named, misses, names_in
-from aigc.filters.verdicts import MAX_SPANS, FilterAction, asked, readable, wording
+from aigc.filters.verdicts import MAX_SPANS, FilterAction, asked, at_most_flag, readable, wording
 from aigc.records import Brief, Completion, Span, Verdict
 
 _SHOWN = 5
@@ -15,7 +15,8 @@ _READ_CHARS = 40_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamesFilter:
-    """Fails texts in which a name of the brief's `fields` is misspelt, by a letter or two.
+    """Fails texts in which a name of the brief's `fields` is misspelt, by a letter or two; flags those that may say
+    another's name, since they say the brief's too.
 
     A text in which a name of `must_name` does not stand at all asks for `missing`, be it a part of the name.
     """
@@ -40,12 +41,16 @@ class NamesFilter:
         return Verdict(filter=self.name, action="pass")
 
     def _misspelt(self, brief: Brief, found: list[Miss]) -> Verdict:
-        pairs = list(dict.fromkeys((miss.found, miss.right) for miss in found))[:_SHOWN]
+        sure = [miss for miss in found if miss.sure]
+        told = sure or found
+        pairs = list(dict.fromkeys((miss.found, miss.right) for miss in told))[:_SHOWN]
         rights = list(dict.fromkeys(right for _, right in pairs))
+        says = "is misspelt" if sure else "may be misspelt, unless another is meant"
         return Verdict(
-            filter=self.name, action=asked(self.action), reason="misspelt_name", measured=len(found), limit=0,
-            spans=[Span(start=miss.start, end=miss.end) for miss in found[:MAX_SPANS]],
-            message=f"A name of the brief is misspelt: {', '.join(f'{wrong} for {right}' for wrong, right in pairs)}.",
+            filter=self.name, action=(asked if sure else at_most_flag)(self.action), reason="misspelt_name",
+            measured=len(told), limit=0,
+            spans=[Span(start=miss.start, end=miss.end) for miss in told[:MAX_SPANS]],
+            message=f"A name of the brief {says}: {', '.join(f'{wrong} for {right}' for wrong, right in pairs)}.",
             advice=wording(brief, en=f"Spell names exactly as the brief does: {', '.join(rights)}.",
                            zh=f"名称必须与资料一字不差：{'、'.join(rights)}。"),
         )

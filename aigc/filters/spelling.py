@@ -33,6 +33,15 @@ _LEAST_BESIDE, _LONG_BESIDE = 4, 6
 """The same beside its neighbour in the name, which is as long: `Marry Coaches`."""
 _LEAST_RUN, _LEAST_RUN_EDGE, _LEAST_RUN_LESS = 3, 5, 5
 """Characters of a Chinese name of which one inside may be another, one at an end, and one may be left out."""
+_LEAST_SLIP = 6
+"""Letters of a name in which two that changed places, or one written twice or once, are a slip of the hand."""
+_SHORT_RUN = 5
+"""Characters of a Chinese name that is mostly one kind of goods or place, which others have as well."""
+_KINDS = frozenset(
+    "灯锅煲壶杯碗盘碟瓶罐盒箱袋包筷勺刀剪叉椅凳桌几床柜架垫枕被毯毛巾帘扇伞鞋靴袜衣衫裤裙帽巾套表钟镜链戒环坠机器仪车船琴鼓球拍笔纸本书册画卡"
+    "茶酒水汁奶油酱醋糖盐米面粉饼糕酥饭粥汤肉鱼虾菜果豆花草树液霜膏乳皂粉露店铺馆园院坊厅楼房屋吧站场街路桥山湖河课班营节展会赛奖剂片丸屏板线锁"
+)
+"""Characters that end what a thing is called, and with another before them make another: 台灯 and 吊灯."""
 _BETWEEN = 5
 _COMMON = frozenset("the for our your with from that this into over".split())
 
@@ -46,12 +55,13 @@ class Name(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """A place of the text, what stands there, and what should."""
+    """A place of the text, what stands there, and what should; not `sure` where it may be a name of its own."""
 
     start: int
     end: int
     found: str
     right: str
+    sure: bool
 
 
 class _Here(NamedTuple):
@@ -95,7 +105,10 @@ def is_named(name: Name, text: str) -> bool:
 
 
 def misses(text: str, names: Iterable[Name], cells: str, language: str) -> list[Miss]:
-    """Where `text` has a name but for a letter or two. What the brief's `cells` have themselves is meant so."""
+    """Where `text` has a name but for a letter or two. What the brief's `cells` have themselves is meant so.
+
+    Where the text has the name as it is too, another like it is mostly another's: Solar Alliance beside Solara.
+    """
     words, ours = _words(text), _words(cells)
     ordinary = {word.folded for word in (*words, *ours) if word.text.islower()}
     here = _Here(text, words, {word.folded for word in ours}, ordinary, language)
@@ -131,7 +144,13 @@ def _latin(name: Name, here: _Here) -> Iterator[Miss]:
                 continue
             is_own = not {folded, word.folded} & here.ordinary and word.folded[0] == folded[0]
             if _has_beside(place, beside, here) or (is_own and _is_meant(here.text, word, right, wrong)):
-                yield Miss(word.start, word.end, word.text, right)
+                is_sure = _is_slip(word.folded, folded) or not _stands(folded, here)
+                yield Miss(word.start, word.end, word.text, right, is_sure)
+
+
+def _stands(folded: str, here: _Here) -> bool:
+    """Whether the text has a word of a name as it is, or a form of it."""
+    return any(word.folded[0] == folded[0] and _is_form(word.folded, folded, here.language) for word in here.words)
 
 
 def _maybe(folded: str, beside: set[str], here: _Here) -> set[int]:
@@ -187,6 +206,18 @@ def _is_form(one: str, other: str, language: str) -> bool:
     return long.startswith(short[:-_ENDING_ELSEWHERE])
 
 
+def _is_slip(wrong: str, right: str) -> bool:
+    """Whether hands make this fault and other names do not have it: two letters inside that changed places, or one that
+    is written twice or once. One left out is none: `Contact` beside `Contract`."""
+    if len(right) < _LEAST_SLIP or wrong[-1] != right[-1] or wrong[0] != right[0] or _wrong_letters(wrong, right) != 1:
+        return False
+    return (len(wrong) == len(right) and sorted(wrong) == sorted(right)) or _squeezed(wrong) == _squeezed(right)
+
+
+def _squeezed(word: str) -> str:
+    return "".join(letter for letter, before in zip(word, " " + word, strict=False) if letter != before)
+
+
 @lru_cache(maxsize=65536)
 def _wrong_letters(one: str, other: str) -> int:
     """Letters put in, left out, changed, or changed places with the next; 3 for any more."""
@@ -213,7 +244,16 @@ def _chinese(name: Name, text: str, cells: str) -> Iterator[Miss]:
         is_named, rest = run in text, text.replace(run, "\0" * len(run))
         for start, end in _one_off(run, rest, is_named=is_named):
             if (found := rest[start:end]) not in cells:
-                yield Miss(start, end, found, run)
+                yield Miss(start, end, found, run, not is_named and not _is_sibling(found, run, cells))
+
+
+def _is_sibling(found: str, run: str, cells: str) -> bool:
+    """Whether what stands there may be of another name: with a word that the brief has, or another kind of thing."""
+    at = next((at for at, (one, right) in enumerate(zip(found, run, strict=False)) if one != right), 0)
+    if any(pair in cells and pair not in run for pair in (found[max(0, at - 1):at + 1], found[at:at + 2]) if pair[1:]):
+        return True
+    is_kind = (at == len(run) - 2 and run[-1] in _KINDS) or (at == len(run) - 1 and {found[-1], run[-1]} <= _KINDS)
+    return is_kind and len(found) == len(run) <= _SHORT_RUN
 
 
 def _one_off(run: str, text: str, *, is_named: bool) -> Iterator[tuple[int, int]]:

@@ -33,9 +33,11 @@ def held_against(product: FieldValue, text: str, language: str = "en", **more: F
     (LAMP, "Meet the Traillihgt, a torch for the dark.", ["Traillihgt"]),
     (LAMP, "Meet the Trailllight, a torch for the dark.", ["Trailllight"]),
     (LAMP, "Meet the Traillught, a torch for the dark.", ["Traillught"]),
-    (LAMP, "The Traillight is here. Your Traylight’s beam reaches far.", ["Traylight"]),
-    (LAMP, "# Trailligt: A Light For Every Path\n\nThe Traillight weighs little.", ["Trailligt"]),
-    (LAMP, "TRAILLIGT\nThe Traillight weighs little.", ["TRAILLIGT"]),
+    (LAMP, "Your Traylight’s beam reaches far.", ["Traylight"]),
+    (LAMP, "# Trailligt: A Light For Every Path\n\nIt weighs little.", ["Trailligt"]),
+    (LAMP, "TRAILLIGT\nIt weighs little.", ["TRAILLIGT"]),
+    (LAMP, "The Traillight is here. Your Trailllight’s beam reaches far.", ["Trailllight"]),
+    (LAMP, "# Traillihgt: A Light For Every Path\n\nThe Traillight weighs little.", ["Traillihgt"]),
     ("Fennick Backpack", "A coat, a lunch and the Fenick on your back.", ["Fenick"]),
     ("Harrow & Tide", "A bag by Barrow & Tide.", ["Barrow"]),
     ("Harrow & Tide", "A bag by Barrow and Tide.", ["Barrow"]),
@@ -52,6 +54,31 @@ def test_a_name_but_for_a_letter_or_two_is_sent_back_with_its_place(
 ) -> None:
     verdict = held_against(product, text)
     assert (verdict.action, verdict.reason, marked(verdict, text)) == ("retry", "misspelt_name", wrong)
+
+
+@pytest.mark.parametrize(("product", "text", "other"), [
+    (LAMP, "The Traillight is here. Your Traylight’s beam reaches far.", "Traylight"),
+    (LAMP, "# Trailligt: A Light For Every Path\n\nTwo Traillights weigh little.", "Trailligt"),
+    (LAMP, "Brighter than the Trailnight: the Traillight.", "Trailnight"),
+    ("Solara", "Join the Solar Alliance: our Solara panels are made with its members.", "Solar"),
+    ("Harrow & Tide", "A bag by Harrow & Tide, no Barrow & Tide.", "Barrow"),
+    ("Contract Kit", "Sign the Contract with our Contact in the shop.", "Contact"),
+    ("智能台灯", "这盏智能台灯与智能吊灯同一系列。", "智能吊灯"),
+    ("智能台灯", "智能吊灯照亮整个客厅。", "智能吊灯"),
+    ("便携式饭锅", "便携式炒锅也有售。", "便携式炒锅"),
+], ids=lambda value: str(value)[:30])
+def test_what_may_be_a_name_of_its_own_is_flagged_and_no_attempt_is_spent(product: str, text: str, other: str) -> None:
+    verdict = held_against(product, text, "zh" if text > "一" else "en")
+    assert (verdict.action, verdict.reason, marked(verdict, text)) == ("flag", "misspelt_name", [other])
+    assert verdict.message.startswith(f"A name of the brief may be misspelt, unless another is meant: {other} for ")
+
+
+def test_a_clear_misspelling_is_sent_back_alone_of_those_found() -> None:
+    verdict = held_against(LAMP, "The Traillight, beside the Trailnight and the Traillihgt.")
+    assert (verdict.action, verdict.measured) == ("retry", 1)
+    assert verdict.message == "A name of the brief is misspelt: Traillihgt for Traillight."
+    assert NamesFilter(action="off")(a_brief(fields={"product": "Solara"}), a_completion("Solara, of Solar Alliance"
+                                     )).action == "pass"
 
 
 @pytest.mark.parametrize(("product", "text"), [
@@ -74,7 +101,8 @@ def test_forms_of_a_name_and_words_that_are_like_it_are_let_be(product: str, tex
 @pytest.mark.parametrize(("said", "text"), [
     ({"facts": "Beats the Trailnight of last year"}, "Better than the Trailnight: the Traillight."),
     ({"brand": "Trailright"}, "The Traillight, by Trailright."),
-], ids=["facts", "brand"])
+    ({"keywords": ["trailnight"]}, "The torch is better than any Trailnight."),
+], ids=["facts", "brand", "keywords"])
 def test_what_the_brief_itself_says_is_meant_so(said: dict[str, FieldValue], text: str) -> None:
     assert held_against(LAMP, text, "en", **said).action == "pass"
 
@@ -88,8 +116,10 @@ def test_what_the_brief_itself_says_is_meant_so(said: dict[str, FieldValue], tex
     ("夜归书房", "今晚来夜贵书房坐坐。", ["夜贵书房"]),
     ("青山茶", "一壶青三茶，一下午。", ["青三茶"]),
 ], ids=lambda value: str(value)[:30])
-def test_a_chinese_name_with_another_character_is_sent_back(name: str, text: str, wrong: list[str]) -> None:
+def test_a_chinese_name_with_another_character_is_found(name: str, text: str, wrong: list[str]) -> None:
     verdict = held_against(name, text, "zh")
+    may_be_anothers = name in text or name == "青山茶"
+    assert verdict.action == ("flag" if may_be_anothers else "retry")
     assert (verdict.reason, marked(verdict, text)) == ("misspelt_name", wrong)
     assert verdict.advice == f"名称必须与资料一字不差：{name}。"
 
@@ -103,6 +133,12 @@ def test_a_chinese_name_with_another_character_is_sent_back(name: str, text: str
 ], ids=lambda value: str(value)[:30])
 def test_parts_of_a_chinese_name_and_other_words_are_let_be(name: str, text: str) -> None:
     assert held_against(name, text, "zh").action == "pass"
+
+
+def test_a_chinese_word_of_the_brief_in_the_place_of_the_names_is_flagged() -> None:
+    said: dict[str, FieldValue] = {"facts": "一入伏就开门"}
+    assert held_against("小满一人食电饭煲", "小满一入食电饭煲好用。", "zh").action == "retry"
+    assert held_against("小满一人食电饭煲", "小满一入食电饭煲好用。", "zh", **said).action == "flag"
 
 
 @pytest.mark.parametrize(("language", "name", "text"), [
