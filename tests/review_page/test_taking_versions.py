@@ -174,6 +174,12 @@ def test_an_edit_begins_with_the_words_that_stand(opened: Open, decided: Path) -
     page.locator("#body textarea").first.fill("A kettle")
     page.keyboard.press("Escape")
     assert page.locator(f".row[data-n='{CONFLICT - 1}'] .state").count() == 2  # a draft, and a conflict
+    page.keyboard.press("e")
+    page.locator("#side .take").first.click()  # amid an edit: what was typed is kept
+    said(page, "Approved as edited by Ana. Your unsaved edit is kept: E opens it.")
+    go_to(page, CONFLICT)
+    page.keyboard.press("e")
+    assert page.locator("#body textarea").first.input_value() == "A kettle"
 
 
 def test_files_of_two_colleagues_are_held_against_each_other_in_the_page(
@@ -183,7 +189,7 @@ def test_files_of_two_colleagues_are_held_against_each_other_in_the_page(
     for file in files_of_colleagues(sample_folder, tmp_path):
         page.set_input_files("#import-file", file)
         page.locator("dialog", has_text="taken").wait_for()
-        page.keyboard.press("Escape")
+        page.keyboard.press("Enter")  # closes it: that is not to say that the reader is Ana
         page.locator("dialog").wait_for(state="detached")
     assert page.locator("#track-words").inner_text().startswith("3 of 8 decided · 2 in conflict")
     go_to(page, CONFLICT)

@@ -209,6 +209,7 @@ async function importFile(input) {
     } }),
     body: h('ul', { class: 'report' }, lines.filter(([, isSaid]) => isSaid).map(([words]) => h('li', { dir: 'auto' }, words))),
   });
+  box.querySelector('button.primary').focus(); // not on a name that may be another's
 }
 
 const MOST_NAMED = 5;

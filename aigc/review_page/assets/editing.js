@@ -28,12 +28,15 @@ function freshDraft(n) {
   return { ...words, reason: (own?.action === 'edit' && own.reason) || '', note: noteOn(n) };
 }
 
+/** Somebody else's edit that the boxes begin with. */
+const othersWords = (n) => (begun.isDraft || verbOn(n) === 'edit' ? null : editToBeginWith(n));
+
 const wordsInBoxes = (n) => JSON.stringify([edited(n).text, edited(n).fields]);
 
 function editorOf(n) {
   const boxes = draft.fields ? draft.fields.map(([name, value], i) => fieldBoxes(n, name, value, i)) : [textBox(n)];
   return h('form', { class: 'editor', submit: (event) => { event.preventDefault(); saveEdit(); } },
-    isOthersEdit(n) && h('p', { class: 'aside' }, t('begins_with', { names: namesOf(wishesOn(n)[0].said) })),
+    othersWords(n) && h('p', { class: 'aside' }, t('begins_with', { names: namesOf([othersWords(n)]) })),
     h('p', { class: 'aside', id: 'edit-length', role: 'status' }, lengthWords(n)), boxes,
     h('div', { class: 'edit-why' },
       h('label', null, h('span', null, t('edit_reason')), reasonSelect(draft.reason, (reason) => change({ reason }))),

@@ -71,12 +71,13 @@ function standsStrip(n) {
   return h('div', { class: `strip ${is.action}` }, icon(is.action), h('div', { class: 'grow' },
     h('p', null, h('b', null, t('stands_by', { names: namesOf(said), verb: is.action })), ` · ${time(said.at(-1).at)}`),
     why.map(({ reason, note }) => h('p', { class: 'strip-note', dir: 'auto' }, reason && h('b', null, reasonWords(reason)), reason && note && ' · ', note)),
-    is.action === 'edit' && h('p', { class: 'strip-acts' }, h('span', { class: 'aside' }, t('take_hint')),
+    is.action === 'edit' && mode !== 'edit' && h('p', { class: 'strip-acts' }, h('span', { class: 'aside' }, t('take_hint')),
       button(t('approve_original'), { class: 'plain', click: approveOriginal }, { key: '0' }))));
 }
 
 /** Decide as others did: with their very words, so that nobody differs. */
 function take(n, { is, said }) {
+  if (mode === 'edit') putAside();
   const more = { edit: { text: is.text, fields: is.fields }, reject: { reason: said.find(({ reason }) => reason)?.reason }, approve: {} }[is.action];
   const others = said.filter((decision) => !isReaders(decision));
   const told = is.action === 'edit' ? 'said_take' : `said_agree_${is.action}`;
