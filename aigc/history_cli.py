@@ -63,7 +63,7 @@ def history(
     if plot and found:
         from aigc.trends import draw
 
-        draw(found[::-1], plot, price, _table(found, price))
+        draw(found[::-1], plot, price, _table(found, price), [*_notes(found)])
         typer.echo(f"Trends: {plot}", err=True)
 
 
@@ -113,7 +113,7 @@ def _expected(night: Night) -> list[str]:
 def _notes(found: Sequence[Night]) -> Iterator[str]:
     """What columns count, where nights were stopped and gone on with."""
     if any(len(night.all_sessions) > 1 for night in found):
-        yield ("Of a run of several sessions, Expected and Off are of the last one, all else is of the whole run.")
+        yield "Of a run of several sessions, Expected and Off are of the last one, all else is of the whole run."
     if any(night.took.not_known for night in found):
         yield "≥: of some sessions nobody can tell any more what they took."
 

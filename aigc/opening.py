@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -119,32 +121,65 @@ def _sessions_before(same: RunFacts, store: Store) -> list[Session]:
 
 def left_in_journal(store: Store, session: Session) -> Session:
     """What a session did, by the texts that it left: from its beginning to the last of them."""
-    made, settled = dict[str, _Attempt](), dict[tuple[str, int], str]()
+    left = _Left(session.began_at)
     try:
         for line in store.bodies(_Line):
-            own = {one.request_id: one for one in line.made if one.created_at >= session.began_at}
-            if own and not line.taken_from:
-                made.update(own)
-                if line.outcome:
-                    settled[line.brief_id, line.variant] = line.outcome
+            left.add(line)
     except StoreError:  # rows in another form, which this version does not take over either
-        made.clear()
-    if not made:
+        return msgspec.structs.replace(session, is_known=False)
+    if not left.attempts:
         return msgspec.structs.replace(session, is_known=False)
     began_s = _seconds(session.began_at)
-    first_s = min(_seconds(one.created_at) - one.completion.generate_s for one in made.values())
-    generate_s = _seconds(max(one.created_at for one in made.values())) - began_s
+    generate_s = _seconds(left.last_at) - began_s
     return msgspec.structs.replace(
         session,
-        texts=len(settled),
-        accepted=sum(outcome == "accepted" for outcome in settled.values()),
-        attempts=len(made),
-        tokens_in=sum(one.completion.tokens_in for one in made.values()),
-        tokens_out=sum(one.completion.tokens_out for one in made.values()),
+        texts=left.texts,
+        accepted=left.accepted,
+        attempts=left.attempts,
+        tokens_in=left.tokens_in,
+        tokens_out=left.tokens_out,
         generate_s=round(generate_s, 3),
-        start_s=round(min(generate_s, max(0.0, first_s - began_s)), 3),
+        start_s=round(min(generate_s, max(0.0, left.first_s - began_s)), 3),
         is_known=True,
     )
+
+
+@dataclass
+class _Left:
+    """Counts of a session's lines. `first_s` is when its first text was begun, `last_at` when its last one came."""
+
+    began_at: str
+    texts: int = 0
+    accepted: int = 0
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    first_s: float = math.inf
+    last_at: str = ""
+    _open: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    """Requests of rows that are not settled yet: the line that settles one has them once more."""
+
+    def add(self, line: _Line) -> None:
+        own = [one for one in line.made if one.created_at >= self.began_at]
+        if not own or line.taken_from:
+            return
+        row = line.brief_id, line.variant
+        known = self._open.pop(row, set()) if line.outcome else self._open.setdefault(row, set())
+        for one in own:
+            if one.request_id not in known:
+                self._count(one)
+        if line.outcome:
+            self.texts += 1
+            self.accepted += line.outcome == "accepted"
+        else:
+            known.update(one.request_id for one in own)
+
+    def _count(self, one: _Attempt) -> None:
+        self.attempts += 1
+        self.tokens_in += one.completion.tokens_in
+        self.tokens_out += one.completion.tokens_out
+        self.first_s = min(self.first_s, _seconds(one.created_at) - one.completion.generate_s)
+        self.last_at = max(self.last_at, one.created_at)
 
 
 def _seconds(at: str) -> float:

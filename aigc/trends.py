@@ -29,16 +29,21 @@ h1 {{ font-size: 1.3rem; margin: 0 0 1rem }} figure {{ margin: 0 0 1.5rem }} svg
 .rows {{ overflow-x: auto }} table {{ border-collapse: collapse; width: 100%; white-space: nowrap }}
 th, td {{ padding: .3rem .7rem; border-bottom: 1px solid #e3e6ea; text-align: right }}
 th {{ color: #5f6670; font-weight: 600; font-size: .85rem }} td {{ font-variant-numeric: tabular-nums }}
+p {{ color: #5f6670; font-size: .85rem }}
 th:first-child, td:first-child, th:last-child, td:last-child {{ text-align: left }}
 </style></head><body><h1>{title}</h1><figure>{picture}</figure><div class="rows"><table>
 <thead>{heads}</thead><tbody>
 {rows}
-</tbody></table></div></body></html>
+</tbody></table></div>{notes}</body></html>
 """
 
 
-def draw(past: Sequence[Night], path: Path, price_per_hour: float = 0.0, table: Sequence[Sequence[str]] = ()) -> None:
-    """Draw nights, oldest first, into `path`, whose ending says how. A page also has `table`, its heads first.
+def draw(
+    past: Sequence[Night], path: Path, price_per_hour: float = 0.0, table: Sequence[Sequence[str]] = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Draw nights, oldest first, into `path`, whose ending says how. A page also has `table`, its heads first, and
+    `notes` on it.
 
     Raises:
         UsageError: another ending, or matplotlib is not installed.
@@ -57,7 +62,7 @@ def draw(past: Sequence[Night], path: Path, price_per_hour: float = 0.0, table: 
     with mpl.rc_context({"font.size": 9.5, "axes.edgecolor": "#9aa1a9", "svg.fonttype": "none"}):
         figure = _figure(Figure, past, price_per_hour, "" if kind == ".html" else title)
         if kind == ".html":
-            page = _page(figure, title, table)
+            page = _page(figure, title, table, notes)
             write_atomically(path, lambda file: file.write(page.encode("utf-8", "backslashreplace")))
             return
         write_atomically(path, lambda file: _save(figure, file, kind[1:]))
@@ -126,7 +131,7 @@ def _mark_models(grid: Sequence[Any], past: Sequence[Night], times: Sequence[dat
         grid[1].annotate(name, (between, 2), xytext=(4, 0), textcoords="offset points", fontsize=8.5, color=GREY)
 
 
-def _page(figure: Figure, title: str, table: Sequence[Sequence[str]]) -> str:
+def _page(figure: Figure, title: str, table: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
     picture = io.StringIO()
     _save(figure, picture, "svg")
     svg = picture.getvalue()
@@ -136,6 +141,7 @@ def _page(figure: Figure, title: str, table: Sequence[Sequence[str]]) -> str:
         picture=svg[svg.index("<svg"):],
         heads="<tr>" + "".join(f"<th>{cell}</th>" for cell in heads) + "</tr>",
         rows="\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows),
+        notes="".join(f"<p>{html.escape(note)}</p>" for note in notes),
     )
 
 

@@ -234,11 +234,12 @@ def test_trends_are_drawn_the_same_each_time(tmp_path: Path, ending: str, starts
     pytest.importorskip("matplotlib")
     past = [dated(a_night(str(at), 1000 * (at % 3), 10.0, digest=f"sha256:{at // 20}"), at) for at in range(count)]
     for name in ("one", "other"):
-        draw(past, tmp_path / f"{name}.{ending}", 2.0, [["Run", "Model"], ["a", "<b> & $c$"]])
+        draw(past, tmp_path / f"{name}.{ending}", 2.0, [["Run", "Model"], ["a", "<b> & $c$"]], ["≥ & so on"])
     drawn = (tmp_path / f"one.{ending}").read_bytes()
     assert drawn.startswith(starts)
     if ending == "html":
         assert b"<td>&lt;b&gt; &amp; $c$</td>" in drawn
+        assert "<p>≥ &amp; so on</p>" in drawn.decode()
         assert b"<svg" in drawn
         assert b"http-equiv" not in drawn
         assert b"src=" not in drawn

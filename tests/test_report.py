@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 from small_project import MODEL
 
 from aigc.provenance import FileFacts, ModelFacts, RunFile, Timings
 from aigc.report import duration, headline, outcome_lines, report, share
+from aigc.report_words import reason_words
 from aigc.settings import Settings
 from aigc.tally import DeviceUse
 
@@ -111,6 +115,27 @@ def test_where_every_filter_ran_nothing_is_said_of_it() -> None:
     checked = replace(RUN, not_run={})
     assert "Not checked" not in report(checked)
     assert not any("not run" in line for line in outcome_lines(checked))
+
+
+@pytest.mark.parametrize(("page", "heading", "column"), [
+    ("filters.md", "## The filters", 2), ("briefs.md", "## Codes", 1), ("results.md", "## Reasons", 2)])
+def test_every_code_that_the_docs_tell_has_words(page: str, heading: str, column: int) -> None:
+    text = (Path(__file__).parent.parent / "docs" / page).read_text("utf-8").partition(f"{heading}\n")[2]
+    table = [line.split("|") for line in re.split(r"\n###? ", text)[0].splitlines() if line.startswith("|")]
+    codes = {code for cells in table for code in re.findall(r"`([a-z_]+)`", cells[column])}
+    ours = {"flag", "hold", "retry", "reject", "off", "slots", "openai"}
+    assert len(codes) > 10
+    assert [code for code in codes - ours if not reason_words(code)] == []
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    ("too_short", "shorter than its limit"),
+    ("unsafe_self_harm", "the classifier for harm found: self harm"),
+    ("judge_on_brief", "the judge's answer to on brief was not the good one"),
+    ("a_pack_of_the_house", ""),
+])
+def test_a_reason_is_told_in_words(code: str, words: str) -> None:
+    assert reason_words(code) == words
 
 
 def test_reasons_come_with_the_commonest_first() -> None:

@@ -103,6 +103,8 @@ def test_attempts_that_were_kept_without_their_rows_are_told(project: Project) -
     assert "| Made before the last session | 2 attempts |" in report(other)
     assert this_session(other).endswith("; before it 2 attempts.")
     assert [each.attempts for each in other.sessions] == [2, 3]
+    for run in (file, other):  # an attempt stands in the journal alone, and once more with the row that it settled
+        assert run.whole.attempts == sum(used.attempts for used in run.usage.values())
 
 
 def test_attempts_of_other_runs_are_not_this_runs(project: Project) -> None:
