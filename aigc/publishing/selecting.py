@@ -103,7 +103,7 @@ class Choice:
         if stands.state == "rejected":
             return _left_out(row, "rejected", "Its editors refused it.") if self.kind == "accepted" else "rejected"
         if stands.decision is None:
-            return _left_out(row, "in_conflict", "Its editors differ: one of them decides again.")
+            return _left_out(row, "in_conflict", "Its editors differ: one of them decides again, or a final word does.")
         content = self._decided(row, self._content(row, attempt), stands.decision)
         if isinstance(content, LeftOut):
             return content

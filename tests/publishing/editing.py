@@ -23,7 +23,7 @@ _minutes = count()
 
 def decide(
     project: Project, file: RunFile, name: str, verb: Verb, *, editor: str = "Ana", text: str = "", reason: str = "",
-    note: str = "", variant: int = 0, fields: dict[str, OutputValue] | None = None,
+    note: str = "", variant: int = 0, fields: dict[str, OutputValue] | None = None, final: bool = False,
 ) -> Taken:
     """An editor's decision on the text of a brief, imported as one from a file is. Each is a minute after the last."""
     folder, at = project.out / file.run_id, next(_minutes)
@@ -33,7 +33,8 @@ def decide(
     decision = Decision(record_id=original.record_id, run_id=file.run_id, verb=verb, editor=editor, at=time, note=note,
                         base=original.base, text=text, fields=fields or {}, reason=reason)
     taken = take(reviewed, Reading([Offered(place="line 2", decision=decision)], [], []),
-                 Source(name="decisions.jsonl", digest=f"sha256:{at}", imported_at="2026-11-28T17:00:00.000+00:00"))
+                 Source(name="decisions.jsonl", digest=f"sha256:{at}", imported_at="2026-11-28T17:00:00.000+00:00"),
+                 final=final)
     assert [problem.code for problem in taken.problems if problem.code != "conflict"] == []
     return taken
 

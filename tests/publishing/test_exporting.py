@@ -165,6 +165,20 @@ def test_conflicts_are_told_and_left_out_and_refusals_are_no_approval(project: P
     assert issued.lacks_approved
 
 
+def test_a_final_word_settles_what_is_exported(project: Project) -> None:
+    file = reviewed(project)
+    decide(project, file, "card", "reject", reason="legal", editor="Bo")
+    decide(project, file, "card", "edit", fields={"headline": "Last", "points": ["one"]}, editor="Mei", final=True)
+    decide(project, file, "kettle", "reject", reason="legal", editor="Mei", final=True)
+    issued = exported(project, file)
+    rows = lines(issued)
+    assert ([*rows], rows["card"]["text"], issued.left_out) == (["灯/../../x", "card"], "LAST\n\n* one", [])
+    assert issued.statement.others == {"rejected": 1, "open": 1}
+    by = {(entry.decision.record_id, entry.decision.editor): entry.digest
+          for entry in read_ledger(project.out / file.run_id).entries}
+    assert rows["card"]["provenance"]["decisions"] == [by[rows["card"]["record_id"], "Mei"]]
+
+
 def test_accepted_texts_are_those_that_nobody_refuses_with_edits_where_there_are_some(project: Project) -> None:
     file = project.run(answer)
     decide(project, file, "kettle", "edit", text=EDITED)
