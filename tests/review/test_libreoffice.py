@@ -11,9 +11,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
-from runs_to_review import NOW, RUN, SCENE, TEXTS, record_id, reviewed, write_run
+from runs_to_review import NOW, RUN, SCENE, TEXTS, a_decision, record_id, reviewed, write_run
 
 from aigc.review.intake import Reading
+from aigc.review.ledger import Source, append, read_ledger
 from aigc.review.reviewable import reviewables
 from aigc.review_sheet.delimited import write_csv
 from aigc.review_sheet.returned import import_file, read_decisions
@@ -108,6 +109,27 @@ def test_a_workbook_that_was_only_opened_and_saved_has_no_edits(office: Office, 
     assert sheet.protection.sheet
     assert sheet.data_validations.dataValidation[0].formula1 == '"approve,edit,reject"'
     assert [cell.data_type for cell in sheet["F"]] == ["s"] * (len(TEXTS) + 3)
+
+
+def test_a_workbook_of_what_colleagues_left_goes_through_it_with_its_lists_and_what_is_chosen_there(
+    office: Office, folder: Path, tmp_path: Path
+) -> None:
+    from openpyxl import load_workbook
+
+    run = reviewed(folder)
+    decided = [a_decision(run, verb="edit", text="=Now, 水壶：a litre.\n- of water"), a_decision(run, "chinese"),
+               a_decision(run, "chinese", editor="Bo", verb="reject"),
+               a_decision(run, "emoji", verb="edit", text="Tea.")]
+    append(folder, decided, Source(name="f", digest="sha256:f", imported_at=NOW))
+    source = write_workbook(folder, RUN, lambda: reviewables(folder), read_ledger(folder).standing(), "en")
+    back = tmp_path / "back.xlsx"
+    office.edit(source, back, {("note", "C2"): "approve", ("note", "C3"): "as Bo"})
+    reading = read_decisions(back, run, "Cy", NOW)
+    assert (reading.problems, reading.notices) == ([], [])
+    said = {offer.decision.record_id: (offer.decision.verb, offer.decision.text) for offer in reading.offered}
+    assert said == {record_id("plain"): ("edit", decided[0].text), record_id("chinese"): ("reject", "")}
+    lists = {str(one.sqref): one.formula1 for one in load_workbook(back)["note"].data_validations.dataValidation}
+    assert lists["C3"] == '"approve,edit,reject,as Ana,as Bo"'
 
 
 @pytest.mark.parametrize("options", ["44,34,76,1", "59,34,76,1", "9,34,76,1"], ids=["comma", "semicolon", "tab"])
