@@ -1,10 +1,11 @@
 """A rule of style learned from approved texts: every one of them ends with a slogan, and so are new ones to.
 
-    python benchmarks/finetune.py [--json] [--model smollm2-135m-instruct] [--learn 70] [--new 24] [--keep DIR]
+    python benchmarks/finetune.py [--json] [--model smollm2-135m-instruct] [--learn 70] [--new 24] [--full] [--keep DIR]
 
 All of it goes through the commands that a user has: a run writes notes on products; an editor takes the first sentence
-of each and ends it with the slogan, and the decisions are imported; `aigc dataset` and `aigc finetune` make an adapter.
-Then the model writes notes on products that nobody has seen, without the adapter and with it. Told at the end:
+of each and ends it with the slogan, and the decisions are imported; `aigc dataset` and `aigc finetune` make an adapter,
+or with --full a whole model. Then notes on products that nobody has seen are written, by the model as it was and by
+what it became. Told at the end:
 
     ends with the slogan    of the new products' notes, before and after
     loss, accepted, pairs   what `aigc finetune` measured on its own held-out briefs, and what it called the result
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -43,12 +45,14 @@ class Result:
     """Shares are of texts; losses are of an answer's token."""
 
     model: str
+    full: bool = False
     learned_from: int = 0
     new_texts: int = 0
     slogan_before: float = 0.0
     slogan_after: float = 0.0
     steps: int = 0
     training_s: float = 0.0
+    training_peak_mb: int = 0
     all_s: float = 0.0
     loss_first: float = 0.0
     loss_last: float = 0.0
@@ -61,31 +65,35 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--learn", type=int, default=70, help="products whose notes an editor approves")
     parser.add_argument("--new", type=int, default=24, help="products that nobody has seen")
+    parser.add_argument("--full", action="store_true", help="train all weights, and not an adapter")
     parser.add_argument("--keep", type=Path, help="folder to work in, and to leave")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        result = learn(given.keep or Path(temporary), given.model, given.learn, given.new)
+        result = learn(given.keep or Path(temporary), given.model, given.learn, given.new, full=given.full)
     show(result)
     if given.json:
         print(json.dumps(asdict(result)))
 
 
-def learn(folder: Path, model: str, learned: int, new: int) -> Result:
+def learn(folder: Path, model: str, learned: int, new: int, *, full: bool) -> Result:
     began_s = time.monotonic()
     lay_out(folder)
     products = [(thing, stuff) for stuff in STUFFS for thing in THINGS]
     write_sheet(folder / "known.csv", products[:learned])
     write_sheet(folder / "new.csv", products[-new:])
-    result = Result(model=model)
+    result = Result(model=model, full=full)
     run = made(folder, "run", "known.csv", "--model", model)
     result.learned_from = review(folder, run)
     data = json.loads(aigc(folder, "dataset", run.name, "--reviewed-only", "--json"))["folder"]
     training_s = time.monotonic()
-    tuned = json.loads(aigc(folder, "finetune", data, "--base", model, "--json", ok=(0, 3)))
+    whole = ("--full",) if full else ()
+    tuned = json.loads(aigc(folder, "finetune", data, "--base", model, *whole, "--json", ok=(0, 3)))
     result.training_s = time.monotonic() - training_s
+    result.training_peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the largest till now
     before = made(folder, "run", "new.csv", "--model", model)
-    after = made(folder, "run", "new.csv", "--model", model, "--adapter", tuned["folder"])
+    after = made(folder, "run", "new.csv", *(
+        ("--model", tuned["folder"]) if full else ("--model", model, "--adapter", tuned["folder"])))
     result.slogan_before, result.slogan_after = share(before), share(after)
     result.new_texts = len([*reviewables(after)])
     losses = [point["train"] for point in tuned["trained"]["points"] if point["train"] is not None]
@@ -155,6 +163,7 @@ def show(result: Result) -> None:
     shares = f"{result.slogan_before:.0%} → {result.slogan_after:.0%}"
     print(f"  end with the slogan       {shares} of {result.new_texts} new")
     print(f"  time                      {result.training_s:.0f} s for the tuning, {result.all_s:.0f} s in all")
+    print(f"  memory                    {result.training_peak_mb:,} MB at most, the tuning and what came before it")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aigc.engine.tuning.values import Method, Recipe, Weights
-from aigc.errors import UsageError
+from aigc.errors import ModelError, UsageError
 from aigc.records import Value
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ MOST_TOKENS = 2_048
 LEARNING_RATES: dict[Method, dict[Weights, float]] = {
     "sft": {"lora": 2e-4, "full": 2e-5}, "dpo": {"lora": 2e-4, "full": 2e-6},
 }
+BYTES_A_WEIGHT = 16
+"""Of a weight that is trained: itself, its gradient and the two moments of AdamW, in float32."""
+GIB = 1 << 30
 DROPOUT = 0.05
 BETA = 0.1
 """As in Rafailov et al. 2023 (Direct Preference Optimization), section 6."""
@@ -65,6 +68,22 @@ def recipe_for(options: Options, lessons: int, machine: Machine) -> Recipe:
         beta=(options.beta or BETA) if is_of_pairs else 0.0,
         seed=options.seed, device=machine.device, dtype=_dtype(weights, machine),
     )
+
+
+def told_memory(options: Options, machine: Machine) -> str:
+    """What training all weights takes of the memory, in words; nothing where an adapter is trained.
+
+    Raises:
+        ModelError: there is not so much.
+    """
+    if not options.full:
+        return ""
+    wanted, free = BYTES_A_WEIGHT * machine.parameters, machine.memory_bytes
+    what = f"{wanted / GIB:.1f} GiB for the weights, their gradients and the optimizer, and more for what is learned"
+    if free is not None and free < wanted:
+        raise ModelError("--full", f"{free / GIB:.1f} GiB of memory free for {machine.parameters:,} weights", what,
+                         "Leave --full out, so that an adapter is trained, or take a smaller model.")
+    return f"Memory: {what}."
 
 
 def tokens_at_most(options: Options, machine: Machine) -> int:

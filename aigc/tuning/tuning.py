@@ -33,7 +33,7 @@ from aigc.tuning.comparison import AIMS, finding
 from aigc.tuning.lessons import Lessons, lessons_of
 from aigc.tuning.measuring import Exam, measure, shifts
 from aigc.tuning.pictures import PICTURE, draw_loss
-from aigc.tuning.recipes import Options, check, recipe_for, tokens_at_most
+from aigc.tuning.recipes import Options, check, recipe_for, tokens_at_most, told_memory
 from aigc.tuning.statement import (
     STATEMENT,
     BaseFacts,
@@ -120,7 +120,7 @@ def _tune(
     order: Order, data: TrainingData, folder: Path, say: Say, on_point: Callable[[Point, Plan], None]
 ) -> Statement:
     work = folder / WORK
-    plan, exam = _planned(order, data, folder)
+    plan, exam = _planned(order, data, folder, say)
     base = order.base
     say(_beginning(plan))
     if (before := kept_measurements(work / "base.json")) is None:
@@ -158,12 +158,14 @@ def _beginning(plan: Plan) -> str:
             f"{recipe.steps:,} steps of {recipe.batch} by {recipe.method}, {recipe.weights}, on {recipe.device}.")
 
 
-def _planned(order: Order, data: TrainingData, folder: Path) -> tuple[Plan, Exam]:
+def _planned(order: Order, data: TrainingData, folder: Path, say: Say) -> tuple[Plan, Exam]:
     """The plan, which stays what it was when it was made, and what both models are measured by."""
     from aigc.engine.tuning.machine import machine_for
 
     base, options = order.base, order.options
     machine = machine_for(base.folder(), order.settings)
+    if kept_trained(folder / WORK / "trained.json") is None and (memory := told_memory(options, machine)):
+        say(memory)
     kept = kept_plan(folder / PLAN)
     most = kept.recipe.max_tokens if kept else tokens_at_most(options, machine)
     lessons = lessons_of(data, base.folder(), order.settings, most, options.method)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aigc.engine.tuning.machine import Machine
-from aigc.errors import UsageError
-from aigc.tuning.recipes import Options, check, recipe_for, tokens_at_most
+from aigc.errors import ModelError, UsageError
+from aigc.tuning.recipes import Options, check, recipe_for, tokens_at_most, told_memory
 
 CPU = Machine(device="cpu", memory_bytes=16 << 30, parameters=135_000_000, context=8_192)
 GPU = Machine(device="cuda", memory_bytes=80 << 30, parameters=8_000_000_000, context=32_768)
@@ -62,3 +64,17 @@ def test_a_number_that_makes_no_sense_is_refused(options: Options, message: str)
     with pytest.raises(UsageError) as caught:
         check(options)
     assert str(caught.value) == message
+
+
+def test_what_training_all_weights_takes_of_the_memory_is_told_before_anything_is_begun() -> None:
+    assert told_memory(Options(), GPU) == ""
+    told = "Memory: 2.0 GiB for the weights, their gradients and the optimizer, and more for what is learned."
+    for machine in (CPU, replace(CPU, memory_bytes=None), replace(CPU, memory_bytes=16 * CPU.parameters)):
+        assert told_memory(Options(full=True), machine) == told
+    with pytest.raises(ModelError) as caught:
+        told_memory(Options(full=True), GPU)
+    assert str(caught.value) == (
+        "--full: found 80.0 GiB of memory free for 8,000,000,000 weights; expected 119.2 GiB for the weights, their "
+        "gradients and the optimizer, and more for what is learned. Leave --full out, so that an adapter is trained, "
+        "or take a smaller model."
+    )
