@@ -22,7 +22,7 @@ from aigc.review.words import (
 )
 from aigc.review_sheet.columns import SEEN, SHOWN, VERSIONS
 from aigc.review_sheet.comparing import written
-from aigc.review_sheet.versions import Known, edit_that_stands, mark, marks
+from aigc.review_sheet.versions import Known, edit_that_stands, is_edit_of, mark, marks
 
 LONGEST_QUOTE = 80
 _DEMANDS: dict[Language, dict[str, str]] = {
@@ -59,7 +59,7 @@ def cells_of(row: Reviewable, telling: Telling) -> dict[str, str]:
     """
     record, language = row.record, telling.language
     stands = telling.standing.get(record.record_id)
-    edit = edit_that_stands(stands)
+    edit = edit_that_stands(stands, row.original)
     return {
         "id": record.brief_id,
         **written(telling.known.edited(row.original, edit)),
@@ -128,9 +128,9 @@ def _said(one: Decision, language: Language) -> str:
 def _versions(original: Original, stands: Standing, telling: Telling) -> Iterable[str]:
     """What editors made of a text, each version whole; and the text as it was made, where the row shows another."""
     for one in [*stands.overruled, *stands.latest]:
-        if one.verb == "edit":
+        if is_edit_of(one, original):
             yield f"{_said(one, telling.language)}\n{_body(telling.known.edited(original, one))}"
-    if edit_that_stands(stands):
+    if edit_that_stands(stands, original):
         yield f"{_AS_MADE[telling.language]}:\n{_body(original)}"
 
 

@@ -66,7 +66,7 @@ class Known:
         Raises:
             Problem: no decision of the run has that mark.
         """
-        edits = (one for one in self._by_record.get(original.record_id, []) if one.verb == "edit")
+        edits = (one for one in self._on(original) if one.verb == "edit")
         found = next((one for one in edits if mark(one) == mark_of), None) if mark_of else None
         if mark_of and found is None:
             raise Problem("unknown_version", "a row that shows an edit which the run's decisions do not have",
@@ -80,7 +80,7 @@ class Known:
         Raises:
             Problem: nobody of that name decided on it.
         """
-        said = [one for one in self._by_record.get(original.record_id, []) if one.base == original.base]
+        said = self._on(original)
         by_editor = {one.editor: one for one in sorted(said, key=lambda one: one.at)}
         by_editor.update({one.editor: one for one in said if mark(one) in seen})
         alike = [editor for editor in by_editor if _folded(editor) == _folded(name)]
@@ -90,6 +90,10 @@ class Known:
             raise Problem("unknown_colleague", f"a decision as {quoted(name)}, who did not decide on this text",
                           expected, f"Correct the cell.{nearest(name, names)}")
         return by_editor[name if name in by_editor else alike[0]]
+
+    def _on(self, original: Original) -> list[Decision]:
+        """The decisions on a text as it was made."""
+        return [one for one in self._by_record.get(original.record_id, []) if one.base == original.base]
 
     def _laid_out(self, fields: dict[str, OutputValue], original: Original) -> str:
         pack = self.packs.get(original.content_type)
@@ -113,10 +117,14 @@ def mark(decision: Decision) -> str:
     return "v" + digest(msgspec.to_builtins(decision)).partition(":")[2][:_MARK_CHARS]
 
 
-def edit_that_stands(stands: Standing | None) -> Decision | None:
+def edit_that_stands(stands: Standing | None, original: Original) -> Decision | None:
     """The edit with which a text is approved."""
     decision = stands.decision if stands else None
-    return decision if decision and decision.verb == "edit" else None
+    return decision if decision and is_edit_of(decision, original) else None
+
+
+def is_edit_of(decision: Decision, original: Original) -> bool:
+    return decision.verb == "edit" and decision.base == original.base
 
 
 def marks(decisions: Iterable[Decision]) -> str:
