@@ -93,6 +93,12 @@ function restore() {
   partDecisions();
 }
 
+/** Whether other windows have decided what this one was not told of, as Safari may leave it. */
+function isBehind() {
+  const there = keptUnder(`${HERE}d/`);
+  return there.size !== decisions.size || [...there].some(([id, value]) => JSON.stringify(value) !== JSON.stringify(decisions.get(byId.get(id))));
+}
+
 /** Decisions that have left this page under another name than its reader's are a colleague's; those under the reader's are the reader's. */
 function partDecisions() {
   for (const [n, { decision, own, exported }] of [...decisions]) {

@@ -45,7 +45,7 @@ function openReject() {
   const box = openBox({
     title: t('reject_title'), ok: t('reject'), kind: 'rejecting', key: SAVE_KEY,
     body: [
-      h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why')), radios),
+      h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why'), h('span', { class: 'aside by-key' }, ` · ${t('reject_keys')}`)), radios),
       h('label', { class: 'stacked' }, h('span', null, t('note')), h('textarea', {
         name: 'note', rows: 2, dir: 'auto', value: noteOn(n), placeholder: t('note_hint'),
       })),
@@ -147,6 +147,10 @@ function wireAsking() {
 }
 
 function openExport() {
+  if (!keepingFailed && isBehind()) {
+    restore();
+    refind();
+  }
   if (!decisions.size && !imported.size) return say(t('nothing_to_export'), 'bad');
   const tally = Object.fromEntries(VERBS.map((verb) => [verb, 0]));
   for (const { decision } of decisions.values()) tally[decision.action] += 1;

@@ -95,13 +95,17 @@ function wire() {
     keepPlaceNow();
     if (unexported()) event.preventDefault();
   });
+  for (const [target, event] of [[window, 'focus'], [document, 'visibilitychange']]) {
+    target.addEventListener(event, () => !document.hidden && isBehind() && catchUp());
+  }
   window.addEventListener('storage', (event) => {
     if (event.key === null || event.key.startsWith(HERE) || event.key === `${OURS}liked`) catchUp();
   });
 }
 
-/** Another window of this page has decided. */
+/** Another window of this page has decided. Where this one could not keep all that it has, it keeps to that. */
 const catchUp = after(200, () => {
+  if (keepingFailed) return;
   liked.editor = about.editor || kept(`${OURS}liked`)?.editor || liked.editor; // or each window would take the other's for a colleague's
   restore();
   putInOrder();
