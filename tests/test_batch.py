@@ -76,8 +76,8 @@ def test_a_response_format_becomes_a_schema_in_its_own_order(form: Any, schema: 
 
 
 def test_parameters_that_ask_for_nothing_are_taken() -> None:
-    asked(stream=False, tools=None, logprobs=False, presence_penalty=0, logit_bias={}, user="u", metadata={"a": "b"},
-          parallel_tool_calls=True, model="")
+    assert asked(stream=False, tools=None, logprobs=False, presence_penalty=0, logit_bias={}, user="u",
+                 metadata={"a": "b"}, parallel_tool_calls=True, model="") == asked()
 
 
 BAD_LINES: list[tuple[str | bytes, str, int | None, str]] = [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,15 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_toml_and_json_shown_is_valid() -> None:
+    readers: dict[str, Callable[[str], object]] = {"toml": tomllib.loads, "json": json.loads}
+    shown, wrong = set[str](), list[str]()
     for source in PAGES:
         for kind, body in _FENCE.findall(source.read_text("utf-8")):
-            if kind == "toml":
-                tomllib.loads(body)
+            if read := readers.get(kind):
+                shown.add(kind)
+                try:
+                    read(body)
+                except ValueError as exc:
+                    wrong.append(f"{source.name}: {exc}: {body[:60]}")
+    assert wrong == []
+    assert shown == {*readers}

@@ -89,15 +89,16 @@ def test_a_head_whose_labels_say_nothing_of_harm_is_refused_before_it_is_loaded(
      "granite_guardian, classifier. Correct it. Did you mean 'llama_guard'?"),
     (SafetySettings(actions={"hat": "hold"}),
      "key safety.actions.hat: found an unknown category; expected one of hate, "),
+    (SafetySettings(kind="classifier", actions={"hate": "reject", "other": "off"}), ""),
 ])
 def test_settings_that_name_no_kind_or_category_are_refused(settings: SafetySettings, message: str) -> None:
-    with pytest.raises(SettingsError) as error:
+    said = ""
+    try:
         check_settings(settings)
-    assert str(error.value).startswith(message)
-
-
-def test_settings_that_exist_are_taken() -> None:
-    check_settings(SafetySettings(kind="classifier", actions={"hate": "reject", "other": "off"}))
+    except SettingsError as exc:
+        said = str(exc)
+    assert said.startswith(message)
+    assert bool(said) == bool(message)
 
 
 def checked(ref: ModelRef) -> Safety:
