@@ -6,7 +6,10 @@ Exit codes: 0 all rows accepted or requests answered, 1 error, 2 usage, 3 finish
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +29,6 @@ from aigc.ui_cli import ui
 from aigc.watermark_cli import watermark_app
 
 if TYPE_CHECKING:
-    from aigc.provenance import RunFile
     from aigc.runs import Mode
     from aigc.start import Request
 
@@ -165,23 +167,27 @@ def run(
                       override_policy=override_policy)
     if dry_run or probe:
         raise typer.Exit(0 if console_sheet.dry_run(request, probing=probe, as_json=as_json) else 1)
-    folder, file = _interruptible(request, quiet=quiet or as_json)
-    console.show_result(folder, file, as_json=as_json)
-    if not as_json:
-        console.show_one(folder, file)
+    with _interruptible():
+        folder, file = console.run(request, quiet=quiet or as_json)
+        console.show_result(folder, file, as_json=as_json)
+        if not as_json:
+            console.show_one(folder, file)
     if file.outcomes.get("accepted", 0) < file.rows:
         raise typer.Exit(EXIT_NOT_ALL_ACCEPTED)
 
 
-def _interruptible(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
-    from aigc import console
-
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Tell what is kept where the block is stopped. SIGTERM stops it as Ctrl-C does, until its end is told too."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return console.run(request, quiet=quiet)
+        yield
     except KeyboardInterrupt:
         kept = "All texts made so far are kept: the same command, without --new, goes on from there."
         sys.stderr.write(f"\naigc: interrupted. {kept}\n")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @app.command()

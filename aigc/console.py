@@ -54,29 +54,22 @@ def mapping(pairs: list[str]) -> dict[str, str]:
 
 
 def run(request: Request, *, quiet: bool) -> tuple[Path, RunFile]:
-    """Make a run; returns its folder and run.json. A Prefect flow where an API is configured, else straight.
+    """Make a run; returns its folder and run.json. A Prefect flow where an API is configured, else straight."""
+    with open_progress(quiet=quiet) as progress:
+        if prefect_api_url(os.environ):
+            refuse_strange_name(request)
+            refuse_dead_api()
+            from flows.generate import run_flow
 
-    SIGTERM stops it as Ctrl-C does.
-    """
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with open_progress(quiet=quiet) as progress:
-            if prefect_api_url(os.environ):
-                refuse_strange_name(request)
-                refuse_dead_api()
-                from flows.generate import run_flow
-
-                return run_flow(request, progress, say)
-            with start(request, progress, say) as started:
-                if started.file.forecast and started.run and not quiet:
-                    price = started.job.settings.monitoring.price_per_gpu_hour
-                    say(expected(started.file.forecast, price))
-                if started.run is None:
-                    return started.folder, started.file
-                started.run.generate(started.job.rows())
-                return started.folder, started.run.finish()
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+            return run_flow(request, progress, say)
+        with start(request, progress, say) as started:
+            if started.file.forecast and started.run and not quiet:
+                price = started.job.settings.monitoring.price_per_gpu_hour
+                say(expected(started.file.forecast, price))
+            if started.run is None:
+                return started.folder, started.file
+            started.run.generate(started.job.rows())
+            return started.folder, started.run.finish()
 
 
 def batch(order: BatchOrder, *, quiet: bool) -> BatchSummary:

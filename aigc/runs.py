@@ -73,6 +73,8 @@ class Run:
         self._lineage = Emitter(job.settings.lineage)
         self._generate_s, self._given_s = 0.0, 0.0
         self._types: list[str] = []
+        self._is_finished = False
+        """Whether run.json says so on the disk: the run's own record does before."""
 
     @property
     def tally(self) -> Tally:
@@ -123,6 +125,7 @@ class Run:
             self.file = seal(self.folder, self.file, sealed, self._signer)
             pages.write(self.file)
         self._write("finished")
+        self._is_finished = True
         self._lineage.emit(complete_event(self.file))
         return self.file
 
@@ -140,7 +143,7 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
         try:
-            if kind is not None and self.file.status != "finished":
+            if kind is not None and not self._is_finished:
                 failed = isinstance(exc, Exception)
                 self._write("failed" if failed else "interrupted")
                 event = fail_event(self.file, failure(exc)) if exc and failed else abort_event(self.file)
