@@ -58,8 +58,8 @@ def automations_of(plan: NightsPlan, deployment: UUID) -> Iterable[AutomationCor
     late = EventTrigger(match=runs, match_related=of_ours, after={"prefect.flow-run.Late"}, expect=begun,
                         for_each={"prefect.resource.id"}, posture=Posture.Proactive,
                         within=timedelta(seconds=plan.late_after_s))
-    yield told(_LATE, late, f'"a night has not begun {plan.late_after_s:.0f} s after it was late: does a worker run?"',
-               "No worker has taken a night that was due")
+    waits = f"a night has not begun {plan.late_after_s:.0f} s after it was due: no worker runs, or all are at work"
+    yield told(_LATE, late, f'"{waits}"', "No worker has taken a night that was due")
     low = 'event.payload.run ~ ": " ~ event.payload.accepted ~ " of " ~ event.payload.rows ~ " texts accepted"'
     yield told(_FEW, EventTrigger(match={"prefect.resource.id": "aigc.run.*"}, match_related=of_ours,
                                             expect={"aigc.run.low_acceptance"}),
