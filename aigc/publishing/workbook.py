@@ -91,7 +91,8 @@ def _sheet(book: Any, title: str, fields: list[str], dress: _Dress) -> Any:
     sheet = book.create_sheet(title)
     sheet.freeze_panes = "D2"
     sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
-    sheet.sheet_properties.pageSetUpPr.fitToPage = True  # who prints it has all columns on a page
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True  # who prints it has all columns on a page, under headings
+    sheet.print_title_rows = "1:1"
     columns = [*FIRST_COLUMNS, *(heading(name) for name in fields), *LAST_COLUMNS]
     for at, name in enumerate(columns, 1):
         is_wide = name == "text" or name not in (*FIRST_COLUMNS, *LAST_COLUMNS)

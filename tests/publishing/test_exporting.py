@@ -276,6 +276,9 @@ def test_a_workbook_has_a_sheet_for_each_type_with_its_fields(project: Project) 
     headings, values = book["card"].iter_rows(values_only=True)
     row = dict(zip(headings, values, strict=True))
     assert (row["headline"], row["points"]) == ("Slow water", "a litre\na thin stream")
+    assert (row["name"], row["id"]) == ("kettle", "card")
+    assert book["card"].print_title_rows == "$1:$1", "a print has all columns under their headings"
+    assert book["card"].sheet_properties.pageSetUpPr.fitToPage
 
 
 def test_parquet_holds_all_values_and_where_each_text_came_from(project: Project) -> None:
