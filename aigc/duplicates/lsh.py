@@ -28,8 +28,8 @@ PERMUTATIONS = BANDS * BAND_ROWS
 _ID_BITS, _BAND_SHIFT = 27, 59
 MOST_TEXTS = 1 << _ID_BITS
 MOST_IN_A_BAND = 512
-"""Texts taken from one band of a table, the oldest. More agree only in what many texts say; the other bands, in which their own words
-decide, find those that are copies."""
+"""Texts taken from one band of a table, the oldest. More agree only in what many texts say; the other bands, in which
+their own words decide, find those that are copies."""
 SLACK = 0.15
 """How far below the limit an estimate may lie: 3.4 standard deviations of one from 128 numbers at 0.5."""
 _MULTIPLIER = 0x9E3779B97F4A7C15
