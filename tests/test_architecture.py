@@ -126,7 +126,7 @@ SURFACE = {
     "progress": {"report"},
     "console": {"batch", "doctor", "flows", "models", "progress", "provenance", "reach", "report", "runs", "start"},
     "cli": {"batch", "chat_cli", "commands", "console", "console_judge", "console_sheet", "corpus_cli", "keys_cli",
-            "labels_cli", "trust_cli", "history_cli", "models_cli", "project", "provenance", "publishing_cli",
+            "labels_cli", "trust_cli", "history_cli", "models_cli", "project", "publishing_cli",
             "redo_cli", "report_cli", "review_cli", "runs", "schedule_cli", "start", "storage_cli", "tuning_cli",
             "ui_cli", "watermark_cli"},
     "flows": {"night", "nights_plan", "progress", "provenance", "published_files", "report", "runs", "samples",
