@@ -92,6 +92,8 @@ class Before(Value, frozen=True, omit_defaults=True):
     note: str = ""
     text: str = ""
     fields: dict[str, OutputValue] = {}
+    final: bool = False
+    """Whether it is the final word: nothing that was decided before it counts any more."""
 
 
 class Shown(Value, frozen=True, omit_defaults=True):
@@ -202,7 +204,7 @@ def _other(attempt: Attempt) -> Other:
 
 def _before(decision: Decision) -> Before:
     return Before(verb=decision.verb, editor=decision.editor, at=decision.at, reason=decision.reason,
-                  note=decision.note, text=decision.text, fields=decision.fields)
+                  note=decision.note, text=decision.text, fields=decision.fields, final=decision.final is True)
 
 
 def _errors(record: Record) -> list[str]:

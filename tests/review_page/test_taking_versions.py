@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,24 @@ def test_the_page_counts_what_the_status_counts(opened: Open, decided: Path) -> 
     assert page.locator("#found").inner_text() == "10 texts, 3 undecided, 2 in conflict"
     page.locator("#filter-state").select_option("edit")
     assert page.locator(".row").count() == 1
+
+
+def test_a_final_word_overrules_what_the_browser_still_has(opened: Open, decided: Path, tmp_path: Path) -> None:
+    page = opened(decided / "review.html", editor="Ben")
+    go_to(page, EDITED)
+    page.keyboard.press("0")
+    said(page, "In conflict: Ana decided otherwise.")
+    standing_after(decided, exported(page, "Ben", tmp_path))
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    word = {"row": EDITED, "action": "reject", "reason": "legal", "at": now}
+    file = decisions_file(decided, "Mei", [word], tmp_path)
+    import_file(decided, RUN_ID, file, final=True)
+    standing = read_ledger(decided).standing()
+    assert standing[record_id(EDITED)].state == "rejected"
+    write_pages(decided, a_run(), all_rows(decided), telling=Telling(standing=standing))
+    page.reload()
+    go_to(page, EDITED)
+    assert page.locator("#head .strip").inner_text().startswith("Rejected by Mei · final word")
 
 
 def test_a_rejection_without_a_reason_says_what_is_missing(opened: Open, sample_folder: Path) -> None:

@@ -102,6 +102,10 @@ function isBehind() {
 /** Decisions that have left this page under another name than its reader's are a colleague's; those under the reader's are the reader's. */
 function partDecisions() {
   for (const [n, { decision, own, exported }] of [...decisions]) {
+    if (exported && isOutdated(n, decision)) {
+      takeBack(n);
+      continue;
+    }
     if ((own && !exported) || !isOthers(decision.editor ?? '')) continue;
     takeBack(n);
     holdImported(n, decision);

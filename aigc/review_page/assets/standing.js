@@ -32,8 +32,10 @@ const isLater = (one, other) => Date.parse(one.at) > Date.parse(other.at);
 /** The latest decision of each editor on row `n`, oldest first. What was decided here is marked as `isOwn`. */
 function saidOn(n) {
   const latest = new Map();
-  const before = rows[n].stands ? shown(n).before || [] : [];
-  for (const decision of [...before.map(({ verb, ...rest }) => ({ ...rest, action: verb })), ...imported.get(n)?.values() ?? []]) {
+  const before = beforeOn(n);
+  const final = before.find((decision) => decision.final);
+  const since = [...imported.get(n)?.values() ?? []].filter((decision) => !final || isLater(decision, final));
+  for (const decision of [...before.map(({ verb, ...rest }) => ({ ...rest, action: verb })), ...since]) {
     const other = latest.get(decision.editor);
     if (!other || isLater(decision, other)) latest.set(decision.editor, decision);
   }
@@ -42,6 +44,11 @@ function saidOn(n) {
   const said = [...latest.values(), ...(own ? [{ ...own, isOwn: true }] : [])];
   return said.sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
 }
+
+const beforeOn = (n) => (rows[n].stands ? shown(n).before || [] : []);
+
+/** Whether a decision that has left this page counts no more: its editor decided again elsewhere, or a final word was said since. */
+const isOutdated = (n, decision) => beforeOn(n).some((other) => (other.final || other.editor === decision.editor) && isLater(other, decision));
 
 /** A value as JSON that does not tell in which order its keys came. */
 const ordered = (value) => JSON.stringify(value, (_, part) => (part && typeof part === 'object' && !Array.isArray(part)

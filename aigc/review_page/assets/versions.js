@@ -29,7 +29,7 @@ function questionOf(n) {
 function wishHead(n, wish, i) {
   const { is, said } = wish;
   return h('div', { class: `wish ${is.action}` },
-    h('p', { class: 'wish-who' }, icon(is.action), h('span', null, h('b', null, atStart(didOf(wish))),
+    h('p', { class: 'wish-who' }, icon(is.action), h('span', null, h('b', null, atStart(didOf(wish))), finalWord(said),
       h('br'), h('span', { class: 'aside' }, time(is.at)))),
     said.filter(({ reason, note }) => reason || note).map(({ reason, note }) => h('p', { class: 'wish-why', dir: 'auto' },
       reason && h('b', null, reasonWords(reason)), reason && note && ' · ', note)),
@@ -45,6 +45,8 @@ function takeButton(n, wish, i) {
     class: 'plain take', click: () => take(n, wish), 'aria-label': `${word}: ${didOf(wish)}`,
   }, { key: i < 9 && String(i + 1) });
 }
+
+const finalWord = (said) => said.some(({ final }) => final) && [' · ', t('final_word')];
 
 /** The versions of row `n` beside each other. The text as it was made stands once, beside the first who want no other words. */
 function versionsOf(n) {
@@ -69,7 +71,7 @@ function standsStrip(n) {
   const [{ is, said }] = wishesOn(n);
   const why = said.filter(({ reason, note }) => reason || note);
   return h('div', { class: `strip ${is.action}` }, icon(is.action), h('div', { class: 'grow' },
-    h('p', null, h('b', null, t('stands_by', { names: namesOf(said), verb: is.action })), ` · ${time(said.at(-1).at)}`),
+    h('p', null, h('b', null, t('stands_by', { names: namesOf(said), verb: is.action })), finalWord(said), ` · ${time(said.at(-1).at)}`),
     why.map(({ reason, note }) => h('p', { class: 'strip-note', dir: 'auto' }, reason && h('b', null, reasonWords(reason)), reason && note && ' · ', note)),
     is.action === 'edit' && mode !== 'edit' && h('p', { class: 'strip-acts' }, h('span', { class: 'aside' }, t('take_hint')),
       button(t('approve_original'), { class: 'plain', click: approveOriginal }, { key: '0' }))));

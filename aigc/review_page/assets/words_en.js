@@ -53,7 +53,7 @@ const WORDS_EN = {
   undone: 'Undone: your decision is taken away.', undone_exported: 'Undone here. The file you exported still has it; decide again to replace it.',
   nothing_to_undo: 'There is nothing to undo.',
 
-  you: 'you',
+  you: 'you', final_word: 'final word',
   somebody_did: ({ names, verb }) => `${names} ${{ approve: 'approved the original', edit: 'edited', reject: 'rejected it' }[verb]}`,
   stands_by: ({ names, verb }) => `${{ approve: 'Approved by', edit: 'As edited by', reject: 'Rejected by' }[verb]} ${names}`,
   which_one: ({ words }) => `${words}: which one?`, which_one_hint: 'A number takes a version as it stands. E edits, R rejects.',

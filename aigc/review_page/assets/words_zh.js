@@ -51,7 +51,7 @@ const WORDS_ZH = {
   undone: '已撤销你的决定。', undone_exported: '已在此撤销，但导出的文件中仍有该决定；重新决定即可替换。',
   nothing_to_undo: '没有可撤销的决定。',
 
-  you: '你',
+  you: '你', final_word: '终审',
   somebody_did: ({ names, verb }) => `${names}${{ approve: '通过原文', edit: '做了修改', reject: '退回' }[verb]}`,
   stands_by: ({ names, verb }) => ({ approve: `${names}已通过`, edit: `${names}的修改稿`, reject: `${names}已退回` }[verb]),
   which_one: ({ words }) => `${words}：采用哪一个？`, which_one_hint: '按数字键采用对应的一稿；E 修改，R 退回。',
