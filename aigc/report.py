@@ -72,7 +72,7 @@ def spent(took: Spent) -> str:
     known = took.sessions - took.not_known
     several = f" of {counted(known, 'session')}" if took.sessions > 1 else ""
     begin = f"{duration(took.start_s)} to begin, then " if took.start_s >= _LEAST_START * took.generate_s else ""
-    others = ", without sessions of which nothing is known" if took.not_known else ""
+    others = ", and what other sessions took is not known" if took.not_known else ""
     return (f"{counted(took.tokens_out, 'token')} in {duration(took.generate_s)}{several} "
             f"({begin}{rate(took.tokens_per_s)}){others}")
 
@@ -187,21 +187,22 @@ def _expected_and_found(run: RunFile, forecast: Forecast) -> list[tuple[str, str
     off = f", {forecast.error(last.generate_s):+.0%}" if forecast.seconds else ""
     made, accepted = last.texts, last.accepted
     if not run.sessions:  # of an older version, which told of the whole run's texts alone
-        made, accepted = (sum(getattr(used, name) for used in run.usage.values()) for name in ("rows", "accepted"))
+        made = sum(used.rows for used in run.usage.values()) - run.made_before
+        accepted = sum(used.accepted for used in run.usage.values())
+    found = [(f"Accepted expected, found{of}",
+              f"{share(forecast.accepted, forecast.rows)}, {share(accepted, made)} of texts made")]
     return [
         (f"Time expected, taken{of}", f"{duration(forecast.seconds)}, {duration(last.generate_s)}{off} "
                                       f"(by {forecast.basis})"),
         (f"Texts expected, made{of}", f"{forecast.rows:,}, {made:,}"),
         (f"Tokens expected, made{of}", f"{forecast.tokens_out:,}, {last.tokens_out:,}"),
-        (f"Accepted expected, found{of}",
-         f"{share(forecast.accepted, forecast.rows)}, {share(accepted, made)} of texts made"),
+        *(found if run.sessions or not run.made_before else []),
     ]
 
 
 def _sessions(run: RunFile) -> str:
     rows = [(each.began_at[:19].replace("T", " "), each.ended, *_session_cells(each)) for each in run.all_sessions]
-    took = run.took
-    texts = sum(each.texts for each in run.sessions)
+    took, texts = run.took, sum(each.texts for each in run.sessions)
     rows.append(("All" if not took.not_known else "All that is known", "", *_cells(texts, took)))
     return _table(("Begun (UTC)", "Ended", "Texts", "Attempts", "Tokens", "Time", "To begin", "Tokens/s"), rows)
 
@@ -211,7 +212,8 @@ def _session_cells(session: Session) -> tuple[str, ...]:
 
 
 def _cells(texts: int, took: Spent) -> tuple[str, ...]:
-    return (f"{texts:,}", f"{took.attempts:,}", f"{took.tokens_out:,}", duration(took.generate_s),
+    counts = (f"{texts:,}", f"{took.attempts:,}") if took.attempts or texts else ("–", "–")
+    return (*counts, f"{took.tokens_out:,}", duration(took.generate_s),
             duration(took.start_s), per_second(took.tokens_per_s) if took.tokens_out else "–")
 
 

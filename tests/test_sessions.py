@@ -120,7 +120,7 @@ def test_of_a_session_that_was_killed_before_its_first_text_nothing_is_guessed(p
     assert [each.is_known for each in file.sessions] == [False, True, True]
     assert (file.whole.sessions, file.whole.not_known, file.whole.attempts) == (3, 1, 6)
     assert " of 2 sessions " in headline(file)
-    assert ", without sessions of which nothing is known" in headline(file)
+    assert ", and what other sessions took is not known" in headline(file)
     assert " | killed | not known |  |  |  |  |  |" in report(file)
     assert "| All that is known |" in report(file)
 
@@ -177,7 +177,7 @@ def test_what_an_older_version_did_not_keep_is_not_known(project: Project) -> No
 @pytest.mark.parametrize(("began_at", "sessions", "told"), [
     ("2026-11-24T01:43:00.000+00:00", 1, "900 tokens in 10.0 s (2.0 s to begin, then 112 tokens/s)."),
     ("2026-11-24T02:00:00.000+00:00", 2, "900 tokens in 10.0 s of 1 session (2.0 s to begin, then 112 tokens/s), "
-                                         "without sessions of which nothing is known."),
+                                         "and what other sessions took is not known."),
 ])
 def test_a_finished_run_of_an_older_version_tells_what_is_known(
     project: Project, began_at: str, sessions: int, told: str
@@ -239,3 +239,15 @@ def test_a_run_that_was_stopped_is_shown_with_what_it_has_so_far(
     show_result(project.out / file.run_id, file, as_json=False)
     told = r"\n  so far 5 texts, 86 tokens in \d\.\d s of 2 sessions \(.*tokens/s\)\n"  # 2 of 7 tokens, 3 of 24
     assert re.search(told, capsys.readouterr().out)
+
+
+def test_of_an_older_version_no_figure_of_the_whole_run_stands_beside_one_of_a_session(project: Project) -> None:
+    killed(project, 4)
+    file = project.run()
+    without_sessions(project, file, settings={}, forecast={
+        "rows": 2, "taken_over": 4, "texts": 2, "tokens_out": 48, "seconds": 1.0, "accepted": 2, "basis": "it"})
+    told = report(project.newest())
+    assert "| Texts expected, made in the last session | 2, 2 |" in told
+    assert f"| Tokens expected, made in the last session | 48, {file.tokens_out} |" in told
+    assert "Accepted expected" not in told
+    assert f" | finished | – | – | {file.tokens_out} | " in told
