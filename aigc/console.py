@@ -23,6 +23,7 @@ from aigc.provenance import RunFile
 from aigc.reach import examine_prefect, prefect_api_url
 from aigc.report import counted, duration, expected, headline, outcome_lines, spent, this_session
 from aigc.runs import find_run
+from aigc.sessions import together
 from aigc.settings_loading import load_settings
 from aigc.settings_reading import Table
 from aigc.start import Request, default_config, start
@@ -122,9 +123,10 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     if file.status != "finished":
         typer.echo(f"{file.run_id}: {file.status}. The command that started it, without --new, goes on from there.")
         typer.echo(f"  sheet {file.briefs}" + (f", --limit {file.limit}" if file.limit else ""))
-        if file.took.tokens_out:
-            made = counted(sum(session.texts for session in file.sessions), "text")
-            typer.echo(f"  so far {made}, {spent(file.took)}")
+        ended = [session for session in file.sessions if session.ended]
+        if (took := together(ended)).tokens_out:
+            made = counted(sum(session.texts for session in ended), "text")
+            typer.echo(f"  {'so far' if ended == file.sessions else 'before the latest session'} {made}, {spent(took)}")
         return
     typer.echo(headline(file))
     if session := this_session(file):

@@ -205,10 +205,12 @@ class Run:
         return self._generate_s if began_s is None else min(self._generate_s, max(0.0, began_s - self._given_s))
 
     def _session(self, ended: SessionEnd) -> Session:
-        """What this session has done so far."""
+        """What this session did; while it is at work, where: should it be killed, the journal tells the rest."""
         tally, engines = self.tally, [*self._pipeline.engines.values()]
-        return msgspec.structs.replace(
-            self.file.sessions[-1],
+        devices = count_devices(engines[-1].device if engines else "", [*uses_of(self._engine)])
+        session = msgspec.structs.replace(self.file.sessions[-1], devices=devices)
+        return session if not ended else msgspec.structs.replace(
+            session,
             ended=ended,
             texts=tally.made.total(),
             accepted=tally.made["accepted"],
@@ -217,7 +219,6 @@ class Run:
             tokens_out=tally.tokens_out,
             generate_s=round(self._generate_s, 3),
             start_s=round(self._start_s, 3),
-            devices=count_devices(engines[-1].device if engines else "", [*uses_of(self._engine)]),
         )
 
     def _write(self, status: Literal["running", "interrupted", "failed", "finished"]) -> None:

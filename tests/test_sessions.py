@@ -239,6 +239,10 @@ def test_a_run_that_was_stopped_is_shown_with_what_it_has_so_far(
     show_result(project.out / file.run_id, file, as_json=False)
     told = r"\n  so far 5 texts, 86 tokens in \d\.\d s of 2 sessions \(.*tokens/s\)\n"  # 2 of 7 tokens, 3 of 24
     assert re.search(told, capsys.readouterr().out)
+    again = killed(project, 0)
+    assert again.sessions[-1].tokens_out == 0  # it cannot be known yet, and is no part of what is told
+    show_result(project.out / file.run_id, again, as_json=False)
+    assert re.search(told.replace("so far", "before the latest session"), capsys.readouterr().out)
 
 
 def test_of_an_older_version_no_figure_of_the_whole_run_stands_beside_one_of_a_session(project: Project) -> None:
