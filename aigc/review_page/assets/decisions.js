@@ -39,6 +39,13 @@ function takeBack(n) {
   return entry;
 }
 
+/** Take what its reader decided elsewhere in place of what stands here. Words that no file has yet become a draft. */
+function replace(n, decision) {
+  const entry = decisions.get(n);
+  if (entry && !entry.exported && wishOf(entry.decision) !== wishOf(decision)) keepWords(n, entry.decision);
+  hold(n, { decision, own: false, exported: true });
+}
+
 /** The row that was decided on last and still is. */
 function lastDecided() {
   while (made.length && !decisions.has(made[made.length - 1])) made.pop();
@@ -114,7 +121,7 @@ function partDecisions() {
     const mine = byEditor.get(liked.editor);
     if (!mine) continue;
     forgetImported(n, liked.editor);
-    if (!decisions.has(n) || isLater(mine, decisionOn(n))) hold(n, { decision: mine, own: false, exported: true });
+    if (!decisions.has(n) || isLater(mine, decisionOn(n))) replace(n, mine);
   }
   known.clear();
 }

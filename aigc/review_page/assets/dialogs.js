@@ -53,7 +53,7 @@ function openReject() {
     ],
     submit: (form) => {
       const reason = form.elements.reason.value;
-      if (reason) return settle('reject', { reason, note: tidy(form.elements.note.value) });
+      if (reason) return settle(n, 'reject', { reason, note: tidy(form.elements.note.value) });
       refill(missing, t('reason_needed'));
       radios[0].querySelector('input').focus();
       return false;
@@ -175,7 +175,7 @@ function openExport() {
       say(t('exported', { name: fileName() }), '', 9000);
     }),
   });
-  return box.querySelector('button.primary').focus();
+  return box.querySelector(liked.editor ? 'button.primary' : 'input').focus();
 }
 
 /** The last way out: a text that its reader copies by hand. */
@@ -194,8 +194,9 @@ async function importFile(input) {
   refind();
   showReading();
   showSide();
+  const editors = [...report.editors].filter(Boolean);
   const lines = [
-    [t('import_taken', { count: report.taken, editors: [...report.editors].filter(Boolean).join(', ') }), true],
+    [t('import_taken', { count: report.taken, editors: editors.map(isolated).join(', ') }), true],
     [t('import_same', { count: report.same }), report.same],
     [t('import_older', { count: report.older }), report.older],
     [t('import_elsewhere', { count: report.elsewhere }), report.elsewhere],
@@ -204,7 +205,6 @@ async function importFile(input) {
     [t('import_reasonless', { count: report.reasonless.length, ids: some(report.reasonless) }), report.reasonless.length],
     [t('import_broken', { count: report.broken.length, lines: some(report.broken) }), report.broken.length],
   ];
-  const editors = [...report.editors].filter(Boolean);
   const box = openBox({
     title: t('import_title', { name: file.name }), ok: t('close'), cancel: false,
     extra: !liked.editor && editors.length === 1 && button(t('i_am', { name: isolated(editors[0]) }), { class: 'plain', click: () => {

@@ -187,7 +187,7 @@ function saveEdit() {
   mode = 'read';
   draft = null;
   forgetDraft(current);
-  return settle('edit', { text, fields, reason, note: tidy(note) }, wish ? { said: 'said_take', names: namesOf(wish.said) } : {});
+  return settle(current, 'edit', { text, fields, reason, note: tidy(note) }, wish ? { said: 'said_take', names: namesOf(wish.said) } : {});
 }
 
 /** Keep what the boxes hold as a draft, if it is more than they held at first. Tells whether there is one. */

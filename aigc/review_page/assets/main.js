@@ -93,12 +93,13 @@ function wire() {
   window.addEventListener('beforeunload', (event) => {
     if (mode === 'edit') putAside();
     keepPlaceNow();
-    if (unexported()) event.preventDefault();
+    if (unexported() || (keepingFailed && drafts.size + notes.size)) event.preventDefault();
   });
   for (const [target, event] of [[window, 'focus'], [document, 'visibilitychange']]) {
     target.addEventListener(event, () => !document.hidden && isBehind() && catchUp());
   }
   window.addEventListener('storage', (event) => {
+    if (event.key === `${HERE}place`) return; // where another window reads is nothing to this one
     if (event.key === null || event.key.startsWith(HERE) || event.key === `${OURS}liked`) catchUp();
   });
 }
@@ -111,6 +112,7 @@ const catchUp = after(200, () => {
   putInOrder();
   refind();
   if (mode !== 'edit') showReading();
+  showSide();
 });
 
 function begin() {

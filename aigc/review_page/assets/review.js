@@ -99,13 +99,15 @@ function refresh(n, next) {
 
 const recount = after(150, () => showFilters(find().counts));
 
-/** Decide on the text that is read, and go on to the next that is open. `said` and `names` are for what is said of it. */
-function settle(verb, more, { said = `said_${verb}`, names = '' } = {}) {
-  const n = current;
+/**
+ * Decide on row `n`, and go on to the next that is open: if `n` is still what is read, and no other window has moved this one on.
+ * `said` and `names` are for what is said of it.
+ */
+function settle(n, verb, more, { said = `said_${verb}`, names = '' } = {}) {
   const before = decisionOn(n);
   const isOverDraft = drafts.has(n);
   const beside = mode === 'compare' ? variantsOf(n).find((other) => other !== n && isOpen(other) && found.includes(other)) : undefined;
-  const next = beside ?? nextOpen(n);
+  const next = current === n ? beside ?? nextOpen(n) : current;
   decide(n, verb, more);
   if (verb !== 'edit' || said === 'said_take') keepWords(n, before);
   refresh(n, next ?? n);
@@ -115,8 +117,8 @@ function settle(verb, more, { said = `said_${verb}`, names = '' } = {}) {
   }
   tellSettled(n, { said, names, isOverDraft }, verb);
   $('list').focus({ preventScroll: true });
-  bringText();
   askName();
+  bringText();
 }
 
 /** What was decided, who still differs, and what is left: of the list, and beside it. */

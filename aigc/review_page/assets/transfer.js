@@ -84,7 +84,7 @@ function takeOne(found, heading, report, line) {
   else if (here && !isLater(decision, here)) report.older += 1;
   else {
     if (isColleagues) holdImported(n, decision);
-    else hold(n, { decision, own: false, exported: true });
+    else replace(n, decision);
     report.taken += 1;
   }
   return report.editors.add(decision.editor);

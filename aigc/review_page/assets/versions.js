@@ -21,7 +21,8 @@ function questionOf(n) {
   const words = atStart(wishes.map(didOf).join(t('comma')));
   return h('div', { class: 'strip conflict question', id: 'question' }, icon('conflict'), h('div', { class: 'grow' },
     h('p', null, h('b', null, t(decisions.has(n) ? 'still_differ' : 'which_one', { words }))),
-    h('p', { class: 'aside' }, t(decisions.has(n) ? 'still_differ_hint' : 'which_one_hint')),
+    h('p', { class: decisions.has(n) ? 'aside' : 'aside by-key' }, t(decisions.has(n) ? 'still_differ_hint' : 'which_one_hint')),
+    wishes.some(isEdit) && !wishes.some(({ is }) => is.action === 'approve') && h('p', { class: 'strip-acts' }, originalButton()),
     !hasVersions(n) && h('ul', { class: 'choices' }, wishes.map((wish, i) => h('li', null, wishHead(n, wish, i))))));
 }
 
@@ -73,9 +74,10 @@ function standsStrip(n) {
   return h('div', { class: `strip ${is.action}` }, icon(is.action), h('div', { class: 'grow' },
     h('p', null, h('b', null, t('stands_by', { names: namesOf(said), verb: is.action })), finalWord(said), ` · ${time(said.at(-1).at)}`),
     why.map(({ reason, note }) => h('p', { class: 'strip-note', dir: 'auto' }, reason && h('b', null, reasonWords(reason)), reason && note && ' · ', note)),
-    is.action === 'edit' && mode !== 'edit' && h('p', { class: 'strip-acts' }, h('span', { class: 'aside' }, t('take_hint')),
-      button(t('approve_original'), { class: 'plain', click: approveOriginal }, { key: '0' }))));
+    is.action === 'edit' && mode !== 'edit' && h('p', { class: 'strip-acts' }, h('span', { class: 'aside by-key' }, t('take_hint')), originalButton())));
 }
+
+const originalButton = () => button(t('approve_original'), { class: 'plain', click: approveOriginal }, { key: '0' });
 
 /** Decide as others did: with their very words, so that nobody differs. */
 function take(n, { is, said }) {
@@ -83,7 +85,7 @@ function take(n, { is, said }) {
   const more = { edit: { text: is.text, fields: is.fields }, reject: { reason: said.find(({ reason }) => reason)?.reason }, approve: {} }[is.action];
   const others = said.filter((decision) => !isReaders(decision));
   const told = is.action === 'edit' ? 'said_take' : `said_agree_${is.action}`;
-  settle(is.action, more, others.length ? { said: told, names: namesOf(others) } : { said: `said_${is.action}` });
+  settle(n, is.action, more, others.length ? { said: told, names: namesOf(others) } : { said: `said_${is.action}` });
 }
 
 /** Take what stands under number `place`, counted from 1. */
@@ -94,15 +96,18 @@ function takeAt(place) {
 
 /** Approve what was written, where a colleague wants other words: that is said by its name, never meant by accident. */
 function approveOriginal() {
-  if (current >= 0 && mode !== 'edit' && isDecidable(current) && offeredOn(current).some(({ is }) => is.action === 'edit')) settle('approve', {}, { said: 'said_original' });
+  if (current >= 0 && mode !== 'edit' && isDecidable(current) && offeredOn(current).some(isEdit)) settle(current, 'approve', {}, { said: 'said_original' });
 }
 
-/** Approve what would be published: with words of a colleague, those. Where editors differ about the words, that is no answer. */
+const isEdit = ({ is }) => is.action === 'edit';
+
+/** Approve what would be published: with words of a colleague, those. Where editors differ about the words, the reader among them, that is no answer. */
 function approve() {
   if (current < 0 || !isDecidable(current)) return undefined;
   const others = offeredOn(current);
-  const edit = others.find(({ is }) => is.action === 'edit');
-  if (!edit) return settle('approve', {});
-  if (others.length === 1) return take(current, edit);
+  const edit = others.find(isEdit);
+  if (!edit) return settle(current, 'approve', {});
+  const isDisputed = others.length > 1 || wishesOn(current).some((wish) => wish !== edit && wish.is.action !== 'reject');
+  if (!isDisputed) return take(current, edit);
   return say(t('choose_one'), 'bad');
 }

@@ -1,0 +1,187 @@
+"""What an editor decided or wrote is never lost, and never said of another text or in another's sense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_run import sample_records
+from samples import RUN_ID, Open, a_run, record_id, write_records
+from test_taking_versions import (
+    AT_ODDS,
+    CONFLICT,
+    EDITED,
+    decisions_file,
+    exported,
+    fields_of,
+    files_of_colleagues,
+    go_to,
+    said,
+)
+
+from aigc.review.ledger import read_ledger
+from aigc.review_page import Telling, all_rows, write_pages
+from aigc.review_sheet.returned import import_file
+
+
+def own_lines(file: Path, editor: str) -> dict[str, dict[str, Any]]:
+    """What a file has of an editor, by record id."""
+    lines = map(json.loads, file.read_text("utf-8").splitlines()[1:])
+    return {each["record_id"]: each for each in lines if each["editor"] == editor}
+
+
+def with_standing(folder: Path, files: list[Path]) -> Path:
+    """The page of a run into which `files` were imported."""
+    write_records(folder, sample_records())
+    for file in files:
+        import_file(folder, RUN_ID, file)
+    write_pages(folder, a_run(), all_rows(folder), telling=Telling(standing=read_ledger(folder).standing()))
+    return folder / "review.html"
+
+
+def test_a_rejection_is_of_the_text_it_was_begun_on_whatever_other_windows_decide_meanwhile(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    first = opened(sample_folder / "review.html")
+    first.locator("#filter-state").select_option("open")
+    title = first.locator("#head .title").inner_text()
+    first.keyboard.press("r")
+    second = opened(sample_folder / "review.html", first.context)
+    second.keyboard.press("a")  # the same text: it is no longer open, and the first window reads another
+    first.locator("#head .title", has_text=title).wait_for(state="detached")
+    reading = first.locator("#head .title").inner_text()
+    first.keyboard.press("1")
+    first.keyboard.press("Control+Enter")
+    said(first, "Rejected.")
+    assert first.locator("#head .title").inner_text() == reading
+    decided = own_lines(exported(first, "Ana Ruiz", tmp_path), "Ana Ruiz")
+    assert {each["record_id"]: each["action"] for each in decided.values()} == {record_id(CONFLICT): "reject"}
+
+
+def test_words_that_an_import_replaces_are_kept_as_a_draft(opened: Open, sample_folder: Path, tmp_path: Path) -> None:
+    page = opened(sample_folder / "review.html", editor="Ana")
+    go_to(page, EDITED)
+    page.keyboard.press("e")
+    page.locator("#body textarea").first.fill("Pour slower. Taste it.")
+    page.keyboard.press("Control+Enter")
+    said(page, "Edit saved.")
+    elsewhere = [{"row": EDITED, "action": "approve", "at": "2099-01-01T00:00:00.000Z"}]
+    page.set_input_files("#import-file", decisions_file(sample_folder, "Ana", elsewhere, tmp_path))
+    page.locator("dialog", has_text="1 decision taken (Ana).").wait_for()
+    page.keyboard.press("Enter")
+    page.locator("dialog").wait_for(state="detached")
+    page.locator(f".row[data-n='{EDITED - 1}'] .state.draft").wait_for()
+    go_to(page, EDITED)
+    page.keyboard.press("e")
+    assert page.locator("#body textarea").first.input_value() == "Pour slower. Taste it."
+
+
+def test_words_are_kept_too_when_a_file_turns_out_to_be_its_readers(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    page = opened(sample_folder / "review.html", editor="")
+    go_to(page, EDITED)
+    page.keyboard.press("e")
+    page.locator("#body textarea").first.fill("Pour slower. Taste it.")
+    page.keyboard.press("Control+Enter")
+    said(page, "Edit saved.")
+    elsewhere = [{"row": EDITED, "action": "approve", "at": "2099-01-01T00:00:00.000Z"}]
+    page.set_input_files("#import-file", decisions_file(sample_folder, "Ana", elsewhere, tmp_path))
+    page.get_by_role("button", name="I am Ana").click()
+    page.locator("dialog").wait_for(state="detached")
+    page.locator(f".row[data-n='{EDITED - 1}'] .state.draft").wait_for()
+
+
+def test_leaving_asks_where_a_note_could_not_be_kept(opened: Open, sample_folder: Path) -> None:
+    page = opened(sample_folder / "review.html")
+    page.evaluate("localStorage.setItem('other', 'x'.repeat(5_200_000))")  # another file has all the room
+    page.keyboard.press("n")
+    page.locator("dialog textarea").fill("words " * 20_000)
+    page.keyboard.press("Control+Enter")
+    page.locator("#notice", has_text="room for decisions is full").wait_for()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_who_approved_the_original_is_not_made_to_take_an_edit_by_approving_again(
+    opened: Open, tmp_path: Path, sample_folder: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    page = opened(with_standing(folder, files_of_colleagues(sample_folder, tmp_path)), editor="Cy")
+    go_to(page, EDITED)
+    page.keyboard.press("0")
+    said(page, "Approved as it was written. In conflict: Ana decided otherwise.")
+    go_to(page, EDITED)
+    page.keyboard.press("a")
+    said(page, "choose a version by its number")
+    go_to(page, AT_ODDS)
+    page.keyboard.press("a")  # nobody's words differ: that is an answer
+    said(page, "Approved. In conflict: Ben decided otherwise.")
+    decided = own_lines(exported(page, "Cy", tmp_path), "Cy")
+    assert {key: each["action"] for key, each in decided.items()} == {
+        record_id(EDITED): "approve", record_id(AT_ODDS): "approve"}
+
+
+def test_the_original_is_approved_by_a_button_too_where_all_who_differ_edited(
+    opened: Open, tmp_path: Path, sample_folder: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    files = [decisions_file(sample_folder, name, [{"row": EDITED, "action": "edit", "fields": fields_of(
+        EDITED, headline=("Taste more.", words))}], tmp_path) for name, words in (("Ana", "All."), ("Ben", "None."))]
+    page = opened(with_standing(folder, files), editor="Cy")
+    go_to(page, EDITED)
+    assert page.locator("#question b").first.inner_text() == "Ana edited, Ben edited: which one?"
+    page.locator("#question").get_by_role("button", name="Approve the original instead").click()
+    said(page, "Approved as it was written. In conflict: Ana and Ben decided otherwise.")
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_a_name_can_be_given_while_something_is_said(opened: Open, sample_folder: Path, width: int) -> None:
+    page = opened(sample_folder / "review.html", editor="", viewport={"width": width, "height": 800})
+    page.keyboard.press("a")
+    said(page, "Approved.")
+    asking, toast = page.locator("#asking").bounding_box(), page.locator("#toast").bounding_box()
+    assert toast["y"] >= asking["y"] + asking["height"]
+    assert page.locator("#head .title").bounding_box()["y"] >= asking["y"] + asking["height"]
+    page.keyboard.press("x")
+    assert page.evaluate("document.activeElement.name") == "editor"  # where there is no name yet, it is what is asked
+
+
+def test_a_narrow_window_names_no_keys(opened: Open, tmp_path: Path, sample_folder: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    path = with_standing(folder, files_of_colleagues(sample_folder, tmp_path))
+    page = opened(path, editor="Cy", viewport={"width": 420, "height": 800})
+    page.locator("#question").wait_for()
+    assert page.get_by_text("A number takes a version").is_hidden()
+    go_to(page, EDITED)
+    page.locator(".strip", has_text="As edited by Ana").wait_for()
+    assert page.get_by_text("A takes this version").is_hidden()
+
+
+def test_a_window_does_no_work_for_what_others_read(opened: Open, sample_folder: Path) -> None:
+    first = opened(sample_folder / "review.html")
+    second = opened(sample_folder / "review.html", first.context)
+    first.evaluate("""() => {
+      document.getElementById('head').firstElementChild.dataset.same = 'yes';
+      addEventListener('storage', ({ key }) => { document.body.dataset.heard = key.split('/').pop(); });
+    }""")
+    second.keyboard.press("j")
+    first.locator("body[data-heard=place]").wait_for(state="attached")
+    first.wait_for_timeout(500)  # it would have read everything anew by then
+    assert first.locator("#head [data-same]").count() == 1
+
+
+def test_names_from_right_to_left_stay_in_their_place_in_what_an_import_tells(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    page = opened(sample_folder / "review.html")
+    file = decisions_file(sample_folder, "\u202eمريم", [{"row": EDITED, "action": "approve"}], tmp_path)
+    page.set_input_files("#import-file", file)
+    assert page.locator("dialog li").first.inner_text() == "1 decision taken (\u2068\u202eمريم\u2069)."
