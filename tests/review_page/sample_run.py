@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from factories import a_record, an_attempt
 from samples import a_text, pointing, record_id
 
@@ -29,8 +27,18 @@ _KETTLE: dict[str, FieldValue] = {
 }
 
 
-def _kettles() -> Iterator[Record]:
-    first, fields = laid_out(
+_OF_KETTLES: dict[str, object] = {
+    "brief_id": "pd-002",
+    "content_type": "product_description",
+    "brief": _KETTLE,
+    "audience": "people who make coffee at home",
+    "limits": Limits(min_words=60, max_words=120, keywords=["kettle"], must_not_mention=["plastic"]),
+    "source": Source(file="inputs/briefs.csv", line=3),
+}
+
+
+def _held_kettle() -> Record:
+    text, fields = laid_out(
         "Ovenbird No. 3 Gooseneck Kettle",
         "Good coffee starts with water at the right temperature. The Ovenbird No. 3 holds yours anywhere between "
         "60 and 100 °C for half an hour, so a second cup tastes like the first. A full kettle boils in "
@@ -44,50 +52,31 @@ def _kettles() -> Iterator[Record]:
         ],
     )
     verdicts = [
-        pointing(
-            first,
-            "3 minutes",
-            "hold",
-            "invented_fact",
-            "grounding",
-            "The brief does not hold 1 of the text's 5 figures, dates and addresses: 3 minutes.",
-            measured=1.0,
-            limit=0.0,
-        ),
-        pointing(
-            first,
-            "We guarantee you will never buy another kettle",
-            "flag",
-            "guarantee",
-            "advertising",
-            "Words that advertising rules forbid or want proof of: guarantee.",
-        ),
+        pointing(text, "3 minutes", "hold", "invented_fact", "grounding", measured=1.0, limit=0.0,
+                 message="The brief does not hold 1 of the text's 5 figures, dates and addresses: 3 minutes."),
+        pointing(text, "We guarantee you will never buy another kettle", "flag", "guarantee", "advertising",
+                 "Words that advertising rules forbid or want proof of: guarantee."),
         Verdict(filter="safety", action="not_run", message="No classifier is set: nobody has read this text for harm."),
     ]
-    common: dict[str, object] = {
-        "brief_id": "pd-002",
-        "content_type": "product_description",
-        "brief": _KETTLE,
-        "audience": "people who make coffee at home",
-        "limits": Limits(min_words=60, max_words=120, keywords=["kettle"], must_not_mention=["plastic"]),
-        "source": Source(file="inputs/briefs.csv", line=3),
-    }
     too_long = (
         "The Ovenbird kettle is a kettle for people who like kettles, and coffee, and "
         + "pouring it slowly, " * 14
         + "always."
     )
-    yield a_text(
+    return a_text(
         2,
-        first,
+        text,
         fields=fields,
         verdicts=verdicts,
         outcome="held",
         variant=0,
-        **common,
+        **_OF_KETTLES,
         earlier=[(too_long, [Verdict(filter="repetition", action="retry", reason="distinct_ngrams_low")])],
     )
-    second, fields = laid_out(
+
+
+def _passed_kettle() -> Record:
+    text, fields = laid_out(
         "Pour slower. Taste more.",
         "The Ovenbird No. 3 is a 0.9-litre kettle for people who take their coffee seriously and their mornings "
         "slowly. Set a temperature from 60 to 100 °C and it stays there for 30 minutes. The gooseneck does the "
@@ -99,10 +88,10 @@ def _kettles() -> Iterator[Record]:
             "Cord tucks under the base",
         ],
     )
-    yield a_text(3, second, fields=fields, outcome="accepted", variant=1, **common)
+    return a_text(3, text, fields=fields, outcome="accepted", variant=1, **_OF_KETTLES)
 
 
-def _chinese() -> Iterator[Record]:
+def _rice_cooker() -> Record:
     text, fields = laid_out(
         "小满一人食电饭煲：22分钟，一碗刚好的热饭",
         "一个人住，也值得好好吃饭。小满电饭煲容量1.2升，一次煮两小碗米饭，快煮模式22分钟就能开饭。内胆是陶瓷涂层，只有480克，单手就能拿起来洗。"
@@ -110,25 +99,13 @@ def _chinese() -> Iterator[Record]:
         ["1.2升，两小碗刚刚好", "快煮22分钟", "内胆480克，单手可洗", "底座只有A5纸大小"],
     )
     verdicts = [
-        pointing(
-            text,
-            "全国销量第一",
-            "flag",
-            "absolute_claim",
-            "advertising",
-            "Words that advertising rules forbid or want proof of: 全国销量第一; 最佳.",
-            advice="不要使用“第一”“最佳”等绝对化用语。",
-        ),
-        pointing(
-            text,
-            "最佳选择",
-            "flag",
-            "absolute_claim",
-            "advertising",
-            "Words that advertising rules forbid or want proof of: 最佳.",
-        ),
+        pointing(text, "全国销量第一", "flag", "absolute_claim", "advertising",
+                 "Words that advertising rules forbid or want proof of: 全国销量第一; 最佳.",
+                 advice="不要使用“第一”“最佳”等绝对化用语。"),
+        pointing(text, "最佳选择", "flag", "absolute_claim", "advertising",
+                 "Words that advertising rules forbid or want proof of: 最佳."),
     ]
-    yield a_text(
+    return a_text(
         5,
         text,
         fields=fields,
@@ -155,11 +132,14 @@ def _chinese() -> Iterator[Record]:
             ],
         },
     )
+
+
+def _teaching_case() -> Record:
     case = (
         "# 周三的退货单\n\n## 背景\n\n林悦在一家卖手工围裙的小店做店长。周三早上，她收到一张退货单："
         "顾客说围裙洗过一次就缩水了。\n\n## 讨论题\n\n1. 林悦应该先向谁了解情况？\n\n2. 退货规则要不要改？"
     )
-    yield a_text(
+    return a_text(
         6,
         case,
         outcome="held",
@@ -191,14 +171,14 @@ def _chinese() -> Iterator[Record]:
     )
 
 
-def _others() -> Iterator[Record]:
+def _article() -> Record:
     article = (
         "The library on Mill Street will stay open until nine from Monday, the council said on Thursday.\n\n"
         "“People told us that they cannot come before six,” said the librarian, Ana Ruiz. "
         "“So we will be here after six.”\n\n"
         "The longer hours are a trial until March. What happens then depends on how many come, and on the budget."
     )
-    yield a_text(
+    return a_text(
         1,
         article,
         outcome="accepted",
@@ -208,14 +188,8 @@ def _others() -> Iterator[Record]:
         source=Source(file="inputs/briefs.csv", line=2),
         limits=Limits(min_words=60, max_words=180),
         verdicts=[
-            pointing(
-                article,
-                "What happens then depends on how many come, and on the budget.",
-                "flag",
-                "unsupported_number",
-                "grounding",
-                "A sentence that the brief says nothing of.",
-            )
+            pointing(article, "What happens then depends on how many come, and on the budget.", "flag",
+                     "unsupported_number", "grounding", "A sentence that the brief says nothing of.")
         ],
         brief={
             "topic": "Library opens until nine",
@@ -223,11 +197,14 @@ def _others() -> Iterator[Record]:
             "quote": "People told us that they cannot come before six.",
         },
     )
+
+
+def _song() -> Record:
     song = (
         "Rain on the skylight, rain on the stair\nI left the kettle, I left the chair\n\n"
         "And oh, the morning, oh, the morning\nComes without knocking, comes without warning"
     )
-    yield a_text(
+    return a_text(
         4,
         song,
         outcome="accepted",
@@ -237,8 +214,11 @@ def _others() -> Iterator[Record]:
         brief={"topic": "Leaving a house at dawn", "genre": "folk"},
         source=Source(file="inputs/briefs.csv", line=8),
     )
+
+
+def _post() -> Record:
     post = "🎉🎉 Our biggest sale EVER!!! 🛒 Everything must go by Sunday — don't miss it!!! 🎉"
-    yield a_text(
+    return a_text(
         7,
         post,
         outcome="rejected",
@@ -246,20 +226,15 @@ def _others() -> Iterator[Record]:
         content_type="social_post",
         brief={"topic": "Weekend sale", "channel": "Mastodon"},
         verdicts=[
-            pointing(
-                post,
-                "EVER!!!",
-                "reject",
-                "too_many_exclamations",
-                "tone",
-                "6 exclamation marks; at most 1 is asked for.",
-                measured=6.0,
-                limit=1.0,
-            )
+            pointing(post, "EVER!!!", "reject", "too_many_exclamations", "tone",
+                     "6 exclamation marks; at most 1 is asked for.", measured=6.0, limit=1.0)
         ],
         source=Source(file="inputs/briefs.csv", line=21),
     )
-    yield a_text(
+
+
+def _reply() -> Record:
+    return a_text(
         8,
         "Sorry, I can't help with that.",
         outcome="exhausted",
@@ -269,8 +244,11 @@ def _others() -> Iterator[Record]:
         source=Source(file="inputs/briefs.csv", line=32),
         verdicts=[Verdict(filter="refusal", action="retry", reason="refusal", message="The text refuses to answer.")],
     )
+
+
+def _row_with_a_mistake() -> Record:
     source = Source(file="inputs/briefs.csv", line=40)
-    yield a_record(
+    return a_record(
         9,
         record_id=record_id(9),
         brief_id="pd-039",
@@ -293,11 +271,14 @@ def _others() -> Iterator[Record]:
             )
         ],
     )
+
+
+def _row_without_a_text() -> Record:
     fault = Fault(code="prompt_too_long", found="9,412 tokens", expected="at most 8,192", remedy="Shorten the brief.")
     failed: Attempt = an_attempt(
         0, "", completion=Completion(request_id="r", text="", finish_reason="error", fault=fault), verdicts=[]
     )
-    yield a_record(
+    return a_record(
         10,
         record_id=record_id(10),
         brief_id="su-003",
@@ -311,4 +292,5 @@ def _others() -> Iterator[Record]:
 
 def sample_records() -> list[Record]:
     """Ten rows, in the order of their sheet."""
-    return sorted([*_kettles(), *_chinese(), *_others()], key=lambda record: record.row)
+    return [_article(), _held_kettle(), _passed_kettle(), _song(), _rice_cooker(), _teaching_case(), _post(), _reply(),
+            _row_with_a_mistake(), _row_without_a_text()]

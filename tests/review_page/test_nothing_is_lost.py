@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sample_run import sample_records
 from samples import RUN_ID, Open, a_run, record_id, write_records
+from test_in_a_browser import export, lines, wait_for
 from test_taking_versions import (
     AT_ODDS,
     CONFLICT,
@@ -28,8 +28,7 @@ from aigc.review_sheet.returned import import_file
 
 def own_lines(file: Path, editor: str) -> dict[str, dict[str, Any]]:
     """What a file has of an editor, by record id."""
-    lines = map(json.loads, file.read_text("utf-8").splitlines()[1:])
-    return {each["record_id"]: each for each in lines if each["editor"] == editor}
+    return {each["record_id"]: each for each in lines(file)[1:] if each["editor"] == editor}
 
 
 def with_standing(folder: Path, files: list[Path]) -> Path:
@@ -185,3 +184,135 @@ def test_names_from_right_to_left_stay_in_their_place_in_what_an_import_tells(
     file = decisions_file(sample_folder, "\u202eمريم", [{"row": EDITED, "action": "approve"}], tmp_path)
     page.set_input_files("#import-file", file)
     assert page.locator("dialog li").first.inner_text() == "1 decision taken (\u2068\u202eمريم\u2069)."
+
+def test_an_edit_that_is_left_is_kept_as_a_draft(opened: Open, profile: Any, sample_folder: Path) -> None:
+    page = opened(sample_folder / "review.html", profile)
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("e")
+    page.locator("textarea").first.fill("Rain on the roof")
+    page.locator(".row").nth(2).click()
+    page.reload()
+    wait_for(page, ".state.draft", "Draft")
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("e")
+    assert page.locator("textarea").first.input_value() == "Rain on the roof"
+    page.locator("textarea").first.fill("   ")
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "#toast", "Nothing is left of the text.")
+    page.get_by_role("button", name="Discard draft").click()
+    assert page.locator(".state.draft").count() == 0
+
+
+def test_neither_a_draft_nor_a_note_is_lost_by_a_decision_that_is_taken_back(
+    opened: Open, sample_folder: Path
+) -> None:
+    page = opened(sample_folder / "review.html")
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("e")
+    page.locator("textarea").first.fill("Rain on the roof")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.locator("dialog[open] textarea").fill("Ask the writer.")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("a")
+    wait_for(page, "#toast", "Approved as it was written. Your unsaved edit is kept: E opens it.")
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("u")
+    wait_for(page, "#toast", "Undone: your decision is taken away.")
+    assert "Ask the writer." in page.locator("#reading").inner_text()
+    page.keyboard.press("e")
+    assert page.locator("textarea").first.input_value() == "Rain on the roof"
+
+
+def test_what_cannot_be_kept_is_said_and_leaving_asks(opened: Open, sample_folder: Path) -> None:
+    page = opened(sample_folder / "review.html")
+    page.evaluate("localStorage.setItem('other', 'x'.repeat(5_200_000))")  # another file has all the room
+    page.keyboard.press("n")
+    page.locator("dialog textarea").fill("words " * 20_000)
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "#notice", "room for decisions is full")
+    page.keyboard.press("a")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_pages_that_were_exported_give_up_their_room_and_others_do_not(opened: Open, sample_folder: Path) -> None:
+    page = opened(sample_folder / "review.html")
+    page.evaluate("""() => {
+      const put = (name, value, size) =>
+        localStorage.setItem(`aigc.review/${name}`, JSON.stringify({ ...value, x: 'x'.repeat(size) }));
+      put('old/0123/d/1', { exported: true }, 2_000_000);
+      put('old/0123/place', {}, 10);
+      put('other/4567/d/1', { exported: true }, 10);
+      put('other/4567/d/2', { exported: false }, 3_100_000);
+    }""")
+    page.keyboard.press("n")
+    page.locator("dialog textarea").fill("words " * 40_000)
+    page.keyboard.press("Control+Enter")
+    page.locator(".strip.note").wait_for()
+    names = page.evaluate("Object.keys(localStorage).map((key) => key.split('/').slice(1, 4).join('/'))")
+    assert [name for name in names if name.startswith("old")] == []
+    assert len([name for name in names if name.startswith("other")]) == 2
+    assert page.locator("#notice").is_hidden()
+
+
+def test_without_storage_the_page_still_works_and_says_so(
+    opened: Open, sample_folder: Path, browser: Any, tmp_path: Path
+) -> None:
+    context = browser.new_context(locale="en-GB")
+    context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
+    )
+    page = opened(sample_folder / "review.html", context)
+    wait_for(page, "#notice", "does not keep decisions")
+    page.keyboard.press("a")
+    assert page.locator("#track-words").inner_text() == "1 of 8 decided · 2 hidden by the filter"
+    assert len(lines(export(page, "Ana", tmp_path))) == 2
+    context.close()
+
+
+def test_two_windows_of_one_page_know_of_each_other(opened: Open, sample_folder: Path) -> None:
+    first = opened(sample_folder / "review.html")
+    second = opened(sample_folder / "review.html", first.context)
+    first.keyboard.press("a")
+    wait_for(second, "#track-words", "1 of 8 decided")
+    assert second.locator(".row .state.approve").count() == 1
+    second.keyboard.press("r")
+    second.keyboard.press("1")
+    second.keyboard.press("Enter")
+    wait_for(first, ".row .state.reject", "Rejected")
+    assert first.locator(".row .state.approve").count() == 0
+
+def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_answer(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    page = opened(sample_folder / "review.html", editor="")
+    page.keyboard.press("a")
+    wait_for(page, "#asking", "Your decision is kept. Who are you?")
+    assert page.locator("#track-words").inner_text() == "1 of 8 decided · 2 hidden by the filter"
+    page.keyboard.press("j")  # the question takes no key away
+    assert page.locator("#head .place").inner_text() == "3 of 6"
+    name = page.get_by_label("Your name")
+    name.fill("  ")
+    page.keyboard.press("Enter")
+    assert page.locator("#asking").is_visible()  # a blank is no name
+    name.fill("Bo")
+    page.keyboard.press("Enter")
+    page.locator("#asking").wait_for(state="hidden")
+    page.keyboard.press("a")
+    assert page.locator("#asking").is_hidden()
+    assert {each["editor"] for each in lines(export(page, "Bo", tmp_path))} == {"Bo"}
+
+    page = opened(sample_folder / "review.html", editor="")
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Later").click()
+    page.keyboard.press("a")
+    assert page.locator("#asking").is_hidden()  # it is asked for once, and at the export
+    assert page.locator("#track-words").inner_text() == "2 of 8 decided · 2 hidden by the filter"
+    page.locator(".row").first.click()
+    page.keyboard.press("e")
+    page.get_by_label("headline", exact=True).fill("A kettle")
+    page.keyboard.press("Control+Enter")
+    assert [each["editor"] for each in lines(export(page, "Cy", tmp_path))] == ["Cy"] * 3

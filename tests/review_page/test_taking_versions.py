@@ -109,6 +109,10 @@ def test_a_conflict_is_what_is_seen_first_and_ends_when_one_of_its_editors_takes
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert (found(page, "unreadable"), found(page, "nameless"), found(page, "overflowing")) == ([], [], [])
+    page.locator("#language").click()
+    assert page.locator("#question b").first.inner_text() == "Ana做了修改，你通过了原文：采用哪一个？"
+    page.locator("#language").click()
+    page.locator("#list").focus()
     page.keyboard.press("a")  # of which words? that is no answer
     said(page, "choose a version by its number")
     page.keyboard.press("1")
@@ -242,6 +246,8 @@ def test_a_rejection_without_a_reason_says_what_is_missing(opened: Open, sample_
     page.keyboard.press("r")
     page.keyboard.press("Enter")
     page.locator(".missing", has_text="Choose a reason first").wait_for()
+    assert page.locator("#track-words").inner_text().startswith("0 of 8 decided")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     said(page, "Rejected. 5 to go.")
+    assert page.locator("#track-words").inner_text().startswith("1 of 8 decided")
