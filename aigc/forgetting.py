@@ -40,7 +40,8 @@ from aigc.provenance.manifest import (
     manifest_digest,
     signature_of,
 )
-from aigc.publishing import FORGOTTEN, KINDS, STATEMENT
+from aigc.publishing import FORGOTTEN
+from aigc.publishing.placing import clear_exports, clear_half_written
 from aigc.records import Limits, Record, RowError, Value
 from aigc.review.ledger import forget_decisions
 from aigc.settings import SigningSettings
@@ -100,6 +101,7 @@ def _forget_in(
     lock = take_lock(folder / LOCK)
     try:
         _cleared(folder, LEFTOVERS)
+        clear_half_written(folder)
         gone = _forgotten_in(folder, run, brief_id, signing)
         shared = None
         if place and (gone or read_forgotten(folder)):
@@ -147,7 +149,7 @@ def _forget_rows(past: Past, places: list[int], brief_id: str, signing: SigningS
     if _is_done(past, gone):
         decisions = forget_decisions(folder, record_ids, at)
         return Gone(run_id=run.run_id, rows=len(places), attempts=0, decisions=decisions,
-                    removed=_cleared(folder, (*TEXTS_BESIDE, *KINDS)))
+                    removed=[*_cleared(folder, TEXTS_BESIDE), *clear_exports(folder)])
     _keep(past)
     rows = (_blank(row, at) if place in gone else row for place, row in enumerate(read_rows(folder / PARQUET)))
     records, stamps = itertools.tee(rows)
@@ -155,7 +157,7 @@ def _forget_rows(past: Past, places: list[int], brief_id: str, signing: SigningS
     exported = export((row.record for row in records), folder, lambda _: next(stamps), manifest.columns, label)
     attempts = _forget_in_journal(folder, brief_id)
     decisions = forget_decisions(folder, record_ids, at)
-    removed = _cleared(folder, (*TEXTS_BESIDE, *KINDS))
+    removed = [*_cleared(folder, TEXTS_BESIDE), *clear_exports(folder)]
     run = seal(
         folder,
         msgspec.structs.replace(run, outputs=[_facts(file) for file in exported.files]),
@@ -268,10 +270,10 @@ def _cleared(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def _removed(path: Path) -> bool:
-    """Remove a file, or a folder of texts: one that were exported to, or that an export left which was killed."""
+    """Remove a file, or the folder that a run left which was killed while it wrote its results."""
     if path.is_file():
         path.unlink()
-    elif (path / STATEMENT).is_file() or path.name == STAGING:
+    elif path.name == STAGING:
         shutil.rmtree(path)
     else:
         return False

@@ -421,6 +421,39 @@ def test_a_finished_run_in_which_rows_were_forgotten_there_is_not_replaced_by_on
     publish(place, a.out / run_id)  # who has forgotten them may
 
 
+@IN_MEMORY
+def test_what_two_machines_forgot_apart_comes_back_by_neither(machines: Callable[[str], Project], url: str) -> None:
+    place = Place(url)
+    a, b, run_id = two_machines(machines, place)
+    assert forget(a.out, "lamp", place=place)[0].shared
+    with pytest.raises(StoreError, match=r"this run with rows that were forgotten since.*aigc storage pull"):
+        forget(b.out, "kettle", place=place)
+    assert held(a, place, run_id) == []
+
+
+@IN_MEMORY
+def test_a_copy_that_was_cut_off_has_its_texts_forgotten_too(machines: Callable[[str], Project], url: str) -> None:
+    place = Place(url)
+    a, _, run_id = two_machines(machines, place)
+    place.remove([f"{run_id}/run.json"])  # the first step of taking it there again, which a kill can follow
+    assert held(a, place, run_id) != []
+    assert forget(a.out, "lamp", place=place)[0].shared
+    assert held(a, place, run_id) == []
+
+
+@IN_MEMORY
+def test_no_name_in_storage_leads_out_of_the_runs_folder(
+    machines: Callable[[str], Project], url: str, tmp_path: Path
+) -> None:
+    place, project = Place(url), machines("a")
+    run_id = make(project).run_id
+    fsspec.filesystem("memory").store[f"{place._root}/{run_id}/../../aigc.toml"] = (
+        fsspec.implementations.memory.MemoryFile(data=b"[engine]"))
+    with pytest.raises(StoreError, match=r"aigc\.toml', which leads out of the run's folder"):
+        bring_run(place, tmp_path / "c" / "outputs", run_id)
+    assert not (tmp_path / "c" / "aigc.toml").exists()
+
+
 EDIT = "Lampyris, as an editor wants it."
 
 

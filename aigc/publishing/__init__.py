@@ -15,6 +15,6 @@
 
 from __future__ import annotations
 
-from aigc.publishing.values import FORGOTTEN, KINDS, STATEMENT, files_told
+from aigc.publishing.values import FORGOTTEN, STATEMENT, files_told
 
-__all__ = ["FORGOTTEN", "KINDS", "STATEMENT", "files_told"]
+__all__ = ["FORGOTTEN", "STATEMENT", "files_told"]

@@ -79,7 +79,7 @@ def export_texts(order: Order, settings: Settings) -> Issued:
         SettingsError, SigningError: what should sign does not.
     """
     past = open_past(order.folder)
-    _refuse_changed(past)
+    _refuse_changed(past, "Restore it from a copy. `aigc verify` tells which rows were changed.")
     decided = read_decided(order.folder)
     labels = _labels(past, settings.labels)
     choice = Choice(past, decided, order.kind, label_of(labels, past.run.run_id), labels.visible)
@@ -97,6 +97,7 @@ def export_texts(order: Order, settings: Settings) -> Issued:
         (staging / STATEMENT).write_bytes(msgspec.json.format(msgspec.json.encode(statement), indent=2) + b"\n")
         if signer and asset:
             signer.sign_file(staging / STATEMENT, asset)
+        _refuse_changed(past, "Rows were forgotten meanwhile: run the same command again.")
     return Issued(folder=str(target), statement=statement, left_out=choice.left_out, too_long=too_long,
                   several=choice.several if order.kind == "approved" else [],
                   unseen=choice.unseen if labels.visible != "off" else 0)
@@ -134,12 +135,12 @@ def _nothing(choice: Choice) -> UsageError:
     return UsageError(place, what + (f" ({found})" if found else ""), "a text to export", remedy)
 
 
-def _refuse_changed(past: Past) -> None:
+def _refuse_changed(past: Past, remedy: str) -> None:
     """Raise StoreError where the records are not those of the run's statement: what is published must be proved."""
     told = {file.path: file.digest for file in past.run.outputs}.get(PARQUET)
     if digest_file(past.folder / PARQUET) != told:
         raise StoreError(str(past.folder / PARQUET), "other bytes than the run's manifest tells", "the records as made",
-                         "Restore it from a copy. `aigc verify` tells which rows were changed.")
+                         remedy)
 
 
 def _labels(past: Past, today: LabelSettings) -> LabelSettings:

@@ -12,6 +12,9 @@ from aigc.disk import disk_errors, sync, take_lock
 from aigc.errors import UsageError, shown, writable
 from aigc.publishing.values import STATEMENT, files_told
 
+_WORK = ".export"
+"""Ends the name of the hidden folder in which an export is written."""
+
 
 @contextmanager
 def placed(target: Path) -> Iterator[Path]:
@@ -25,7 +28,7 @@ def placed(target: Path) -> Iterator[Path]:
         RunLocked: another process is exporting there.
         StoreError: the disk refused.
     """
-    work = target.parent / f".{target.name}.export"
+    work = target.parent / f".{target.name}{_WORK}"
     with disk_errors(target, "the export that was there is as it was"):
         work.mkdir(parents=True, exist_ok=True)
         lock_fd = take_lock(work / ".lock")
@@ -45,6 +48,31 @@ def placed(target: Path) -> Iterator[Path]:
             _put_back(old, target)
             shutil.rmtree(work, ignore_errors=True)
             os.close(lock_fd)
+
+
+def clear_half_written(folder: Path) -> None:
+    """Remove what exports into a run's folder left that were killed.
+
+    Raises:
+        RunLocked: one is being written: it would come into place with texts that are to go.
+        StoreError: the disk refused.
+    """
+    for work in sorted(folder.rglob(f".*{_WORK}")):
+        with disk_errors(work, "the exports that were there are as they were"):
+            lock_fd = take_lock(work / ".lock")
+            try:
+                shutil.rmtree(work)
+            finally:
+                os.close(lock_fd)
+
+
+def clear_exports(folder: Path) -> list[str]:
+    """Remove all exports in a run's folder, whatever they are called. Returns their names. Raises StoreError."""
+    found = sorted({path.parent for path in folder.rglob(STATEMENT)} - {folder})
+    for export in found:
+        with disk_errors(export, "the run is as it was"):
+            shutil.rmtree(export)
+    return [export.relative_to(folder).as_posix() for export in found]
 
 
 def refuse_strange(target: Path) -> None:

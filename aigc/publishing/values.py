@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,7 +18,6 @@ from aigc.records import OutputValue, Value
 
 Kind: TypeAlias = Literal["approved", "accepted"]
 """`approved`: what editors approve, with their edits. `accepted`: what filters accept and no editor refuses."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
 STATEMENT = "export.json"
 SIDECAR = ".c2pa"
 FORGOTTEN = "forgotten"

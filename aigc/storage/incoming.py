@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from aigc.disk import disk_errors, take_lock, write_atomically
-from aigc.errors import RunLocked, StoreError, writable
+from aigc.errors import RunLocked, StoreError, shown, writable
 from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, RunFacts
 from aigc.storage.beside import bring_decisions
@@ -117,6 +117,9 @@ def _held(folder: Path) -> Iterator[bool]:
 def _bring_files(place: Place, folder: Path, run_id: str) -> bool:
     """A finished run: all of its files, run.json last, as it was written there."""
     names = sorted(place.files(run_id), key=lambda name: name.endswith(f"/{RUN_FILE}"))
+    if strange := next((name for name in names if ".." in name.split("/")), ""):
+        raise StoreError(f"{place.url}/{run_id}", f"{shown(strange)}, which leads out of the run's folder",
+                         "files of a run", "Remove it there; no run has such a file.")
     for name in names:
         path = folder / name.partition("/")[2]
         with disk_errors(path, "the run is brought again"):

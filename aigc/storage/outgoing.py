@@ -150,11 +150,13 @@ def publish(place: Place, folder: Path) -> bool:
 def _refuse_older(place: Place, folder: Path) -> None:
     """What was forgotten in the copy there must not come back by the one here."""
     try:
-        there = decode_manifest(place.read(f"{folder.name}/{MANIFEST}") or b"", f"{place.url}/{folder.name}/{MANIFEST}")
-        _, here = read_manifest(folder)
+        data = place.read(f"{folder.name}/{MANIFEST}") or b""
+        there = decode_manifest(data, f"{place.url}/{folder.name}/{MANIFEST}")
+        manifest, here = read_manifest(folder)
     except StoreError:  # of an earlier version, or damaged: what is whole takes its place
         return
-    if manifest_digest(here) in there.supersedes:
+    known = {manifest_digest(here), *manifest.supersedes}
+    if there.forgotten and manifest_digest(data) not in known:  # also where another brief was forgotten here
         remedy = f"Remove {folder}, then bring it: aigc storage pull {folder.name}"
         raise StoreError(f"{place.url}/{folder.name}", "this run with rows that were forgotten since",
                          "none newer than the one here", remedy)
@@ -163,12 +165,13 @@ def _refuse_older(place: Place, folder: Path) -> None:
 def share_forgotten(place: Place, folder: Path) -> Cleared | None:
     """Forget there what was forgotten in a run's folder, whoever put it there.
 
-    The caller holds its lock. Returns None where the run is not there.
+    The caller holds its lock. Returns None where nothing of the run is there: one without run.json, whose copying was
+    cut off, has its texts there all the same.
 
     Raises:
         StoreError: the storage or the disk refuses.
     """
-    if facts_of(place, folder.name) is None:
+    if not place.files(folder.name) and not place.parts(folder.name):
         return None
     if read_run(folder).status != "finished":
         forget_there(place, folder.name, read_forgotten(folder))

@@ -19,7 +19,7 @@ import yaml
 from editing import decide, redone, today
 from small_project import GOOD, Project, small_project
 
-from aigc.errors import StoreError, UsageError
+from aigc.errors import RunLocked, StoreError, UsageError
 from aigc.forgetting import forget
 from aigc.hashing import digest_file, digest_text
 from aigc.labels.carriers import read_label
@@ -28,7 +28,7 @@ from aigc.provenance import RunFile
 from aigc.publishing import exporting
 from aigc.publishing.exporting import FORMATS, Format, Issued, Order, export_texts
 from aigc.publishing.markdown import file_name, slug
-from aigc.publishing.values import HUMAN_EDITS, Kind
+from aigc.publishing.values import HUMAN_EDITS, Issue, Kind
 from aigc.records import Completion, Fault, Prompt
 from aigc.review.ledger import LEDGER, read_ledger
 from aigc.verification import verify
@@ -549,6 +549,39 @@ def test_forgetting_takes_decisions_and_exports_with_it(project: Project) -> Non
     assert found.findings == []
     (check,) = [check for check in found.checks if check.name == "decisions"]
     assert check.detail.startswith("2 in one chain, 1 more forgotten, up to sha256:")
+    assert [*lines(exported(project, file))] == ["灯/../../x", "card"]
+
+
+def test_forgetting_takes_exports_of_any_name_in_the_runs_folder_and_what_a_killed_one_left(project: Project) -> None:
+    file = reviewed(project)
+    folder = project.out / file.run_id
+    exported(project, file, "jsonl", "markdown", to=folder / "for the site" / "may")
+    (folder / ".approved.export" / "new").mkdir(parents=True)
+    (folder / ".approved.export" / "new" / ".texts.jsonl").write_text(EDITED)
+    (gone,) = forget(project.out, "kettle")
+    assert "for the site/may" in gone.removed
+    assert [path for path in folder.rglob("*") if path.is_file() and EDITED.encode()[:20] in path.read_bytes()] == []
+
+
+def test_no_text_is_forgotten_while_it_is_exported_and_none_is_exported_that_was_forgotten_meanwhile(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = reviewed(project)
+    folder, write = project.out / file.run_id, exporting.WRITERS["jsonl"]
+
+    def while_it_is_written(issue: Issue) -> list[Path]:
+        with pytest.raises(RunLocked):
+            forget(project.out, "kettle")
+        (folder / ".approved.export").rename(folder / "aside")  # as where forgetting began a moment before
+        forget(project.out, "kettle")
+        (folder / "aside").rename(folder / ".approved.export")
+        return write(issue)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(exporting.WRITERS, "jsonl", while_it_is_written)  # type: ignore[arg-type]
+        with pytest.raises(StoreError, match="Rows were forgotten meanwhile: run the same command again"):
+            exported(project, file, "jsonl")
+    assert not (folder / "approved").exists()
     assert [*lines(exported(project, file))] == ["灯/../../x", "card"]
 
 
