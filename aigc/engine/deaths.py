@@ -31,7 +31,7 @@ class EngineDied(EngineError):
 
     def __init__(self, cause: str) -> None:
         self.cause = cause
-        super().__init__("engine", cause, "a step that computes", "Run again; the rows made so far are kept.")
+        super().__init__("engine", cause, "a step that computes", "Run again; the texts made so far are kept.")
 
 
 def is_deadly(exc: BaseException) -> bool:

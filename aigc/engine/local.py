@@ -185,7 +185,7 @@ class LocalEngine:
         if is_deadly(exc):
             self._died = True
             return EngineDied(first_line(exc))
-        kind, remedy = type(exc).__name__, "Run again; the rows made so far are kept."
+        kind, remedy = type(exc).__name__, "Run again; the texts made so far are kept."
         return EngineError("engine", f"{kind} in a step of the model", "a step that computes", remedy)
 
     def _release(self) -> None:

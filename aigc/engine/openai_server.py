@@ -42,7 +42,7 @@ class Server:
             expected, remedy = f"a key that may use {shown(model)}", f"Put the server's key in {self.key_variable}."
             return EngineError(self.place, f"HTTP status {status} for {sent}", expected, remedy)
         if status == 402:
-            remedy = "Pay, or take another server; then run again: the rows made so far are kept."
+            remedy = "Pay, or take another server; then run again: the texts made so far are kept."
             return EngineError(self.place, "HTTP status 402", "an account in credit", remedy)
         if status == 404:
             remedy = "Take a model that `aigc doctor` names, or correct engine.url, which usually ends in /v1."
@@ -52,7 +52,7 @@ class Server:
 
     def silent(self, found: str) -> EngineError:
         """The error of a server that is not there, or is too busy for any row."""
-        remedy = "Start it, or correct engine.url; then run again: the rows made so far are kept."
+        remedy = "Start it, or correct engine.url; then run again: the texts made so far are kept."
         return EngineError(self.place, found, "a server that answers", remedy)
 
 

@@ -241,7 +241,7 @@ class RayEngine:
         self._leave_out(worker, EngineError(
             name, f"{death.cause}, and {count} without a text in between", "a worker that lives until a text is made",
             "Look with `ray status` and in the machine's log (`dmesg`) what ended it; lower engine.slots where memory "
-            "is short. Then run again; the rows made so far are kept.",
+            "is short. Then run again; the texts made so far are kept.",
         ))
 
     def _leave_out(self, worker: RemoteWorker, why: AigcError) -> None:
@@ -261,7 +261,7 @@ class RayEngine:
             raise EngineError(
                 "Ray", f"no room for a worker in {PLACE_S:.0f} s",
                 f"a machine with {share.cpus} processors and {share.gpus} GPUs that nobody else has taken",
-                "Look with `ray status` who has them. Then run again; the rows made so far are kept.",
+                "Look with `ray status` who has them. Then run again; the texts made so far are kept.",
             )
 
 

@@ -75,7 +75,7 @@ class ModelWorker:
         except AigcError as exc:
             self._outbox.put(Refused(type(exc), exc.place, exc.found, exc.expected, exc.remedy))
         except BaseException as exc:
-            found, remedy = f"{type(exc).__name__} in a worker", "Run again; the rows made so far are kept."
+            found, remedy = f"{type(exc).__name__} in a worker", "Run again; the texts made so far are kept."
             self._outbox.put(Refused(EngineError, "engine", found, "a step that computes", remedy))
             raise  # the worker's own log shows where
 

@@ -199,7 +199,7 @@ class RestartingEngine:
                 f"{death.cause}, and {count} without a text {'in between' if self._has_worked else 'so far'}",
                 "an engine that lives until a text is made",
                 "Run `aigc doctor`, and ask the system's log (`dmesg`) what ended it; lower engine.slots where memory "
-                "is short. Then run again; the rows made so far are kept.",
+                "is short. Then run again; the texts made so far are kept.",
             ) from death
         engine = f"the engine of {self.name}" if self.name else "the engine"
         _log.warning("%s died with %d in flight (%s): going on in a new process", engine, in_flight, death.cause)

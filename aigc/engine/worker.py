@@ -71,7 +71,7 @@ def serve(fd: int, open_engine: Opener = open_local) -> None:
     except AigcError as exc:
         mail.send(Refused(type(exc), exc.place, exc.found, exc.expected, exc.remedy))
     except BaseException as exc:
-        found, remedy = f"{type(exc).__name__} in the model's process", "Run again; the rows made so far are kept."
+        found, remedy = f"{type(exc).__name__} in the model's process", "Run again; the texts made so far are kept."
         mail.send(Refused(EngineError, "engine", found, "a step that computes", remedy))
         raise  # the interpreter shows where
 

@@ -66,7 +66,7 @@ def test_a_run_whose_server_goes_away_stops_and_goes_on_when_it_is_back(aigc: Ai
     environ = {"AIGC_ENGINE_CONCURRENCY": "1"}
     assert aigc("run", "briefs.csv", "--model", "m", environ=environ).err.endswith(
         f"aigc: {place(server)}: found HTTP status 503; expected a server that answers. "
-        "Start it, or correct engine.url; then run again: the rows made so far are kept.\n")
+        "Start it, or correct engine.url; then run again: the texts made so far are kept.\n")
     server.models = ["m"]
     asked, server.models_once = len(server.calls), True
     stopped = aigc("run", "briefs.csv", "--model", "m", environ=environ)
@@ -74,7 +74,7 @@ def test_a_run_whose_server_goes_away_stops_and_goes_on_when_it_is_back(aigc: Ai
     assert stopped.err.endswith(
         f"aigc: {place(server)}: found a connection that was cut (RemoteProtocolError), at try 2, and no answer to "
         "another request meanwhile; expected a server that answers. Start it, or correct engine.url; then run again: "
-        "the rows made so far are kept.\n")
+        "the texts made so far are kept.\n")
     assert (asked, len(server.calls)) == (0, 5)
     server.plan, server.models_once = write, False
     shown = aigc("run", "briefs.csv", "--model", "m", "--json", environ=environ)

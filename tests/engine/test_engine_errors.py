@@ -134,7 +134,7 @@ def test_an_error_in_a_step_stops_the_run_in_words_for_its_user(
         made.extend(engine.generate([tiny.prompt("a")]))
     assert str(caught.value) == (
         f"engine: found {kind.__name__} in a step of the model; expected a step that computes. "
-        "Run again; the rows made so far are kept."
+        "Run again; the texts made so far are kept."
     )
     assert isinstance(caught.value.__cause__, kind)
     if owner[1] == "runner":

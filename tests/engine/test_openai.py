@@ -216,7 +216,7 @@ def test_a_last_row_that_breaks_a_server_that_lives_fails_alone() -> None:
     (403, {}, "found HTTP status 403 for a request without a key; expected a key that may use 'm'. "
      "Put the server's key in OPENAI_API_KEY."),
     (402, {}, "found HTTP status 402; expected an account in credit. "
-     "Pay, or take another server; then run again: the rows made so far are kept."),
+     "Pay, or take another server; then run again: the texts made so far are kept."),
     (404, {}, "found HTTP status 404 for model 'm'; expected a model it has. "
      "Take a model that `aigc doctor` names, or correct engine.url, which usually ends in /v1."),
     (405, {}, "found HTTP status 405; expected an OpenAI-compatible API. "
@@ -256,7 +256,7 @@ def test_a_server_that_answers_nobody_ends_the_run(plan: Plan, models: list[str]
         answers(server, *NAMES, max_retries=1, timeout_s=0.1, concurrency=2)
     assert str(raised.value) == (
         f"server {server.url[7:-3]}: found {found}, and no answer to another request meanwhile; expected a server that "
-        "answers. Start it, or correct engine.url; then run again: the rows made so far are kept.")
+        "answers. Start it, or correct engine.url; then run again: the texts made so far are kept.")
 
 
 def test_a_server_that_goes_away_ends_the_run_after_the_rows_it_made() -> None:

@@ -86,7 +86,7 @@ def test_what_changes_weights_is_refused_with_a_server(key: str, value: str) -> 
     (Reply(401), "found HTTP status 401 for a request without a key; expected a key that may use 'm'. "
      "Put the server's key in OPENAI_API_KEY."),
     (Reply(503), "found HTTP status 503; expected a server that answers. "
-     "Start it, or correct engine.url; then run again: the rows made so far are kept."),
+     "Start it, or correct engine.url; then run again: the texts made so far are kept."),
 ])
 def test_a_server_that_refuses_at_the_start_is_told_then(
     models: Reply, message: str, monkeypatch: pytest.MonkeyPatch

@@ -181,7 +181,7 @@ def test_an_engine_that_never_lives_stops_the_run(
     assert str(caught.value) == (
         "model played: found a model's process that ended by exit status 3, and 6 deaths without a text so far; "
         "expected an engine that lives until a text is made. Run `aigc doctor`, and ask the system's log (`dmesg`) "
-        "what ended it; lower engine.slots where memory is short. Then run again; the rows made so far are kept."
+        "what ended it; lower engine.slots where memory is short. Then run again; the texts made so far are kept."
     )
     assert len(dying.started(notes)) == MOST_DEATHS
     assert len(caplog.records) == MOST_DEATHS - 1
