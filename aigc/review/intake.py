@@ -57,6 +57,8 @@ class Offered(Value, frozen=True):
 
     place: str
     decision: Decision
+    passed_on: bool = False
+    """Whether it is a colleague's, which the page of the file's own editor had imported: never the final word."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def named(reviewed: Reviewed, offer: Offered) -> Offered:
     text = reviewed.originals.get(offer.decision.record_id)
     if text is None:
         return offer
-    return Offered(place=place_of(offer.place, text.brief_id, str(text.variant)), decision=offer.decision)
+    return msgspec.structs.replace(offer, place=place_of(offer.place, text.brief_id, str(text.variant)))
 
 
 def open_reviewed(folder: Path, run_id: str) -> Reviewed:
@@ -129,8 +131,7 @@ def take(
     """
     offered, problems = checked(reviewed, reading.offered, datetime.fromisoformat(source.imported_at))
     if final:
-        offered = [Offered(place=offer.place, decision=msgspec.structs.replace(offer.decision, final=True))
-                   for offer in offered]
+        offered = [offer if offer.passed_on else _final(offer) for offer in offered]
     added, ledger = append(reviewed.folder, [offer.decision for offer in offered], source)
     new = {msgspec.json.encode(entry.decision) for entry in added}
     standing = standings([*earlier, *ledger.decisions])
@@ -204,7 +205,7 @@ def _sound(reviewed: Reviewed, offer: Offered, now: datetime) -> Offered | Repor
     kept = msgspec.structs.replace(decision, editor=editor, at=at.isoformat(timespec="milliseconds"),
                                    note=decision.note.strip(), final=UNSET)
     edited = _edited(kept, original)
-    return report(*edited) if isinstance(edited, tuple) else Offered(place=offer.place, decision=edited)
+    return report(*edited) if isinstance(edited, tuple) else msgspec.structs.replace(offer, decision=edited)
 
 
 def _edited(decision: Decision, original: Original) -> Decision | tuple[str, str, str, str]:
@@ -264,9 +265,9 @@ def _forms(entries: OutputValue) -> set[object]:
 def _time(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # in UTC the first or the last day of all may be none
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def _reasonless(offer: Offered) -> Reported:
@@ -283,6 +284,10 @@ def _conflict(offer: Offered, latest: Sequence[Decision]) -> Reported:
     return Reported(place=offer.place, code="conflict", found=f"{mine.editor}: {mine.verb}, where {others}",
                     expected="one decision", remedy="Both are kept, and the text is not approved until they agree: one "
                     "of them decides again, or a chief editor's file brings the final word (--final).", taken=True)
+
+
+def _final(offer: Offered) -> Offered:
+    return msgspec.structs.replace(offer, decision=msgspec.structs.replace(offer.decision, final=True))
 
 
 def _overruled(offer: Offered, final: Decision) -> Reported:

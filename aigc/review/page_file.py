@@ -78,7 +78,8 @@ def _add(reading: Reading, place: str, line: bytes, heading: Heading, editor: st
         ))
         return
     _refuse_other(place, decision.editor, editor)
-    reading.offered.append(Offered(place=place, decision=decision))
+    passed_on = decision.editor != (given["editor"] or decision.editor)
+    reading.offered.append(Offered(place=place, decision=decision, passed_on=passed_on))
 
 
 def _refuse_other(place: str, named: str, editor: str) -> None:

@@ -316,3 +316,20 @@ def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_an
     page.get_by_label("headline", exact=True).fill("A kettle")
     page.keyboard.press("Control+Enter")
     assert [each["editor"] for each in lines(export(page, "Cy", tmp_path))] == ["Cy"] * 3
+
+
+def test_a_final_word_is_that_of_the_files_own_editor_and_not_of_colleagues_whom_it_passes_on(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    files = files_of_colleagues(sample_folder, tmp_path)
+    with_standing(folder, files)
+    mei = decisions_file(sample_folder, "Mei", [{"row": CONFLICT, "action": "approve"}], tmp_path)
+    passed_on = [line for file in files for line in file.read_text("utf-8").splitlines()[1:]]
+    mei.write_text("\n".join([*mei.read_text("utf-8").splitlines(), *passed_on]), "utf-8")  # as the page exports them
+    taken = import_file(folder, RUN_ID, mei, final=True)
+    assert (taken.taken, taken.known, taken.overruling) == (1, 7, 1)
+    standing = read_ledger(folder).standing()
+    assert {key: one.final.editor for key, one in standing.items() if one.final} == {record_id(CONFLICT): "Mei"}
+    assert standing[record_id(AT_ODDS)].state == "in_conflict"
