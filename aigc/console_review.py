@@ -42,7 +42,7 @@ def import_lines(taken: Taken) -> Iterator[str]:
     kinds: dict[_Heading, list[Reported]] = {
         "Not taken": [one for one in taken.problems if not one.taken],
         "Taken, but in conflict": in_conflict,
-        "Taken, with a remark": [one for one in told if one.taken and one not in in_conflict],
+        "Taken, with a remark": [one for one in told if one.taken and one.code != "conflict"],
         "To know": [one for one in taken.notices if not one.taken],
     }
     for heading, reports in kinds.items():

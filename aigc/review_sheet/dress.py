@@ -6,12 +6,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from aigc.review_sheet.spelling import workbook_cell
+
 FONT = "Calibri"
 """That of all other cells: a font without a name is whatever a program likes."""
 LINE_POINTS, MAX_LINES = 15, 24
 """Height of a line, and how many a row shows at most: the rest is seen in the cell itself."""
 MAX_FORMULA = 255
-"""Characters of a list of choices, with its quotes."""
+"""UTF-16 units of a list of choices, with its quotes."""
 
 
 class Look(NamedTuple):
@@ -83,18 +85,22 @@ class Choice(NamedTuple):
 
 def choice(of: Choice, column: str, rows: Iterable[int]) -> Any:
     """`of` for cells of a column in `rows`, ascending."""
+    from openpyxl.worksheet.cell_range import MultiCellRange
     from openpyxl.worksheet.datavalidation import DataValidation
 
-    found = DataValidation(type="list", formula1=f'"{",".join(of.words)}"', allow_blank=True, showErrorMessage=True,
-                           error=of.wrong, errorStyle="stop" if of.is_strict else "warning")
-    for first, last in _stretches(rows):
-        found.add(f"{column}{first}:{column}{last}" if last > first else f"{column}{first}")
-    return found
+    cells = [f"{column}{first}:{column}{last}" if last > first else f"{column}{first}"
+             for first, last in _stretches(rows)]
+    # All cells at once: added one by one, each is compared with all before it.
+    return DataValidation(type="list", formula1=f'"{",".join(of.words)}"', allow_blank=True, showErrorMessage=True,
+                          error=of.wrong, errorStyle="stop" if of.is_strict else "warning",
+                          sqref=MultiCellRange(" ".join(cells)))
 
 
 def can_choose(words: Sequence[str]) -> bool:
-    """Whether a list in a cell can have these words."""
-    return len(",".join(words)) + 2 <= MAX_FORMULA and not any("," in word or '"' in word for word in words)
+    """Whether a list in a cell can have these words: as they are, and not as what a program reads in their place."""
+    units = len(",".join(words).encode("utf-16-le", "surrogatepass")) // 2
+    return units + 2 <= MAX_FORMULA and not any(
+        "," in word or '"' in word or workbook_cell(word) != word for word in words)
 
 
 def height_points(cells: Iterable[tuple[str, int]], *, min_lines: int = 2, max_lines: int = MAX_LINES) -> int:

@@ -161,9 +161,16 @@ def _columns(place: str, headings: Sequence[object]) -> list[str]:
 def _read_table(path: Path, is_as_written: Callable[[SheetRow, str], bool]) -> ReturnedSheet:
     encodings = _encodings(path)
     if len(encodings) > 1:
-        encodings = [max(encodings, key=lambda encoding: sum(
-            is_as_written(row, encoding) for row in islice(_table_rows(path, encoding), SAMPLE_ROWS)))]
+        encodings = [max(encodings, key=lambda encoding: _as_written(path, encoding, is_as_written))]
     return ReturnedSheet(path.name, [*_table_rows(path, encodings[0])], encoding=encodings[0])
+
+
+def _as_written(path: Path, encoding: str, is_as_written: Callable[[SheetRow, str], bool]) -> int:
+    """How many of the first rows have their texts as they were made; -1 where not even the headings are to be read."""
+    try:
+        return sum(is_as_written(row, encoding) for row in islice(_table_rows(path, encoding), SAMPLE_ROWS))
+    except (ReviewError, BriefsError):  # which the one that is chosen raises again, where none is better
+        return -1
 
 
 def _encodings(path: Path) -> Sequence[str]:

@@ -16,7 +16,7 @@ from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, name
 from aigc.review.ledger import Ledger, Source, read_ledger
 from aigc.review.page_file import read_page_file
 from aigc.review.words import VERB_WORDS, other_word
-from aigc.review_sheet.columns import EDITOR, FIELD
+from aigc.review_sheet.columns import EDITOR, FIELD, GUIDE
 from aigc.review_sheet.comparing import Sheet, is_as_written
 from aigc.review_sheet.deciding import decide, editor_name, named_editor
 from aigc.review_sheet.reading import WORKBOOKS, ReturnedSheet, SheetRow, read_sheet
@@ -87,13 +87,12 @@ def _read(path: Path, reviewed: Reviewed, known: Known) -> ReturnedSheet:
 
 
 def _with_its_field(row: SheetRow, reviewed: Reviewed) -> SheetRow:
-    """A row of a type with an output field `editor`, in a sheet from before there was a column of that name."""
+    """A row of a type with an output field `editor` or `guide`, in a sheet from before there were such columns."""
     original = reviewed.originals.get(str(row.cells.get("record_id")).strip())
-    name, field = EDITOR.name, FIELD + EDITOR.name
-    if original is None or name not in original.fields or name not in row.cells or field in row.cells:
-        return row
-    cells = {field if column == name else column: cell for column, cell in row.cells.items()}
-    return replace(row, cells=cells)
+    fields = original.fields if original else {}
+    own = {name: FIELD + name for name in (EDITOR.name, GUIDE.name)
+           if name in fields and name in row.cells and FIELD + name not in row.cells}
+    return replace(row, cells={own.get(column, column): cell for column, cell in row.cells.items()}) if own else row
 
 
 def _reading(returned: ReturnedSheet, reviewed: Reviewed, known: Known, editor: str, at: str) -> Reading:
@@ -114,12 +113,23 @@ def _editor(returned: ReturnedSheet, editor: str) -> str:
             raise UsageError("--editor", shown(editor), f"{shown(name)}, whom the file names as its editor ({place})",
                              "Leave --editor out, or correct the name in the file.")
     if not (editor or signed or in_rows):
+        _refuse_unreadable(returned.rows)
         is_workbook = Path(returned.name).suffix.lower() in WORKBOOKS
         place = (f"the cell beside '{EDITOR.words['en']}' on the workbook's first sheet" if is_workbook
                  else f"the column '{EDITOR.words['en']}' ({EDITOR.words['zh']}) of any row")
         raise UsageError(returned.name, "nobody's name", "the name of the editor who decided",
                          f"Give it as --editor NAME, or write it into {place}.")
     return editor or signed or (next(iter(in_rows)) if len(in_rows) == 1 else "")
+
+
+def _refuse_unreadable(rows: Sequence[SheetRow]) -> None:
+    """Raise UsageError where somebody is named, and nobody can tell who."""
+    for row in rows:
+        try:
+            named_editor(row)
+        except Problem as problem:
+            raise UsageError(row.place, problem.found, "the name of the editor who decided",
+                             f"{problem.remedy} Or give the name as --editor NAME.") from problem
 
 
 def _named(rows: Sequence[SheetRow]) -> dict[str, str]:

@@ -38,6 +38,7 @@ def edit(**changes: object) -> dict[str, object]:
     ("plain", {"editor": " \n"}, "no_editor", "Name the editor with --editor."),
     ("plain", {"at": "yesterday"}, "bad_time", "found the time 'yesterday'"),
     ("plain", {"at": "2026-11-28T17:00:00"}, "bad_time", "a time with its zone"),
+    ("plain", {"at": "0001-01-01T00:00:00+14:00"}, "bad_time", "found the time '0001-01-01T00:00:00+14:00'"),
     ("plain", {"at": "2026-12-30T17:00:00Z"}, "bad_time", "that is not to come"),
     ("plain", edit(), "empty_text", "found an edit that leaves nothing"),
     ("plain", edit(text=" \u200b\n"), "empty_text", "found an edit that leaves nothing"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
 from returned_sheets import Rows, in_table, in_workbook, read, said, setting
-from runs_to_review import RUN, a_scene, reviewed, write_run
+from runs_to_review import RUN, TEXTS, a_scene, a_text, reviewed, write_run
 
 from aigc.errors import UsageError
 from aigc.review.ledger import read_ledger
+from aigc.review.reviewable import reviewables
+from aigc.review_sheet.delimited import write_csv
 from aigc.review_sheet.returned import has_unsaved_work, import_file
 
 DECIDED = {("plain", "decision"): "approve", ("chinese", "decision"): "reject", ("chinese", "reason"): "legal"}
@@ -38,6 +42,19 @@ def test_the_column_is_found_by_its_chinese_heading_too(folder: Path, tmp_path: 
         rows[2]["编辑人"], rows[0]["decision"] = "李安", "通过"
 
     assert said(read(in_table(folder, tmp_path, change), folder, ""))["plain"].editor == "李安"
+
+
+def test_a_chinese_table_that_a_program_saved_in_gbk_is_read_with_its_names(folder: Path, tmp_path: Path) -> None:
+    written = write_csv(folder, RUN, lambda: reviewables(folder), {}, "zh")
+    rows = list(csv.DictReader(io.StringIO(written.read_text("utf-8-sig"), newline="")))
+    rows[0].update(决定="退回", 理由="法律问题", 编辑人="李安")
+    path = tmp_path / "back.csv"
+    with path.open("w", encoding="gbk", errors="replace", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    taken = import_file(folder, RUN, path)
+    assert (taken.taken, taken.editors, taken.problems) == (1, ["李安"], [])
 
 
 def test_a_row_of_nobody_is_reported_where_several_decided_in_one_table(folder: Path, tmp_path: Path) -> None:
@@ -91,3 +108,22 @@ def test_a_field_named_editor_is_told_from_the_column_also_in_a_table_of_before(
     now = setting({("scene", "editor (field)"): "Kim", ("scene", "editor"): "Ana", ("scene", "decision"): "edit"})
     decision = said(read(in_table(folder, tmp_path, now), folder, ""))["scene"]
     assert (decision.editor, decision.fields) == ("Ana", {"editor": "Kim", "title": "Cut"})
+
+
+def test_a_field_named_guide_of_a_table_of_before_is_no_column_of_ours(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / RUN, [a_scene("scene", {"guide": "Walk slowly.", "title": "Cut"})])
+
+    def before(rows: Rows) -> None:
+        rows[0]["guide"] = rows[0].pop("guide (field)").replace("slowly", "fast")
+        del rows[0]["how to decide"]
+
+    fields = said(read(in_table(folder, tmp_path, before), folder, "Ana"))["scene"].fields
+    assert fields == {"guide": "Walk fast.", "title": "Cut"}
+
+
+def test_a_name_whose_characters_are_damaged_is_told_as_that(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / RUN, [a_text("plain", TEXTS["plain"])])
+    path = in_table(folder, tmp_path, setting({("plain", "decision"): "approve", ("plain", "editor"): "李安"}), "gbk")
+    with pytest.raises(UsageError, match=r"found bytes in editor outside the file's encoding; .* Save the sheet as "
+                       r"\.xlsx or 'CSV UTF-8'\. Or give the name as --editor NAME\."):
+        read(path, folder, "")

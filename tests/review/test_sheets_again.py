@@ -275,6 +275,7 @@ def lists_of(folder: Path, language: Language = "en") -> dict[str, tuple[str, st
     (["Bo"], ",as Ana,as Bo"),
     (["Bo", "Li, Ann", 'The "X"', "李安"], ",as Ana,as Bo,as 李安"),
     (["B" * 300, "Bo"], ",as Ana,as Bo"),
+    (["=1+1", "approve", "B\x01", "_x0041_", "\U00020bb7" * 105, "a&<b"], ",as Ana,as =1+1,as approve,as a&<b"),
 ])
 def test_in_a_conflict_the_list_of_decisions_has_the_names_that_a_list_can_hold(
     tmp_path: Path, names: list[str], more: str
