@@ -14,7 +14,7 @@ BlockKind: TypeAlias = Literal["heading", "paragraph", "bullet", "number", "quot
 MOST_LEVELS = 3
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _RULE = re.compile(r" {0,3}(?:\*[ \t]*){3,}$| {0,3}(?:-[ \t]*){3,}$| {0,3}(?:_[ \t]*){3,}$")
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
 _BULLET = re.compile(r"([ \t]*)[-*+•][ \t]+(\S.*)")
 _NUMBER = re.compile(r"([ \t]*)(\d{1,3}[.)])[ \t]+(\S.*)")
 _QUOTE = re.compile(r" {0,3}>[ \t]?(.*)")
@@ -57,17 +57,18 @@ class Block(NamedTuple):
 def blocks(text: str, speakers: Collection[str] = ()) -> Iterator[Block]:
     """The blocks of a text in their order. A line of one of `speakers` is a paragraph that begins with a bold name."""
     paragraph: list[Line] = []
+    entry: list[Line] = []
     lines = iter(text.replace("\r\n", "\n").split("\n"))
     last: Block | None = None
     for line in lines:
         said = _said(line, speakers)
         found = None if said else _block(line, lines)
         if last and not found and last.kind in ("bullet", "number") and line[:2].isspace() and line.strip():
-            last = last._replace(lines=(*last.lines, pieces(line.strip())))  # an entry goes on
+            entry.append(pieces(line.strip()))  # it goes on
             continue
         if last:
-            yield last
-            last = None
+            yield last._replace(lines=(*last.lines, *entry))
+            last, entry = None, []
         if (found or said or not line.strip()) and paragraph:
             yield Block("paragraph", tuple(paragraph))
             paragraph = []
@@ -76,7 +77,7 @@ def blocks(text: str, speakers: Collection[str] = ()) -> Iterator[Block]:
         elif line.strip():
             paragraph.append(said or pieces(line.strip()))
     if last:
-        yield last
+        yield last._replace(lines=(*last.lines, *entry))
     if paragraph:
         yield Block("paragraph", tuple(paragraph))
 
@@ -129,13 +130,19 @@ def _block(line: str, rest: Iterator[str]) -> Block | None:
     if _RULE.match(line):
         return Block("rule")
     if match := _HEADING.match(line):
-        return Block("heading", (pieces(match[2]),), len(match[1]))
+        return Block("heading", (pieces(_unclosed(match[2].strip())),), len(match[1]))
     if match := _BULLET.match(line):
         return Block("bullet", (pieces(match[2]),), _level(match[1]))
     if match := _NUMBER.match(line):
         return Block("number", (pieces(match[3]),), _level(match[1]), match[2])
     match = _QUOTE.match(line)
     return Block("quote", (pieces(match[1].strip()),)) if match else None
+
+
+def _unclosed(heading: str) -> str:
+    """A heading without the marks that may close it: an expression for them takes long over many spaces."""
+    words = heading.rstrip("#")
+    return words.rstrip() if words[-1:].isspace() else heading
 
 
 def _code(rest: Iterator[str]) -> Iterator[Line]:

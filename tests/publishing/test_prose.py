@@ -67,8 +67,9 @@ def test_in_markdown_a_line_break_of_a_paragraph_is_a_hard_one_and_no_other_is()
 def test_hostile_texts_are_read_in_little_time() -> None:
     started = time.process_time()
     for text in ("*a" * 20_000, "**a " * 20_000, "_a" * 20_000, "[" * 20_000, "`" * 20_001, "> " * 20_000,
-                 "[a](" * 9_000):
+                 "[a](" * 9_000, f"# a{' ' * 50_000}b", f"# a{' #' * 50_000} b", "- a\n" + "  b\n" * 60_000):
         assert [*blocks(text)]
+        assert with_hard_breaks(text)
     assert time.process_time() - started < 5
 
 
