@@ -47,9 +47,9 @@ class Missed:
 
 
 def show_forecast(key: str, sheet: str, texts: int, forecast: Forecast | None, price_per_hour: float) -> None:
-    """What a sheet is expected to take, before its first text is made. `texts` are its rows, those taken over too."""
+    """What a sheet is expected to take, before its first text is made. `texts` are all of it, those taken over too."""
     rows = _expected(forecast, price_per_hour) if forecast else [
-        ("Rows", f"{texts:,}"),
+        ("Texts", f"{texts:,}"),
         ("Time, tokens, acceptance", "not known yet: no run of this model has finished in this folder"),
     ]
     told = expected(forecast, price_per_hour) if forecast else f"{counted(texts, 'text')}, in a time not known yet."

@@ -123,7 +123,7 @@ class Alerts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, title="Alerts")
 
     least_accepted: float = Field(default=0.0, ge=0.0, le=1.0, title="Least accepted", description=(
-        "Share of a run's rows from 0 to 1. A run with fewer accepted sends the event aigc.run.low_acceptance."
+        "Share of a run's texts from 0 to 1. A run with fewer accepted sends the event aigc.run.low_acceptance."
     ))
 
 
