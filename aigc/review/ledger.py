@@ -92,8 +92,8 @@ class Ledger:
 
         It does not where the editor's latest word on the record is the same, nor where it is an older one that came
         back: made at the same time, or out of the same file. An editor who returns to an earlier view adds something;
-        so does a final word on a record in conflict, even where it is said again. A final word takes in the same
-        decision that is none.
+        so does one whom a final word has overruled and who says the same after it, and a final word on a record in
+        conflict, even where it is said again. A final word takes in the same decision that is none.
         """
         if decision.final and self._is_in_conflict(decision.record_id):
             return False
@@ -101,12 +101,17 @@ class Ledger:
         same = [entry for entry in said if says_the_same(entry.decision, decision)
                 or says_the_same(entry.decision, msgspec.structs.replace(decision, final=True))]
         latest = max(said, key=lambda entry: entry.decision.at, default=None)
-        return any(entry is latest or decision.at == entry.decision.at or source.digest == entry.source_digest
-                   for entry in same)
+        return any(decision.at == entry.decision.at or source.digest == entry.source_digest
+                   or (entry is latest and not self._is_overruled(entry.decision, decision.at)) for entry in same)
 
     def _is_in_conflict(self, record_id: str) -> bool:
         stands = self._standing.get(record_id)
         return stands is not None and stands.state == "in_conflict"
+
+    def _is_overruled(self, decision: Decision, by: str) -> bool:
+        """Whether a final word that was said before `by` stands over a decision."""
+        stands = self._standing.get(decision.record_id)
+        return stands is not None and decision in stands.overruled and (stands.final is None or stands.final.at < by)
 
     @cached_property
     def _standing(self) -> dict[str, Standing]:

@@ -91,7 +91,7 @@ def _decided(row: SheetRow, sheet: Sheet) -> Decided:
                       "Restore the column record_id from the file as it was written.")
     if original is None or decision.run_id != reviewed.run_id or decision.base not in ("", original.base):
         # There is nothing to compare it with; what is wrong with it, the intake says.
-        return Decided(_offered(row, decision)) if said else Decided()
+        return Decided(_offered(row, decision, sheet)) if said else Decided()
     change = change_of(row, original, sheet)
     if change.problem and choice.verb != "reject":
         raise change.problem
@@ -100,19 +100,19 @@ def _decided(row: SheetRow, sheet: Sheet) -> Decided:
                       "Restore the column base from the file as it was written.")
     based = msgspec.structs.replace(decision, base=original.base)
     if choice.colleague:
-        seen = cell_of(row, SEEN.name).split()
-        other = sheet.known.decision_as(choice.colleague, original, seen)
-        return Decided(_offered(row, _as_colleague(based, other, change, original)))
+        other = sheet.known.decision_as(choice.colleague, original, cell_of(row, SEEN.name).split())
+        return Decided(_offered(row, _as_colleague(based, other, change, original), sheet))
     taken = _taken(choice.verb, change, said=said)
     notices = [_reported(row, notice) for notice in _notices(choice.verb, change)]
-    return Decided(_offered(row, _with_text(based, taken, change)) if taken else None, notices=notices)
+    return Decided(_offered(row, _with_text(based, taken, change), sheet) if taken else None, notices=notices)
 
 
-def _offered(row: SheetRow, decision: Decision) -> Offered:
+def _offered(row: SheetRow, decision: Decision, sheet: Sheet) -> Offered:
     if not decision.editor:
         raise Problem("no_editor", "a decision of nobody, in a file of several editors", "the name of who decided",
                       "Write it into the row's cell 'editor'.")
-    return Offered(place=row.place, decision=decision)
+    at = sheet.known.made_at(decision, cell_of(row, SEEN.name).split())
+    return Offered(place=row.place, decision=msgspec.structs.replace(decision, at=at))
 
 
 def _taken(verb: Verb | None, change: Change, *, said: bool) -> Verb | None:

@@ -23,7 +23,7 @@ from aigc.outputs import edited_text
 from aigc.packs import Pack, load_packs
 from aigc.provenance import read_run
 from aigc.records import OutputValue
-from aigc.review.decisions import Decision
+from aigc.review.decisions import Decision, says_the_same
 from aigc.review.reviewable import Original
 from aigc.review.standing import Standing
 from aigc.sheets.cells import Problem
@@ -90,6 +90,17 @@ class Known:
             raise Problem("unknown_colleague", f"a decision as {quoted(name)}, who did not decide on this text",
                           expected, f"Correct the cell.{nearest(name, names)}")
         return by_editor[name if name in by_editor else alike[0]]
+
+    def made_at(self, decision: Decision, seen: Collection[str]) -> str:
+        """When the decision of a row was made, which tells of decisions that have these marks.
+
+        A file that comes back once more after a final word of which it does not tell, says again what was said before
+        it. It is no answer to it.
+        """
+        said = self._by_record.get(decision.record_id, [])
+        final = [mark(one) for one in said if one.final]
+        before = [one.at for one in said if says_the_same(one, decision)]
+        return before[-1] if final and before and not {*final} & {*seen} else decision.at
 
     def _on(self, original: Original) -> list[Decision]:
         """The decisions on a text as it was made."""

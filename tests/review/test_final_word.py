@@ -140,3 +140,14 @@ def test_a_final_word_is_in_the_chain(run: Reviewed, change: Callable[[str], str
 def test_a_final_word_has_no_part_in_agreement() -> None:
     decisions = [*DIFFER, final("Mei", "approve", 2)]
     assert [(one.editors, one.records) for one in agreements(decisions)] == [(["Ana", "Bo"], 1)]
+
+
+def test_who_was_overruled_and_says_the_same_after_it_is_heard(run: Reviewed) -> None:
+    bo = a_decision(run, editor="Bo", verb="reject", reason="legal", at=at(1))
+    brought(run, bo, source="a")
+    brought(run, a_decision(run, editor="Mei", at=at(2)), source="b", is_final=True)
+    assert brought(run, bo, source="the same exported again").known == 1
+    assert brought(run, replace(bo, at=at(3)), source="a").known == 1, "the same file"
+    again = brought(run, replace(bo, at=at(3)), source="c")
+    assert (again.taken, again.known, [one.code for one in again.problems]) == (1, 0, ["conflict"])
+    assert brought(run, replace(bo, at=at(4)), source="d").known == 1

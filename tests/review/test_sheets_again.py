@@ -306,3 +306,19 @@ def test_a_file_in_which_a_colleagues_text_stands_has_nobodys_unsaved_work(folde
         assert not has_unsaved_work(back(kind, folder, tmp_path, {}), reviewed(folder), read_ledger(folder))
         path = back(kind, folder, tmp_path, {("emoji", "decision"): "as Ana"})
         assert has_unsaved_work(path, reviewed(folder), read_ledger(folder))
+
+
+def test_a_sheet_that_comes_once_more_is_no_answer_to_a_final_word_of_which_it_does_not_tell(
+    folder: Path, tmp_path: Path
+) -> None:
+    cells = {("plain", "decision"): "reject", ("plain", "reason"): "legal"}
+    path = back("csv", folder, tmp_path, cells)
+    assert import_file(folder, RUN, path, "Bo").taken == 1
+    final = replace(latest(folder, "plain", "Ana"), editor="Mei", final=True, at="2026-01-01T00:00:00.000+00:00")
+    decide(folder, [final], "final")
+    path.write_bytes(path.read_bytes() + b"\r\n")  # saved once more: another file
+    taken = import_file(folder, RUN, path, "Bo")
+    assert (taken.taken, taken.known, taken.problems) == (0, 1, [])
+    assert latest(folder, "plain", "Mei").final
+    taken = import_file(folder, RUN, back("csv", folder, tmp_path, cells), "Bo")
+    assert (taken.taken, [one.code for one in taken.problems]) == (1, ["conflict"])
