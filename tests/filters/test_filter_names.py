@@ -13,6 +13,7 @@ from aigc.errors import SettingsError
 from aigc.filters import build_filters
 from aigc.filters.names import NamesFilter
 from aigc.filters.spelling import names_in
+from aigc.filters.verdicts import FilterAction
 from aigc.records import FieldValue, Verdict
 
 NAMES = NamesFilter(must_name=("product",))
@@ -73,10 +74,14 @@ def test_what_may_be_a_name_of_its_own_is_flagged_and_no_attempt_is_spent(produc
     assert verdict.message.startswith(f"A name of the brief may be misspelt, unless another is meant: {other} for ")
 
 
-def test_a_clear_misspelling_is_sent_back_alone_of_those_found() -> None:
-    verdict = held_against(LAMP, "The Traillight, beside the Trailnight and the Traillihgt.")
-    assert (verdict.action, verdict.measured) == ("retry", 1)
-    assert verdict.message == "A name of the brief is misspelt: Traillihgt for Traillight."
+@pytest.mark.parametrize("action", ["retry", "flag", "hold", "reject"])
+def test_a_clear_misspelling_decides_and_editors_are_shown_the_doubtful_one_too(action: FilterAction) -> None:
+    text = "The Traillight, beside the Trailnight and the Traillihgt."
+    verdict = NamesFilter(action=action)(a_brief(fields={"product": LAMP}), a_completion(text))
+    assert (verdict.action, verdict.measured, marked(verdict, text)) == (action, 1, ["Trailnight", "Traillihgt"])
+    assert verdict.message == (
+        "A name of the brief is misspelt: Traillihgt for Traillight. "
+        "A name of the brief may be misspelt, unless another is meant: Trailnight for Traillight.")
     assert NamesFilter(action="off")(a_brief(fields={"product": "Solara"}), a_completion("Solara, of Solar Alliance"
                                      )).action == "pass"
 
@@ -190,6 +195,24 @@ def test_a_content_type_says_which_of_its_fields_are_names_and_what_follows() ->
     assert built()(a_brief(fields=fields), a_completion(text)).action == "pass"
     with pytest.raises(SettingsError, match=r"key filters\.names\.missing: found 'maybe'"):
         built(missing="maybe")
+
+
+def test_a_name_that_may_be_anothers_hides_no_name_that_is_missing() -> None:
+    fields: dict[str, FieldValue] = {"product": LAMP, "brand": "Nordkap"}
+    text = "The Traillight is brighter than the Trailnight."
+    verdict = built(must_name=["brand"], missing="retry")(a_brief(fields=fields), a_completion(text))
+    assert (verdict.action, verdict.reason, verdict.advice) == ("retry", "missing_name", "Name it: Nordkap.")
+    doubt = "A name of the brief may be misspelt, unless another is meant: Trailnight for Traillight."
+    assert verdict.message == f"{doubt} The text does not name Nordkap."
+    verdict = built(must_name=["brand"])(a_brief(fields=fields), a_completion(text))
+    assert (verdict.action, verdict.reason) == ("flag", "misspelt_name")
+    assert verdict.message == f"{doubt} The text does not name Nordkap."
+
+
+def test_a_name_that_is_there_misspelt_is_not_called_missing_too() -> None:
+    brief = a_brief(fields={"product": LAMP})
+    verdict = built(must_name=["product"], missing="reject")(brief, a_completion("Meet the Trailligt, a torch."))
+    assert (verdict.action, verdict.message) == ("retry", "A name of the brief is misspelt: Trailligt for Traillight.")
 
 
 def test_texts_of_others_raise_no_alarm() -> None:
