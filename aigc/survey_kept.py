@@ -60,7 +60,7 @@ def keep_survey(job: Job, survey: Survey, run_id: str) -> None:
                  suspects=sorted(job.sheet.suspects))
     write_atomically(_place(job), lambda file: file.write(msgspec.json.encode(kept)))
     for path in sorted(_folder(job).glob(_NAMES)):
-        if path != _place(job) and _is_superseded(path, job):
+        if path != _place(job) and _is_superseded(path, job, run_id):
             with suppress(OSError):  # another process was faster, or it is another user's: no run stops for it
                 path.unlink()
 
@@ -70,19 +70,21 @@ def drop_survey(job: Job) -> None:
     _place(job).unlink(missing_ok=True)
 
 
-def _is_superseded(path: Path, job: Job) -> bool:
+def _is_superseded(path: Path, job: Job, run_id: str) -> bool:
     """Whether nobody reads this file again: it is of the same sheet, and its run not at work, or of another version.
+    Of the run `run_id` it is what that found before it was gone on with, under other settings or after an edit.
 
     Where a run is at work another process has the lock of its folder, taken before the file was written. Were a file
     removed that somebody wanted yet, the sheet would be read once more.
     """
     try:
         owner = msgspec.json.decode(path.read_bytes(), type=_Owner)
-    except OSError:  # gone by now, or another user's
+        return owner.sheet == _sheet_of(job) and (
+            owner.run_id == run_id or not holder_of(_folder(job) / owner.run_id / LOCK))
+    except OSError:  # gone by now, or another user's, or its run is
         return False
     except msgspec.DecodeError:  # damaged, or of a version that did not say whose it is
         return True
-    return owner.sheet == _sheet_of(job) and not holder_of(_folder(job) / owner.run_id / LOCK)
 
 
 def _sheet_of(job: Job) -> str:

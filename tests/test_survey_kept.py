@@ -128,6 +128,25 @@ def test_what_another_process_may_need_is_kept() -> None:
     assert [path.exists() for path in (at_work, newest, third, other)] == [False, False, True, True]
 
 
+def test_a_run_that_goes_on_under_other_settings_keeps_no_longer_what_it_found_before() -> None:
+    (folder := Path("outputs") / RUN_ID).mkdir()
+    first = kept(job())
+    lock = take_lock(folder / ".lock")
+    try:
+        second = kept(job({"input": {"injection": "flag"}}))
+    finally:
+        os.close(lock)
+    assert (first.exists(), second.exists()) == (False, True)
+
+
+def test_a_run_whose_lock_cannot_be_looked_at_stops_no_other() -> None:
+    other = "2026-11-28-2342-briefs-bbbb"
+    Path("outputs", other).write_text("in the place of its folder")
+    first = kept(job(), other)
+    second = kept(job({"run": {"variants": 2}}))
+    assert (first.exists(), second.exists()) == (True, True)
+
+
 def test_a_file_of_another_version_or_damaged_is_removed() -> None:
     for name, text in (("1" * 24, "{broken"), ("2" * 24, '{"survey": {}, "suspects": []}')):
         Path(f"outputs/.survey-{name}.json").write_text(text)
