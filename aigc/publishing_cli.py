@@ -114,8 +114,9 @@ def _warnings(issued: Issued) -> Iterator[str]:
                "the others: decide again, import, export.")
     if issued.unseen:
         noun = "text that nobody decided on has" if issued.unseen == 1 else "texts that nobody decided on have"
-        yield (f"{issued.unseen:,} {noun} no visible label. Where they inform the public, EU law asks for one unless "
-               'people review them: set labels.visible = "on", or have them approved.')
+        yield (f"{issued.unseen:,} {noun} no visible label. Where they inform the public on matters of public "
+               "interest, the EU's AI Act asks for one unless people review them and somebody answers for them: set "
+               'labels.visible = "on", or have them approved.')
 
 
 def _briefs(count: int) -> str:

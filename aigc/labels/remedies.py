@@ -28,7 +28,8 @@ _BY_RUN = Remedies(
 )
 _BY_EXPORT = Remedies(
     again="Then run `aigc export` again.",
-    visible=f"{_SETTINGS} Then run `aigc judge`, and export its run.",
+    visible=f"{_SETTINGS} Then run `aigc export` again; where texts have a label in other words, `aigc judge`, and "
+            "export its run.",
     sign="Turn signing on and run `aigc export` again: docs/signing.md.",
 )
 _BY_OTHERS = Remedies(

@@ -37,6 +37,9 @@ from aigc.review.decisions import Decision
 from aigc.review.standing import Standing
 from aigc.stamped import Stamped
 
+_DIFFER = ("Its editors differ: one of them decides again, or a chief editor's file is imported with "
+           "`aigc review import --final`.")
+
 
 @dataclass
 class Choice:
@@ -103,7 +106,7 @@ class Choice:
         if stands.state == "rejected":
             return _left_out(row, "rejected", "Its editors refused it.") if self.kind == "accepted" else "rejected"
         if stands.decision is None:
-            return _left_out(row, "in_conflict", "Its editors differ: one of them decides again, or a final word does.")
+            return _left_out(row, "in_conflict", _DIFFER)
         content = self._decided(row, self._content(row, attempt), stands.decision)
         if isinstance(content, LeftOut):
             return content

@@ -85,6 +85,8 @@ def test_csv_names_the_files_beside_it_that_can_carry_a_label(tmp_path: Path) ->
 
 
 BY_RUN = "Then run `aigc judge`, which writes a run's texts anew."
+BY_EXPORT = ('Set labels.visible = "on", and words in the content type\'s [disclosure] that name both. Then run '
+             "`aigc export` again; where texts have a label in other words, `aigc judge`, and export its run.")
 NO_PLACE = "CSV has no place for a hidden label. "
 
 
@@ -92,10 +94,10 @@ NO_PLACE = "CSV has no place for a hidden label. "
     ("r/accepted.jsonl", "r/run.json", f"Set labels.hidden = true. {BY_RUN}", f"both. {BY_RUN}",
      "Sign the run: docs/signing.md."),
     ("r/accepted/accepted.jsonl", "r/accepted/export.json", "Set labels.hidden = true. Then run `aigc export` again.",
-     "both. Then run `aigc judge`, and export its run.",
+     BY_EXPORT,
      "Turn signing on and run `aigc export` again: docs/signing.md."),
     ("r/accepted/markdown/ad-copy/a.md", "r/accepted/export.json",
-     "Set labels.hidden = true. Then run `aigc export` again.", "both. Then run `aigc judge`, and export its run.",
+     "Set labels.hidden = true. Then run `aigc export` again.", BY_EXPORT,
      "Turn signing on and run `aigc export` again: docs/signing.md."),
     ("r/issue.md", "r/run.json", "Set labels.hidden = true. Then write the label into the file: docs/labels.md.",
      "Put it into each text that lacks it, at the start or the end.",
@@ -105,7 +107,7 @@ NO_PLACE = "CSV has no place for a hidden label. "
      "Sign the run: docs/signing.md."),
     ("r/approved/approved.csv", "r/approved/export.json",
      f"{NO_PLACE}Export another form of them too: `aigc export --format jsonl`.",
-     "both. Then run `aigc judge`, and export its run.",
+     BY_EXPORT,
      "Turn signing on and run `aigc export` again: docs/signing.md."),
 ], ids=["of a run", "of an export", "deep in an export", "beside a run", "CSV of a run", "CSV of an export"])
 def test_the_remedy_is_one_that_mends_this_file(

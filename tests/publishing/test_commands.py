@@ -123,7 +123,8 @@ def test_every_row_is_in_the_last_line_and_what_to_know_first_is_on_stderr(aigc:
                           "p0 (2), p1 (2), p2 (2), p3 (2), p4 (2) and 2 more. To publish one of each, reject")
     code, out, err = aigc("export", run_id)
     assert (code, out) == (0, f"16 accepted texts: outputs/{run_id}/accepted\n")
-    assert err.startswith("2 texts that nobody decided on have no visible label. Where they inform the public, EU law")
+    assert err.startswith("2 texts that nobody decided on have no visible label. Where they inform the public on "
+                          "matters of public interest, the EU's AI Act asks for one unless people review them and ")
 
 
 def test_an_approved_text_that_is_left_out_is_told_and_ends_with_three(aigc: Aigc) -> None:

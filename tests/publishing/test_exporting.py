@@ -162,6 +162,7 @@ def test_conflicts_are_told_and_left_out_and_refusals_are_no_approval(project: P
     issued = exported(project, file)
     assert [(one.brief_id, one.code) for one in issued.left_out] == [("card", "in_conflict")]
     assert issued.left_out[0].message.startswith(f"card/0 ({issued.left_out[0].record_id}) is left out: in_conflict.")
+    assert issued.left_out[0].message.endswith("editor's file is imported with `aigc review import --final`.")
     assert issued.lacks_approved
 
 
