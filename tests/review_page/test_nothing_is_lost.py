@@ -10,13 +10,11 @@ from sample_run import sample_records
 from samples import RUN_ID, Open, a_run, record_id, write_records
 from test_in_a_browser import export, lines, wait_for
 from test_taking_versions import (
-    AT_ODDS,
     CONFLICT,
     EDITED,
     decisions_file,
     exported,
     fields_of,
-    files_of_colleagues,
     go_to,
     said,
 )
@@ -106,26 +104,6 @@ def test_leaving_asks_where_a_note_could_not_be_kept(opened: Open, sample_folder
     assert asked == ["beforeunload"]
 
 
-def test_who_approved_the_original_is_not_made_to_take_an_edit_by_approving_again(
-    opened: Open, tmp_path: Path, sample_folder: Path
-) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    page = opened(with_standing(folder, files_of_colleagues(sample_folder, tmp_path)), editor="Cy")
-    go_to(page, EDITED)
-    page.keyboard.press("0")
-    said(page, "Approved as it was written. In conflict: Ana decided otherwise.")
-    go_to(page, EDITED)
-    page.keyboard.press("a")
-    said(page, "choose a version by its number")
-    go_to(page, AT_ODDS)
-    page.keyboard.press("a")  # nobody's words differ: that is an answer
-    said(page, "Approved. In conflict: Ben decided otherwise.")
-    decided = own_lines(exported(page, "Cy", tmp_path), "Cy")
-    assert {key: each["action"] for key, each in decided.items()} == {
-        record_id(EDITED): "approve", record_id(AT_ODDS): "approve"}
-
-
 def test_the_original_is_approved_by_a_button_too_where_all_who_differ_edited(
     opened: Open, tmp_path: Path, sample_folder: Path
 ) -> None:
@@ -150,18 +128,6 @@ def test_a_name_can_be_given_while_something_is_said(opened: Open, sample_folder
     assert page.locator("#head .title").bounding_box()["y"] >= asking["y"] + asking["height"]
     page.keyboard.press("x")
     assert page.evaluate("document.activeElement.name") == "editor"  # where there is no name yet, it is what is asked
-
-
-def test_a_narrow_window_names_no_keys(opened: Open, tmp_path: Path, sample_folder: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    path = with_standing(folder, files_of_colleagues(sample_folder, tmp_path))
-    page = opened(path, editor="Cy", viewport={"width": 420, "height": 800})
-    page.locator("#question").wait_for()
-    assert page.get_by_text("A number takes a version").is_hidden()
-    go_to(page, EDITED)
-    page.locator(".strip", has_text="As edited by Ana").wait_for()
-    assert page.get_by_text("A takes this version").is_hidden()
 
 
 def test_a_window_does_no_work_for_what_others_read(opened: Open, sample_folder: Path) -> None:
@@ -318,18 +284,33 @@ def test_a_name_is_asked_for_at_the_first_decision_which_is_kept_whatever_the_an
     assert [each["editor"] for each in lines(export(page, "Cy", tmp_path))] == ["Cy"] * 3
 
 
-def test_a_final_word_is_that_of_the_files_own_editor_and_not_of_colleagues_whom_it_passes_on(
-    sample_folder: Path, tmp_path: Path
+def test_what_was_exported_is_told_when_what_came_after_it_is_taken_back(
+    opened: Open, sample_folder: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    files = files_of_colleagues(sample_folder, tmp_path)
-    with_standing(folder, files)
-    mei = decisions_file(sample_folder, "Mei", [{"row": CONFLICT, "action": "approve"}], tmp_path)
-    passed_on = [line for file in files for line in file.read_text("utf-8").splitlines()[1:]]
-    mei.write_text("\n".join([*mei.read_text("utf-8").splitlines(), *passed_on]), "utf-8")  # as the page exports them
-    taken = import_file(folder, RUN_ID, mei, final=True)
-    assert (taken.taken, taken.known, taken.overruling) == (1, 7, 1)
-    standing = read_ledger(folder).standing()
-    assert {key: one.final.editor for key, one in standing.items() if one.final} == {record_id(CONFLICT): "Mei"}
-    assert standing[record_id(AT_ODDS)].state == "in_conflict"
+    page = opened(sample_folder / "review.html")
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("a")
+    exported(page, "Ana Ruiz", tmp_path)
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("r")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    said(page, "Rejected.")
+    page.locator(".row").nth(5).click()
+    page.keyboard.press("u")
+    said(page, "Undone here. A file that you exported still has a decision of yours on this text.")
+
+
+def test_a_note_outlives_that_its_decision_is_made_once_more(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    page = opened(sample_folder / "review.html")
+    page.keyboard.press("n")
+    page.locator("dialog textarea").fill("Nice.")
+    page.keyboard.press("Control+Enter")
+    for _ in range(2):
+        page.locator(".row").first.click()
+        page.keyboard.press("a")
+        said(page, "Approved.")
+    (decided,) = own_lines(exported(page, "Ana Ruiz", tmp_path), "Ana Ruiz").values()
+    assert decided["note"] == "Nice."

@@ -251,3 +251,63 @@ def test_a_rejection_without_a_reason_says_what_is_missing(opened: Open, sample_
     page.keyboard.press("Enter")
     said(page, "Rejected. 5 to go.")
     assert page.locator("#track-words").inner_text().startswith("1 of 8 decided")
+
+
+def test_a_conflict_that_an_import_makes_is_for_review_whatever_checks_made_of_the_text(
+    opened: Open, sample_folder: Path, tmp_path: Path
+) -> None:
+    page = opened(sample_folder / "review.html")
+    assert page.locator("#found").inner_text() == "6 texts, 6 undecided"
+    for name, verb in (("Bo", "approve"), ("Cy", "reject")):
+        page.set_input_files("#import-file", decisions_file(
+            sample_folder, name, [{"row": EXHAUSTED, "action": verb}], tmp_path))
+        page.locator("dialog", has_text=f"1 decision taken ({name}).").wait_for()
+        page.keyboard.press("Enter")
+        page.locator("dialog").wait_for(state="detached")
+    assert page.locator("#found").inner_text() == "7 texts, 6 undecided, 1 in conflict"
+    assert page.locator(".row").first.get_attribute("data-n") == str(EXHAUSTED - 1)
+    page.locator(".row").first.click()
+    page.keyboard.press("1")  # it stays where it is read until the page is put in order again
+    said(page, "Approved, like Bo. In conflict: Cy decided otherwise.")
+    assert page.locator("#found").inner_text() == "7 texts, 6 undecided, 1 in conflict"
+
+
+def test_who_approved_the_original_is_not_made_to_take_an_edit_by_approving_again(
+    opened: Open, decided: Path, tmp_path: Path
+) -> None:
+    page = opened(decided / "review.html", editor="Cy")
+    go_to(page, EDITED)
+    page.keyboard.press("0")
+    said(page, "Approved as it was written. In conflict: Ana decided otherwise.")
+    go_to(page, EDITED)
+    page.keyboard.press("a")
+    said(page, "choose a version by its number")
+    go_to(page, AT_ODDS)
+    page.keyboard.press("a")  # nobody's words differ: that is an answer
+    said(page, "Approved. In conflict: Ben decided otherwise.")
+    lines = map(json.loads, exported(page, "Cy", tmp_path).read_text("utf-8").splitlines()[1:])
+    assert {each["record_id"]: each["action"] for each in lines} == {
+        record_id(EDITED): "approve", record_id(AT_ODDS): "approve"}
+
+
+def test_a_narrow_window_names_no_keys(opened: Open, decided: Path) -> None:
+    page = opened(decided / "review.html", editor="Cy", viewport={"width": 420, "height": 800})
+    page.locator("#question").wait_for()
+    assert page.get_by_text("A number takes a version").is_hidden()
+    go_to(page, EDITED)
+    page.locator(".strip", has_text="As edited by Ana").wait_for()
+    assert page.get_by_text("A takes this version").is_hidden()
+
+
+def test_a_final_word_is_that_of_the_files_own_editor_and_not_of_colleagues_whom_it_passes_on(
+    decided: Path, tmp_path: Path
+) -> None:
+    files = files_of_colleagues(decided, tmp_path)
+    mei = decisions_file(decided, "Mei", [{"row": CONFLICT, "action": "approve"}], tmp_path)
+    passed_on = [line for file in files for line in file.read_text("utf-8").splitlines()[1:]]
+    mei.write_text("\n".join([*mei.read_text("utf-8").splitlines(), *passed_on]), "utf-8")  # as the page exports them
+    taken = import_file(decided, RUN_ID, mei, final=True)
+    assert (taken.taken, taken.known, taken.overruling) == (1, 7, 1)
+    standing = read_ledger(decided).standing()
+    assert {key: one.final.editor for key, one in standing.items() if one.final} == {record_id(CONFLICT): "Mei"}
+    assert standing[record_id(AT_ODDS)].state == "in_conflict"

@@ -40,16 +40,20 @@ const variantsOf = (n) => ofBrief.get(`${rows[n].type}\n${rows[n].brief}`);
 
 const isDecidable = (n) => Boolean(rows[n].base);
 const isFlagged = (n) => rows[n].outcome === 'accepted' && rows[n].reasons.length > 0;
-const isForReview = (n) => isDecidable(n) && (['accepted', 'held'].includes(rows[n].outcome) || rows[n].stands === 'in_conflict');
+const isForReview = (n) => isDecidable(n) && (['accepted', 'held'].includes(rows[n].outcome) || disputed.has(n));
 
 /** What needs eyes first: texts on which editors differ, held, flagged, accepted, then what did not pass. */
 const RANKS = { held: 0, accepted: 2, short: 3, exhausted: 4, rejected: 5, failed: 6, invalid: 7 };
 const rankOf = (n) => (isInConflict(n) ? -1 : isFlagged(n) ? 1 : RANKS[rows[n].outcome] ?? 8);
 let inOrder = [];
+/** Rows that were in conflict when rows were put in order: one that is settled stays where it is read. */
+let disputed = new Set();
 
 /** Put rows in the order in which they are read: when the page opens, and when decisions of colleagues come in. */
 function putInOrder() {
   const ranks = rows.map((_, n) => rankOf(n));
+  disputed = new Set([...rows.keys()].filter((n) => ranks[n] < 0));
+  tellOutcomes();
   inOrder = rows.map((_, n) => n).sort((one, other) => ranks[one] - ranks[other] || one - other);
 }
 

@@ -1,4 +1,5 @@
-// Decisions: made, kept, taken back. `exported` says whether a file has them already; `own`, whether they were made here.
+// Decisions: made, kept, taken back. `exported` says whether a file has them already, `sent`, whether one has any of their reader's on
+// that text; `own`, whether they were made here.
 
 const VERBS = ['approve', 'edit', 'reject'];
 const decisions = new Map();
@@ -17,7 +18,9 @@ function decide(n, verb, more = {}) {
   const decision = {
     record_id: rows[n].id, run_id: about.run_id, action: verb, editor: liked.editor, at: new Date().toISOString(), base: rows[n].base,
   };
-  for (const [name, value] of Object.entries({ note: notes.get(n), ...more })) {
+  const isSaidAgain = decisions.has(n) && wishOf(decisionOn(n)) === wishOf({ action: verb, ...more });
+  const note = notes.get(n) ?? (isSaidAgain ? decisionOn(n).note : undefined);
+  for (const [name, value] of Object.entries({ note, ...more })) {
     if (value && (typeof value === 'string' || Object.keys(value).length)) decision[name] = value;
   }
   made.push(n);
@@ -25,7 +28,8 @@ function decide(n, verb, more = {}) {
   forgetNote(n);
 }
 
-function hold(n, entry) {
+function hold(n, given) {
+  const entry = { ...given, sent: given.exported || Boolean(decisions.get(n)?.sent) };
   decisions.set(n, entry);
   known.delete(n);
   keep(keyOf(n), entry);

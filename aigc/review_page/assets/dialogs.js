@@ -123,11 +123,13 @@ function openName() {
 let isNamePutOff = false;
 
 function askName() {
-  if (!liked.editor && !isNamePutOff) $('asking').hidden = false;
+  if (liked.editor || isNamePutOff || !$('asking').hidden) return;
+  $('asking').hidden = false;
+  refill($('name-first'), t('name_first')); // once it is there, so that it is read out
 }
 
 function showAsking() {
-  refill($('asking'), h('p', null, t('name_first')), nameInput(),
+  refill($('asking'), h('p', { role: 'status', id: 'name-first' }, t('name_first')), nameInput(),
     h('button', { type: 'submit', class: 'primary' }, t('save'), h('kbd', { 'aria-hidden': 'true' }, '↵')),
     button(t('later'), { class: 'quiet', click: leaveAsking }));
   $('asking').setAttribute('aria-label', t('name_title'));

@@ -23,7 +23,12 @@ const TESTS = {
 const NAMES = Object.keys(TESTS);
 
 /** The values that a row has under a filter, for the counts. */
-const outcomes = rows.map((row, n) => [isForReview(n) && 'review', isFlagged(n) && 'flagged', row.outcome].filter(Boolean));
+let outcomes = [];
+
+function tellOutcomes() {
+  outcomes = rows.map((row, n) => [isForReview(n) && 'review', isFlagged(n) && 'flagged', row.outcome].filter(Boolean));
+}
+
 const VALUES = {
   state: statesOf,
   outcome: (n) => outcomes[n],

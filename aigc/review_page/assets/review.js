@@ -147,14 +147,14 @@ function keepWords(n, decision) {
 function undo() {
   const n = decisions.has(current) ? current : lastDecided();
   if (n === undefined) return say(t('nothing_to_undo'));
-  const { decision, exported } = takeBack(n);
+  const { decision, exported, sent } = takeBack(n);
   keepWords(n, decision);
   if (decision.note) annotate(n, decision.note);
   refresh(n, found.includes(n) ? n : current);
   if (current !== n) read(n);
   showReading();
   showSide();
-  return say(t(exported ? 'undone_exported' : 'undone'));
+  return say(t(exported || sent ? 'undone_exported' : 'undone'));
 }
 
 const decidable = rows.map((_, n) => n).filter(isDecidable);

@@ -50,7 +50,7 @@ const WORDS_EN = {
   said_take: ({ names }) => `Approved as edited by ${names}.`,
   said_agree_approve: ({ names }) => `Approved, like ${names}.`, said_agree_reject: ({ names }) => `Rejected, like ${names}.`,
   others_differ: ({ names }) => `In conflict: ${names} decided otherwise.`,
-  undone: 'Undone: your decision is taken away.', undone_exported: 'Undone here. The file you exported still has it; decide again to replace it.',
+  undone: 'Undone: your decision is taken away.', undone_exported: 'Undone here. A file that you exported still has a decision of yours on this text. Decide again to replace it.',
   nothing_to_undo: 'There is nothing to undo.',
 
   you: 'you', final_word: 'final word',

@@ -48,7 +48,7 @@ const WORDS_ZH = {
   said_take: ({ names }) => `已按${names}的修改稿通过。`,
   said_agree_approve: ({ names }) => `已通过，与${names}一致。`, said_agree_reject: ({ names }) => `已退回，与${names}一致。`,
   others_differ: ({ names }) => `与${names}意见不一。`,
-  undone: '已撤销你的决定。', undone_exported: '已在此撤销，但导出的文件中仍有该决定；重新决定即可替换。',
+  undone: '已撤销你的决定。', undone_exported: '已在此撤销，但导出的文件中仍有你对此文的决定；重新决定即可替换。',
   nothing_to_undo: '没有可撤销的决定。',
 
   you: '你', final_word: '终审',
