@@ -103,6 +103,11 @@ class Taken(Value, frozen=True):
     notices: list[Reported]
 
 
+def editor_name(text: str) -> str:
+    """A name as it is kept."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
 def place_of(place: str, brief_id: object, variant: str) -> str:
     """A place in a file with the text that stands there: lines alone are not what an editor sees."""
     return f"{place}, id {shown(brief_id, 40)}{f' variant {variant}' if variant != '0' else ''}"
@@ -195,7 +200,7 @@ def _sound(reviewed: Reviewed, offer: Offered, now: datetime) -> Offered | Repor
     if decision.reason and decision.verb == "approve":
         return report("needless_reason", f"an approval with the reason {decision.reason}", "a reason to edit or reject",
                       "Take the reason away, or reject the text.")
-    editor = " ".join(unicodedata.normalize("NFC", decision.editor).split())
+    editor = editor_name(decision.editor)
     if not editor:
         return report("no_editor", "a decision of nobody", "the name of who decided", "Name the editor with --editor.")
     at = _time(decision.at)

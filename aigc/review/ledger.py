@@ -198,7 +198,7 @@ def forget_decisions(folder: Path, record_ids: Collection[str], at: str) -> int:
                 kept = msgspec.json.encode(_Line(previous=line.previous, digest=line.digest, forgotten=removed))
                 gone += 1
             lines.append(kept + b"\n")
-        if gone:
+        if gone or path.stat().st_size > sum(map(len, lines)):  # or a torn last line, whose record nobody can tell
             write_atomically(path, lambda file: file.writelines(lines))
         return gone
     finally:

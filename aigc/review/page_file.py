@@ -18,7 +18,7 @@ from aigc.disk import disk_errors
 from aigc.errors import ReviewError, UsageError, shown, writable
 from aigc.records import Value
 from aigc.review.decisions import Decision
-from aigc.review.intake import Offered, Reading, Reported
+from aigc.review.intake import Offered, Reading, Reported, editor_name
 
 VERSION = 1
 
@@ -83,7 +83,7 @@ def _add(reading: Reading, place: str, line: bytes, heading: Heading, editor: st
 
 
 def _refuse_other(place: str, named: str, editor: str) -> None:
-    if named and editor and named != editor:
+    if named and editor and editor_name(named) != editor_name(editor):
         raise UsageError("--editor", shown(editor), f"{shown(named)}, who the file ({place}) says decided",
                          "Leave --editor out.")
 

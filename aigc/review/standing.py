@@ -30,8 +30,11 @@ class Standing(Value, frozen=True):
 
     @property
     def final(self) -> Decision | None:
-        """The final word, where one was said and who said it has not thought again; also one that is disputed since."""
-        return next((decision for decision in self.latest if decision.final), None)
+        """The final word, where one was said and who said it has not thought again; also one that is disputed since.
+
+        Of several that want the same, the newest.
+        """
+        return next((decision for decision in reversed(self.latest) if decision.final), None)
 
 
 def standings(decisions: Iterable[Decision]) -> dict[str, Standing]:

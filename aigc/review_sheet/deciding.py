@@ -16,13 +16,12 @@
 
 Codes beside those of `aigc.review.intake`: `unknown_decision`, `unknown_colleague`, `unknown_version`, `no_decision`,
 `no_record_id`, `no_base`, `formula`, `error_value`, `not_a_text`, `undecodable`, `wrongly_decoded`, `lost_characters`,
-`cut_cell`, `unclear_field`, `rows_mixed`, `twice`, `mangled`. Told: `mangled`, `taken_as_edit`, `taken_as_approval`,
-`text_not_kept`, `fields_given_up`, `rows_missing`.
+`cut_cell`, `unclear_field`, `rows_mixed`, `twice`, `mangled`, `no_headings`. Told: `mangled`,
+`taken_as_edit`, `taken_as_approval`, `text_not_kept`, `fields_given_up`, `rows_missing`.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -31,10 +30,10 @@ import msgspec
 from aigc.errors import nearest
 from aigc.errors import shown as quoted
 from aigc.review.decisions import REASONS, Decision, Verb
-from aigc.review.intake import Offered, Reported, clean, clean_fields
+from aigc.review.intake import Offered, Reported, clean, clean_fields, editor_name
 from aigc.review.reviewable import Original
 from aigc.review.words import VERB_WORDS, read_colleague, read_reason, read_verb
-from aigc.review_sheet.columns import EDITOR, SEEN
+from aigc.review_sheet.columns import EDITOR, SEEN, TEXT
 from aigc.review_sheet.comparing import Change, Sheet, cell_of, change_of
 from aigc.review_sheet.reading import SheetRow
 from aigc.sheets.cells import Problem
@@ -72,11 +71,6 @@ def named_editor(row: SheetRow) -> str:
     return editor_name(cell_of(row, EDITOR.name))
 
 
-def editor_name(text: str) -> str:
-    """A name as it is kept."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
 def _decided(row: SheetRow, sheet: Sheet) -> Decided:
     choice, reviewed = _choice(row), sheet.reviewed
     decision = Decision(
@@ -86,8 +80,8 @@ def _decided(row: SheetRow, sheet: Sheet) -> Decided:
     )
     said = bool(choice.verb or choice.colleague or decision.reason or decision.note)
     original = reviewed.originals.get(decision.record_id)
-    if said and not decision.record_id:
-        raise Problem("no_record_id", "a decision without a record_id", "the id of a text",
+    if not decision.record_id and (said or cell_of(row, TEXT.name).strip()):
+        raise Problem("no_record_id", f"a {'decision' if said else 'text'} without a record_id", "the id of a text",
                       "Restore the column record_id from the file as it was written.")
     if original is None or decision.run_id != reviewed.run_id or decision.base not in ("", original.base):
         # There is nothing to compare it with; what is wrong with it, the intake says.

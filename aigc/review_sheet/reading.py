@@ -6,6 +6,7 @@ a row among its first has the heading `record_id`.
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 from aigc.cells import CELL_UNITS
 from aigc.errors import BriefsError, ReviewError, shown, writable
-from aigc.review.intake import place_of
+from aigc.review.intake import Reported, place_of
 from aigc.review_sheet.columns import EDITOR, column_named
 from aigc.review_sheet.spelling import from_csv, from_workbook
 from aigc.settings import InputSettings
@@ -31,6 +32,7 @@ CODE_PAGES = ("utf-8", "gb18030", "cp1252", "mac_roman", "cp950", "cp932", "cp94
 another."""
 SAMPLE_ROWS = 300
 """Rows by which code pages are told apart."""
+_RECORD_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NEEDED = ("record_id", "decision")
 
 
@@ -49,12 +51,16 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class ReturnedSheet:
-    """A file that came back. `encoding` is that of a CSV file, in which characters may have been lost."""
+    """A file that came back. `encoding` is that of a CSV file, in which characters may have been lost.
+
+    `problems` are parts of it that could not be read.
+    """
 
     name: str
     rows: list[SheetRow]
     editor: str = ""
     encoding: str = "utf-8"
+    problems: Sequence[Reported] = ()
 
 
 def read_sheet(path: Path, is_as_written: Callable[[SheetRow, str], bool]) -> ReturnedSheet:
@@ -91,6 +97,7 @@ def _read_workbook(path: Path) -> ReturnedSheet:
         book = load_workbook(path, read_only=True, keep_links=False)
         try:
             rows: list[SheetRow] = []
+            problems: list[Reported] = []
             editor, is_ours = "", False
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs write a wrong extent, which would cut cells off
@@ -101,11 +108,12 @@ def _read_workbook(path: Path) -> ReturnedSheet:
                 editor = editor or _editor(lines)
                 is_ours = is_ours or headings is not None
                 rows += _rows(name, lines, headings) if headings else []
+                problems += [_headless(name)] if headings is None and _has_texts(lines) else []
         finally:
             book.close()
     if not is_ours:
         raise _not_ours(path)
-    return ReturnedSheet(path.name, rows, editor)
+    return ReturnedSheet(path.name, rows, editor, problems=problems)
 
 
 def _value(cell: Any) -> object:
@@ -120,6 +128,17 @@ def _headings(place: str, lines: Sequence[tuple[int, Sequence[object]]]) -> tupl
         if {column_named(cell) for cell in cells if isinstance(cell, str)}.issuperset(_NEEDED):
             return number, _columns(f"{place}, row {number}", cells)
     return None
+
+
+def _has_texts(lines: Sequence[tuple[int, Sequence[object]]]) -> bool:
+    """Whether rows of ours stand in a sheet."""
+    return any(isinstance(cell, str) and _RECORD_ID.fullmatch(cell.strip()) for _, cells in lines for cell in cells)
+
+
+def _headless(name: str) -> Reported:
+    return Reported(place=name, code="no_headings", found="texts without the headings record_id and decision",
+                    expected="a row of headings above them",
+                    remedy="Restore the headings as they were written, or delete the sheet.")
 
 
 def _editor(lines: Sequence[tuple[int, Sequence[object]]]) -> str:

@@ -12,13 +12,13 @@ from aigc.disk import disk_errors
 from aigc.errors import UsageError, shown, writable
 from aigc.hashing import digest_file
 from aigc.review.decisions import Decision, says_the_same
-from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, named, open_reviewed, take
+from aigc.review.intake import Offered, Reading, Reported, Reviewed, Taken, editor_name, named, open_reviewed, take
 from aigc.review.ledger import Ledger, Source, read_ledger
 from aigc.review.page_file import read_page_file
 from aigc.review.words import VERB_WORDS, other_word
 from aigc.review_sheet.columns import EDITOR, FIELD, GUIDE
 from aigc.review_sheet.comparing import Sheet, is_as_written
-from aigc.review_sheet.deciding import decide, editor_name, named_editor
+from aigc.review_sheet.deciding import decide, named_editor
 from aigc.review_sheet.reading import WORKBOOKS, ReturnedSheet, SheetRow, read_sheet
 from aigc.review_sheet.versions import Known
 from aigc.sheets.cells import Problem
@@ -99,7 +99,7 @@ def _reading(returned: ReturnedSheet, reviewed: Reviewed, known: Known, editor: 
     sheet = Sheet(reviewed, known, editor, at, returned.encoding, returned.rows)
     decided = [decide(row, sheet) for row in returned.rows]
     offered, twice = _once([one.offered for one in decided if one.offered])
-    problems = [problem for one in decided for problem in one.problems] + twice
+    problems = [*returned.problems, *(problem for one in decided for problem in one.problems), *twice]
     notices = [*(notice for one in decided for notice in one.notices), *_other_words(returned),
                *_missing(returned, reviewed)]
     return Reading(offered, problems, notices)

@@ -49,13 +49,14 @@ DIFFER = [said("Ana", "approve"), said("Bo", "reject", 1)]
     ([*DIFFER, final("Mei", "approve", 2), said("Bo", "reject", 3), final("Mei", "approve", 4)], "approved", "Mei",
      "Ana Mei", "Bo"),
     ([*DIFFER, final("Mei", "approve", 2), final("Kim", "reject", 3)], "rejected", "Kim", "Bo Kim", "Ana Mei"),
+    ([*DIFFER, final("Mei", "approve", 2), final("Kim", "approve", 3)], "approved", "Kim", "Ana Mei Kim", "Bo"),
     ([*DIFFER, final("Mei", "edit", 2, text="x"), said("Mei", "reject", 3)], "rejected", "Mei", "Mei", "Ana Bo"),
     ([said("Mei", "reject", 9), final("Mei", "approve", 2)], "approved", "Mei", "Mei", ""),
     ([final("Mei", "approve", 2), said("Cy", "reject", 1)], "approved", "Mei", "Mei", "Cy"),
     ([said("Cy", "reject", 3), final("Mei", "approve", 2)], "approved", "Mei", "Mei", "Cy"),
 ], ids=["alone", "for one", "for the other", "for none", "by one of them", "another differs later", "another agrees",
-        "who was overruled says it again", "and gives in", "said again", "another final word", "thought again",
-        "over one's own", "made before, imported later", "made later, imported before"])
+        "who was overruled says it again", "and gives in", "said again", "another final word", "another that agrees",
+        "thought again", "over one's own", "made before, imported later", "made later, imported before"])
 def test_a_final_word_stands_over_what_was_said_before_and_not_over_what_is_said_later(
     decisions: list[Decision], state: str, counts: str, latest: str, overruled: str
 ) -> None:

@@ -231,3 +231,11 @@ def test_a_rejection_without_a_reason_is_taken_and_told_in_every_form(
     again = import_file(run.folder, RUN, file("legal"), "Ana")  # completed in the same file
     assert (again.taken, again.problems) == (1, [])
     assert read_ledger(run.folder).standing()[record_id("plain")].latest[0].reason == "legal"
+
+
+@pytest.mark.parametrize("name", ["José", " Jose\u0301 ", "Jose\u0301"])
+def test_a_name_is_the_same_however_its_letters_and_blanks_are_written(
+    run: Reviewed, tmp_path: Path, name: str
+) -> None:
+    path = page_file(tmp_path / "f.jsonl", run, a_line(run, editor="Jose\u0301"), editor="Jose\u0301")
+    assert import_file(run.folder, RUN, path, name).editors == ["José"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from returned_sheets import approve_all, in_table, read, said, setting, with_cells
+from returned_sheets import approve_all, in_table, in_workbook, read, said, setting, with_cells
 from runs_to_review import RUN, TEXTS, a_text, record_id, write_run
 
 from aigc.review.intake import Reading
@@ -148,3 +148,25 @@ def test_a_table_that_was_cut_off_costs_the_rows_that_are_gone(folder: Path, tmp
 def test_any_text_that_was_only_written_and_read_is_unchanged(text: str) -> None:
     assert difference(text, from_workbook(workbook_cell(text)), "en", "utf-8") == "same"
     assert difference(text, from_csv(csv_cell(text)), "zh", "utf-8") == "same"
+
+
+@pytest.mark.parametrize("spoil", [lambda sheet: sheet.delete_rows(1), lambda sheet: sheet.__setitem__("C1", "mine")])
+def test_a_sheet_that_lost_its_headings_is_reported_beside_those_that_have_them(
+    folder: Path, tmp_path: Path, spoil: Callable[[Any], None]
+) -> None:
+    def change(book: Any) -> None:
+        for sheet in book.worksheets[1:]:
+            sheet["C2"] = "approve"
+        spoil(book["film_scene"])
+        book.create_sheet("my own").append(["to ask Bo"])
+
+    reading = read(in_workbook(folder, tmp_path, change), folder)
+    assert list(said(reading)) == ["plain"]
+    assert [problem.message for problem in reading.problems] == [
+        "back.xlsx, sheet film_scene: found texts without the headings record_id and decision; expected a row of "
+        "headings above them. Restore the headings as they were written, or delete the sheet."]
+
+
+def test_a_text_without_its_record_id_is_reported_though_nothing_was_chosen(folder: Path, tmp_path: Path) -> None:
+    path = in_table(folder, tmp_path, setting({("plain", "record_id"): "", ("plain", "text"): "Changed by an editor."}))
+    assert [problem.code for problem in read(path, folder).problems] == ["no_record_id"]
