@@ -442,6 +442,20 @@ def test_a_copy_that_was_cut_off_has_its_texts_forgotten_too(machines: Callable[
 
 
 @IN_MEMORY
+def test_what_another_machine_finished_is_not_said_to_be_forgotten_by_one_that_has_half_of_it(
+    machines: Callable[[str], Project], url: str
+) -> None:
+    a, b, place = machines("a"), machines("b"), Place(url)
+    run_id = stopped_with_three(a)
+    assert make(b, named).run_id == run_id
+    with pytest.raises(StoreError, match=rf"which another machine has finished.*aigc storage pull {run_id}"):
+        forget(a.out, "lamp", place=place)
+    assert bring_run(place, a.out, run_id)
+    assert forget(a.out, "lamp", place=place)[0].shared
+    assert held(a, place, run_id) == []
+
+
+@IN_MEMORY
 def test_no_name_in_storage_leads_out_of_the_runs_folder(
     machines: Callable[[str], Project], url: str, tmp_path: Path
 ) -> None:
@@ -555,6 +569,21 @@ def test_a_forgotten_text_is_gone_from_whatever_another_machine_put_beside_the_r
     for name in (LEDGER, "decisions.head.json"):
         (a.out / "there" / name).write_bytes(place.read(f"{run_id}/{name}") or b"")
     assert breaks(a.out / "there") == [], "and in one chain"
+
+
+@IN_MEMORY
+def test_a_decision_that_was_torn_while_it_was_written_is_forgotten_too(
+    machines: Callable[[str], Project], url: str
+) -> None:
+    place = Place(url)
+    a, _, run_id = two_machines(machines, place)
+    reviewed(a, run_id, "kettle", text="A kettle.")
+    with (a.out / run_id / LEDGER).open("ab") as file:
+        file.write(b'{"previous":"sha256:0","decision":{"text":"Lampyris, as')
+    publish(place, a.out / run_id)
+    forget(a.out, "lamp", place=place)
+    assert held(a, place, run_id) == []
+    assert [one.text for one in read_ledger(a.out / run_id).decisions] == ["A kettle."]
 
 
 @IN_MEMORY

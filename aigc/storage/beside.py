@@ -114,7 +114,8 @@ def forget_beside(place: Place, folder: Path) -> Cleared:
         gone |= {f"{parent}{file}" for file in files_told(place.read(f"{run_id}/{statement}") or b"")} & names
     place.remove(f"{run_id}/{name}" for name in sorted(gone, key=lambda name: (name.endswith(STATEMENT), name)))
     with _ledger_there(place, run_id) as copy:
-        if forget_decisions(copy, _forgotten_records(folder), now()):
+        forget_decisions(copy, _forgotten_records(folder), now())
+        if (copy / LEDGER).is_file() and (copy / LEDGER).read_bytes() != place.read(f"{run_id}/{LEDGER}"):
             place.upload(copy / LEDGER, f"{run_id}/{LEDGER}")
     known = {*own_files(folder), *told_there(place, run_id), LEDGER, HEAD}
     unknown = sorted(name for name in names - gone - known if not name.startswith(_KEPT_MANIFESTS))

@@ -18,6 +18,7 @@ from aigc.errors import AigcError, RunLocked, StoreError
 from aigc.forgotten_lines import read_forgotten
 from aigc.provenance import RUN_FILE, read_run
 from aigc.provenance.manifest import MANIFEST, SIGNATURE, SUMS, decode_manifest, manifest_digest, read_manifest
+from aigc.review.reviewable import PARQUET
 from aigc.settings import RunSettings
 from aigc.storage.beside import Cleared, forget_beside, own_files, take_decisions, told_there
 from aigc.storage.incoming import begins_with, bring_sheet
@@ -171,9 +172,14 @@ def share_forgotten(place: Place, folder: Path) -> Cleared | None:
     Raises:
         StoreError: the storage or the disk refuses.
     """
-    if not place.files(folder.name) and not place.parts(folder.name):
+    there = place.files(folder.name)
+    if not there and not place.parts(folder.name):
         return None
     if read_run(folder).status != "finished":
+        if f"{folder.name}/{PARQUET}" in there:
+            raise StoreError(f"{place.url}/{folder.name}", "results of this run, which another machine has finished",
+                             "none newer than what is here",
+                             f"Bring them: aigc storage pull {folder.name}. Then run the same command again.")
         forget_there(place, folder.name, read_forgotten(folder))
         return Cleared()
     _refuse_older(place, folder)
