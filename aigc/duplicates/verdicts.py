@@ -159,7 +159,8 @@ def _partly(where: str, compared: int, maybe: int) -> str:
 
 def is_compared_in_part(record: Record) -> bool:
     """Whether a text of which nothing was found was not compared with all that may be like it."""
-    return any(verdict.filter == NAME and verdict.action == "pass" and verdict.message for verdict in record.verdicts)
+    told = [verdict for verdict in record.verdicts if verdict.filter == NAME]
+    return any(verdict.message for verdict in told) and all(verdict.action == "pass" for verdict in told)
 
 
 def _given(fields: Mapping[str, FieldValue], limits: Limits) -> dict[str, FieldValue]:

@@ -224,6 +224,17 @@ def test_a_text_that_is_not_compared_with_all_that_may_be_like_it_says_so_and_pa
     assert {record.outcome for record in marked} == {"accepted"}
 
 
+def test_a_text_that_is_found_like_another_of_its_run_is_not_among_those_of_which_nothing_was_found() -> None:
+    of_the_corpus = Verdict(filter="near_duplicate", action="pass", message="Compared with the 20 likeliest of 90 or …")
+    first, second = a_row(0, EN), a_row(1, EN_EDITED)
+    told = msgspec.structs.replace(second.attempts[0], verdicts=[of_the_corpus])
+    second = msgspec.structs.replace(second, attempts=[told])
+    assert is_compared_in_part(second)
+    _, marked = Duplicates(Thresholds()).in_run([first, second])
+    assert [verdict.action for verdict in marked.verdicts] == ["pass", "flag"]
+    assert not is_compared_in_part(marked)
+
+
 def test_versions_of_one_brief_are_not_read_again() -> None:
     rows = [a_row(number, edited(EN, number % 90 + 6), brief_id="b1", variant=number) for number in range(200)]
 
