@@ -127,7 +127,10 @@ def test_templates_are_counted_where_they_are_found(home: Path) -> None:
     ("limits", "free_bytes"),
     [({}, 4096 * 1024), ({"memory.max": "max", "memory.current": "0"}, 4096 * 1024),
      ({"memory.max": "3000000", "memory.current": "1000000"}, 2_000_000),
-     ({"memory.max": "1000", "memory.current": "2000"}, 0)],
+     ({"memory.max": "1000", "memory.current": "2000"}, 0),
+     ({"memory.max": "3000000", "memory.current": "2900000",
+       "memory.stat": "anon 400000\ninactive_file 2000000\nactive_file 500000"}, 2_100_000),
+     ({"memory.max": "3000000", "memory.current": "1000000", "memory.stat": "anon"}, 2_000_000)],
 )
 def test_free_memory_counts_the_containers_limit(home: Path, limits: dict[str, str], free_bytes: int) -> None:
     (home / "meminfo").write_text("MemTotal: 9999 kB\nMemAvailable:    4096 kB\n")
