@@ -42,6 +42,9 @@ def import_file(
     """
     if not path.is_file():
         raise UsageError("FILE", f"{shown(path)}, which is no file", "what an editor sent back", "Correct the path.")
+    if any("\ud800" <= char <= "\udfff" for char in editor):  # bytes that are no UTF-8
+        raise UsageError("--editor", shown(editor), "a name that the terminal and this program read alike",
+                         "Set the terminal to UTF-8, or have the editor sign in the file.")
     with disk_errors(path, "nothing was imported"):
         source = Source(name=writable(path.name), digest=digest_file(path), imported_at=_now())
     reviewed = open_reviewed(folder, run_id)

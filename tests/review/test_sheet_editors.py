@@ -25,6 +25,7 @@ DECIDED = {("plain", "decision"): "approve", ("chinese", "decision"): "reject", 
     ({"plain": "Bo", "chinese": "李安"}, "", {"plain": "Bo", "chinese": "李安"}),
     ({"plain": "Bo"}, "Bo", {"plain": "Bo", "chinese": "Bo"}),
     ({}, "Bo", {"plain": "Bo", "chinese": "Bo"}),
+    ({}, "李\u3000安", {"plain": "李 安", "chinese": "李 安"}),
 ])
 def test_a_table_names_its_editor_once_or_in_each_row(
     folder: Path, tmp_path: Path, names: dict[str, str], editor: str, found: dict[str, str]
@@ -127,3 +128,10 @@ def test_a_name_whose_characters_are_damaged_is_told_as_that(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"found bytes in editor outside the file's encoding; .* Save the sheet as "
                        r"\.xlsx or 'CSV UTF-8'\. Or give the name as --editor NAME\."):
         read(path, folder, "")
+
+
+def test_a_name_in_the_bytes_of_another_encoding_is_refused(folder: Path, tmp_path: Path) -> None:
+    name = "李安".encode("gbk").decode("utf-8", "surrogateescape")
+    with pytest.raises(UsageError, match="Set the terminal to UTF-8, or have the editor sign in the file"):
+        import_file(folder, RUN, in_table(folder, tmp_path, setting(DECIDED)), name)
+    assert read_ledger(folder).decisions == []
