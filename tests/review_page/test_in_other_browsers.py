@@ -64,7 +64,7 @@ def choose(person: Visit, name: str, value: str) -> None:
 
 def export(person: Visit, to: Path) -> list[dict[str, Any]]:
     """Export by the keyboard; returns the lines of the file that the browser saved, which is moved to `to`."""
-    open_box(person, "x", "button.primary")
+    open_box(person, "x", "button.primary, input")  # the name, where there is none yet
     person.run("document.querySelector('dialog input[name=editor]').value = 'Ana Ruiz'")
     person.press("Enter")
     closed(person)
