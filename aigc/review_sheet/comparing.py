@@ -143,7 +143,7 @@ def cell_of(row: SheetRow, column: str) -> str:
         raise Problem("formula", f"a formula in {name}", "a value", "Copy the cell, and paste it as a value.")
     text = cell if isinstance(cell, str) else clean_text(cell, MAX_CHARS)
     if _UNDECODED.search(text):
-        raise Problem("undecodable", f"bytes in {name} outside the file's encoding", "text in one encoding",
+        raise Problem("undecodable", f"bytes in {name} of an encoding that nothing tells", "UTF-8",
                       "Save the sheet as .xlsx or 'CSV UTF-8'.")
     return text
 

@@ -124,8 +124,9 @@ def test_a_field_named_guide_of_a_table_of_before_is_no_column_of_ours(tmp_path:
 
 def test_a_name_whose_characters_are_damaged_is_told_as_that(tmp_path: Path) -> None:
     folder = write_run(tmp_path / RUN, [a_text("plain", TEXTS["plain"])])
-    path = in_table(folder, tmp_path, setting({("plain", "decision"): "approve", ("plain", "editor"): "李安"}), "gbk")
-    with pytest.raises(UsageError, match=r"found bytes in editor outside the file's encoding; .* Save the sheet as "
+    cells = {("plain", "decision"): "approve", ("plain", "editor"): "René"}
+    path = in_table(folder, tmp_path, setting(cells), "cp1252")
+    with pytest.raises(UsageError, match=r"found bytes in editor of an encoding that nothing tells; expected UTF-8\. Save the sheet as "
                        r"\.xlsx or 'CSV UTF-8'\. Or give the name as --editor NAME\."):
         read(path, folder, "")
 

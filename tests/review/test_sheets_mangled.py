@@ -116,6 +116,22 @@ def test_a_table_is_read_in_the_encoding_and_form_that_a_program_saved_it_in(
     assert len(reading.offered) == len(TEXTS) + 3
 
 
+@pytest.mark.parametrize(("encoding", "note", "kept"), [
+    ("gbk", "太冷，请写得亲切一些（café 除外）", True),
+    ("cp1252", "résumé – naïve façade", False),
+    ("cp950", "太冷，請寫得親切一些", False),
+    ("mac_roman", "Größe prüfen: weiß", False),
+])
+def test_a_note_beside_english_texts_is_read_where_its_encoding_is_sure(
+    tmp_path: Path, encoding: str, note: str, kept: bool
+) -> None:
+    folder = write_run(tmp_path / RUN, [a_text("plain", TEXTS["plain"])])
+    cells = {("plain", "decision"): "reject", ("plain", "reason"): "tone wrong", ("plain", "note"): note}
+    reading = read(in_table(folder, tmp_path, setting(cells), encoding), folder)
+    assert [one.note for one in said(reading).values()] == [note] * kept
+    assert [problem.code for problem in reading.problems] == ["undecodable"] * (not kept)
+
+
 def test_an_edit_in_a_table_that_lost_characters_is_told_not_taken(folder: Path, tmp_path: Path) -> None:
     cells = {("emoji", "text"): "Tea 🫖 now", ("chinese", "text"): "新的文字。", ("plain", "text"): "Really?"}
     reading = read(in_table(folder, tmp_path, setting(cells), "gbk", "replace"), folder)
