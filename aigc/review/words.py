@@ -34,7 +34,7 @@ OUTCOME_WORDS: dict[Language, dict[str, str]] = {
            "exhausted": "no attempt passed", "short": "none passed yet", "failed": "no text",
            "invalid": "faulty brief"},
     "zh": {"accepted": "通过检查", "held": "待人工", "rejected": "检查未过", "exhausted": "多次未过", "short": "尚未过",
-           "failed": "没有文本", "invalid": "需求有误"},
+           "failed": "没有文本", "invalid": "写作要求有误"},
 }
 """What checks made of a row. "Approved" and "refused" are words for what editors do, and stand for nothing else."""
 FILTER_WORDS: dict[Language, dict[str, str]] = {

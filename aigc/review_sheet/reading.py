@@ -197,12 +197,14 @@ def _likeliest(path: Path, encodings: Sequence[str], is_as_written: Callable[[Sh
 
 
 def _is_common_chinese(data: bytes) -> bool:
-    """Whether nearly all bytes above ASCII are the characters and signs of GB 2312 that are most in use."""
+    """Whether nearly all bytes above ASCII are what is most in use of GB 2312, or have the form of four bytes, which
+    bytes of another encoding hardly have."""
     try:
         beyond = [char for char in data.decode(GBK) if not char.isascii()]
     except UnicodeDecodeError:
         return False
-    common = sum(_COMMON.match(char.encode("gb2312", "ignore")) is not None for char in beyond)
+    common = sum(_COMMON.match(char.encode("gb2312", "ignore")) is not None or len(char.encode(GBK)) > 2
+                 for char in beyond)
     return common >= 0.8 * len(beyond)
 
 

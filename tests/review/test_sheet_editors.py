@@ -126,8 +126,9 @@ def test_a_name_whose_characters_are_damaged_is_told_as_that(tmp_path: Path) -> 
     folder = write_run(tmp_path / RUN, [a_text("plain", TEXTS["plain"])])
     cells = {("plain", "decision"): "approve", ("plain", "editor"): "René"}
     path = in_table(folder, tmp_path, setting(cells), "cp1252")
-    with pytest.raises(UsageError, match=r"found bytes in editor of an encoding that nothing tells; expected UTF-8\. Save the sheet as "
-                       r"\.xlsx or 'CSV UTF-8'\. Or give the name as --editor NAME\."):
+    with pytest.raises(UsageError, match=r"found bytes in editor of an encoding that nothing tells; expected the name "
+                       r"of the editor who decided\. Save the sheet as \.xlsx or 'CSV UTF-8'\. "
+                       r"Or give the name as --editor NAME\."):
         read(path, folder, "")
 
 

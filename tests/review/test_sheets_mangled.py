@@ -118,6 +118,7 @@ def test_a_table_is_read_in_the_encoding_and_form_that_a_program_saved_it_in(
 
 @pytest.mark.parametrize(("encoding", "note", "kept"), [
     ("gbk", "太冷，请写得亲切一些（café 除外）", True),
+    ("gb18030", "不好 «£ 5»", True),
     ("cp1252", "résumé – naïve façade", False),
     ("cp950", "太冷，請寫得親切一些", False),
     ("mac_roman", "Größe prüfen: weiß", False),
