@@ -45,7 +45,7 @@ function openReject() {
   const box = openBox({
     title: t('reject_title'), ok: t('reject'), kind: 'rejecting', key: SAVE_KEY,
     body: [
-      h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why'), h('span', { class: 'aside by-key' }, ` · ${t('reject_keys')}`)), radios),
+      h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why'), h('span', { class: 'aside by-key' }, ` · ${t('reject_keys', { key: SAVE_KEY })}`)), radios),
       h('label', { class: 'stacked' }, h('span', null, t('note')), h('textarea', {
         name: 'note', rows: 2, dir: 'auto', value: noteOn(n), placeholder: t('note_hint'),
       })),

@@ -33,7 +33,7 @@ const isLater = (one, other) => Date.parse(one.at) > Date.parse(other.at);
 function saidOn(n) {
   const latest = new Map();
   const before = beforeOn(n);
-  const final = before.find((decision) => decision.final);
+  const final = before.filter((decision) => decision.final).at(-1);
   const since = [...imported.get(n)?.values() ?? []].filter((decision) => !final || isLater(decision, final));
   for (const decision of [...before.map(({ verb, ...rest }) => ({ ...rest, action: verb })), ...since]) {
     const other = latest.get(decision.editor);

@@ -76,7 +76,7 @@ const WORDS_EN = {
   attempt: ({ number: which }) => `Attempt ${which}`, source: 'Brief', row_name: 'Row', record_id: 'Record id', attempt_shown: 'Attempt shown',
   made_at: 'Made', model: 'Model',
 
-  cancel: 'Cancel', close: 'Close', save: 'Save', reject_title: 'Reject this text', reject_why: 'Reason', reject_keys: 'press its number, then ↵', reason_needed: 'Choose a reason first.',
+  cancel: 'Cancel', close: 'Close', save: 'Save', reject_title: 'Reject this text', reject_why: 'Reason', reject_keys: ({ key }) => `press its number, then ↵ or ${key}`, reason_needed: 'Choose a reason first.',
   note_title: 'Note', save_note: 'Save note', note_hint: 'For colleagues, and for the model if it writes again',
   your_name: 'Your name', name_title: 'Who decides?', name_needed: 'A name is needed: decisions are somebody’s.',
   name_first: 'Your decision is kept. Who are you? Your name goes with it, and with those to come.', later: 'Later', i_am: ({ name }) => `I am ${name}`,

@@ -74,7 +74,7 @@ const WORDS_ZH = {
   attempt: ({ number: which }) => `第 ${which} 次尝试`, source: '要求所在', row_name: '编号', record_id: '记录编号', attempt_shown: '显示第几次尝试',
   made_at: '生成时间', model: '模型',
 
-  cancel: '取消', close: '关闭', save: '保存', reject_title: '退回此文', reject_why: '原因', reject_keys: '按数字选择，再按 ↵', reason_needed: '请先选择原因。',
+  cancel: '取消', close: '关闭', save: '保存', reject_title: '退回此文', reject_why: '原因', reject_keys: ({ key }) => `按数字选择，再按 ↵ 或 ${key}`, reason_needed: '请先选择原因。',
   note_title: '批注', save_note: '保存批注', note_hint: '写给同事；若重新生成，也会交给模型',
   your_name: '你的姓名', name_title: '审稿人是谁？', name_needed: '请填写姓名：每项决定都要有署名。',
   name_first: '你的决定已保存。请填写姓名，这项及以后的决定都会署名。', later: '以后再填', i_am: ({ name }) => `我是${name}`,
