@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -314,8 +315,16 @@ def pids(pool: EnginePool) -> list[int]:
 
 
 def environment_of(pid: int) -> dict[str, str]:
+    """Of a process that is its own program: one that was begun just now has its parent's yet."""
+    until_s = time.monotonic() + 30
+    while _command(pid) == _command(os.getpid()) and time.monotonic() < until_s:
+        time.sleep(0.01)
     entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
     return dict(entry.split("=", 1) for entry in entries if entry)
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def files_of(pid: int) -> set[str]:
