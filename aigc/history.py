@@ -93,9 +93,11 @@ class Night(Value, frozen=True):
 
     @property
     def off(self) -> float | None:
-        """By how much of what it was expected to take the latest session took longer; None without a forecast."""
+        """By how much of what it was expected to take the latest session took longer; None where nothing was
+        expected of it."""
         before = self.forecast
-        return before.error(self.all_sessions[-1].generate_s) if before and before.seconds else None
+        expected = before and before.rows and before.seconds
+        return before.error(self.all_sessions[-1].generate_s) if before and expected else None
 
     @property
     def device_count(self) -> int:
@@ -146,7 +148,7 @@ def forecast(
         taken_over=taken_over,
         texts=round(sum(rows * used.attempts / used.rows for rows, used in chosen)),
         tokens_out=round(tokens),
-        seconds=round(_start_s(alike) + _work_s(tokens, alike) / devices, 1),
+        seconds=round(_start_s(alike) + _work_s(tokens, alike) / devices, 1) if tokens else 0.0,
         accepted=round(sum(rows * used.accepted / used.rows for rows, used in chosen)),
         basis=f"{count} earlier run{'s' if count > 1 else ''} of this model" + (f" on {device}" if device else ""),
         runs=[night.run_id for night in alike],

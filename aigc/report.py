@@ -184,7 +184,7 @@ def _made_before(run: RunFile) -> str:
 def _expected_and_found(run: RunFile, forecast: Forecast) -> list[tuple[str, str]]:
     """The forecast beside what came: both of the last session, before which it was told."""
     last, of = run.session, " in the last session" if len(run.all_sessions) > 1 else ""
-    off = f", {forecast.error(last.generate_s):+.0%}" if forecast.seconds else ""
+    off = f", {forecast.error(last.generate_s):+.0%}" if forecast.rows and forecast.seconds else ""
     made, accepted = last.texts, last.accepted
     if not run.sessions:  # of an older version, which told of the whole run's texts alone
         made = sum(used.rows for used in run.usage.values()) - run.made_before

@@ -105,6 +105,16 @@ def test_nights_of_different_sizes_tell_the_start_apart_from_the_speed() -> None
     assert found.seconds == 520.0
 
 
+def test_of_a_run_with_nothing_to_make_no_time_is_expected_and_none_is_missed() -> None:
+    past = [of_machine(a_night("a", 1000, 30.0), start_s=5.0), a_night("b", 9000, 110.0)]  # any run takes some seconds
+    for wanted in ({"note": 0}, {}):
+        found = forecast(wanted, 44, past, "sha256:m")
+        assert found
+        assert (found.rows, found.seconds, found.gpu_hours) == (0, 0.0, 0.0)
+    older = Forecast(rows=0, taken_over=44, texts=0, tokens_out=0, seconds=356.0, accepted=0, basis="")
+    assert [msgspec.structs.replace(past[0], forecast=each).off for each in (found, older)] == [None, None]
+
+
 def test_loading_the_model_is_no_part_of_the_speed() -> None:
     past = [of_machine(a_night("a", 1000, 50.0), start_s=40.0)]
     found = forecast({"note": 100}, 0, past, "sha256:m")

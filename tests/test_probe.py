@@ -57,6 +57,11 @@ def test_a_forecast_counts_retries_the_start_and_the_last_rows(project: Project)
     assert found.basis == "a probe of 100 texts in 40 s"
 
 
+def test_where_nothing_is_to_be_made_it_takes_no_time(project: Project) -> None:
+    found = foretold(SEEN, project.job(), {"note": 0}, 7)
+    assert (found.rows, found.taken_over, found.texts, found.seconds) == (0, 7, 0, 0.0)
+
+
 def test_a_second_attempt_is_as_it_was_seen_and_not_as_a_first(project: Project) -> None:
     first = Round(completions=100, tokens_out=20_000, judged=100, accepted=50, again=50)
     second = Round(completions=40, tokens_out=12_000, judged=40, accepted=10, again=30)
