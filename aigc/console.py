@@ -15,18 +15,21 @@ import msgspec
 import typer
 
 from aigc.batch import BatchOrder, BatchSummary, run_batch
+from aigc.disk import holder_of
 from aigc.doctor import examine
-from aigc.errors import AigcError, UsageError, ascii_controls, shown, writable
+from aigc.errors import AigcError, StoreError, UsageError, ascii_controls, shown, writable
 from aigc.models import catalogue, installed
 from aigc.progress import open_progress
 from aigc.provenance import RunFile
 from aigc.reach import examine_prefect, prefect_api_url
+from aigc.records import Value
 from aigc.report import counted, duration, expected, headline, outcome_lines, spent, this_session
 from aigc.runs import find_run
 from aigc.sessions import together
 from aigc.settings_loading import load_settings
 from aigc.settings_reading import Table
 from aigc.start import Request, default_config, start
+from aigc.store import LOCK, Store
 
 LANGUAGES_SHOWN = 2
 EXCERPT_LINES = 8
@@ -121,12 +124,7 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
         typer.echo(msgspec.json.encode({"folder": writable(folder), **msgspec.to_builtins(file)}).decode())
         return
     if file.status != "finished":
-        typer.echo(f"{file.run_id}: {file.status}. The command that started it, without --new, goes on from there.")
-        typer.echo(f"  sheet {file.briefs}" + (f", --limit {file.limit}" if file.limit else ""))
-        ended = [session for session in file.sessions if session.ended]
-        if (took := together(ended)).tokens_out:
-            made = counted(sum(session.texts for session in ended), "text")
-            typer.echo(f"  {'so far' if ended == file.sessions else 'before the latest session'} {made}, {spent(took)}")
+        _show_unfinished(folder, file)
         return
     typer.echo(headline(file))
     if session := this_session(file):
@@ -139,6 +137,43 @@ def show_result(folder: Path, file: RunFile, *, as_json: bool) -> None:
     typer.echo("  report.md        what happened, by type and reason")
     if (folder / "review.html").is_file():
         typer.echo("  review.html      open it in a browser: read, correct, approve, refuse")
+
+
+def _show_unfinished(folder: Path, file: RunFile) -> None:
+    """How far a run came, and how to go on. One that was killed says `running` still, but nobody holds its lock."""
+    holder = holder_of(folder / LOCK) if file.status == "running" else ""
+    is_over = file.status == "running" and not holder
+    status = "stopped without closing" if is_over else f"running, by {holder}" if holder else file.status
+    remedy = "" if holder else " The command that started it, without --new, goes on from there."
+    typer.echo(f"{file.run_id}: {status}.{remedy}")
+    typer.echo(f"  sheet {file.briefs}" + (f", --limit {file.limit}" if file.limit else ""))
+    try:
+        typer.echo(f"  so far {_so_far(folder, file)}")
+    except StoreError as exc:
+        typer.echo(f"  {exc}")
+    ended = [session for session in file.sessions if session.ended]
+    if (took := together(ended)).tokens_out:
+        made = counted(sum(session.texts for session in ended), "text")
+        typer.echo(f"  {'made' if ended == file.sessions else 'before the latest session'} {made}, {spent(took)}")
+
+
+def _so_far(folder: Path, file: RunFile) -> str:
+    """`34 of 44 texts, 10 of them taken over`, by the journal, which has every text that is done."""
+    with Store.read(folder) as store:
+        done = {(row.brief_id, row.variant): row.taken_from for row in store.bodies(_Settled) if row.outcome}
+    over = sum(of not in ("", folder.name) for of in done.values())
+    # an older version told how many are wanted at the end alone
+    far = f"{len(done):,} of {counted(file.rows, 'text')}" if file.rows else counted(len(done), "text")
+    return far + (f", {over:,} of them taken over" if over else "")
+
+
+class _Settled(Value, frozen=True):
+    """Of a line of a journal: a row, where it has an outcome, else an attempt at one."""
+
+    brief_id: str
+    variant: int
+    outcome: str = ""
+    taken_from: str = ""
 
 
 def show_one(folder: Path, file: RunFile) -> None:

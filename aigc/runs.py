@@ -90,7 +90,7 @@ class Run:
         timings = Timings(survey_s=round(survey_s, 3))
         self.file = msgspec.structs.replace(
             self.file, skipped_rows=survey.skipped, timings=timings, forecast=forecast,
-            brief_count=survey.briefs + survey.invalid,
+            brief_count=survey.briefs + survey.invalid, rows=self.tally.total,
         )
         self._write("running")
         self._lineage.emit(start_event(self.file))

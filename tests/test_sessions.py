@@ -21,6 +21,7 @@ from aigc.provenance import RUN_FILE, RunFile
 from aigc.records import Completion, Prompt
 from aigc.report import headline, report, this_session
 from aigc.sessions import Session, together
+from aigc.store import Store
 from aigc.tally import Forecast
 
 OF_SESSIONS = ("sessions", "whole", "attempts_before", "brief_count")
@@ -237,12 +238,41 @@ def test_a_run_that_was_stopped_is_shown_with_what_it_has_so_far(
     killed(project, 2)
     file = interrupted(project, 3, KeyboardInterrupt)
     show_result(project.out / file.run_id, file, as_json=False)
-    told = r"\n  so far 5 texts, 86 tokens in \d\.\d s of 2 sessions \(.*tokens/s\)\n"  # 2 of 7 tokens, 3 of 24
-    assert re.search(told, capsys.readouterr().out)
+    told = r"\n  made 5 texts, 86 tokens in \d\.\d s of 2 sessions \(.*tokens/s\)\n"  # 2 of 7 tokens, 3 of 24
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{file.run_id}: interrupted. The command that started it, without --new, goes on from")
+    assert "\n  so far 5 of 6 texts\n" in shown
+    assert re.search(told, shown)
     again = killed(project, 0)
     assert again.sessions[-1].tokens_out == 0  # it cannot be known yet, and is no part of what is told
     show_result(project.out / file.run_id, again, as_json=False)
-    assert re.search(told.replace("so far", "before the latest session"), capsys.readouterr().out)
+    assert re.search(told.replace("made", "before the latest session"), capsys.readouterr().out)
+
+
+def test_a_run_that_was_killed_is_not_shown_as_running_and_one_at_work_names_its_process(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = killed(project, 2)
+    show_result(project.out / file.run_id, file, as_json=False)
+    goes_on = "The command that started it, without --new, goes on from there."
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{file.run_id}: stopped without closing. {goes_on}\n")
+    assert shown.endswith("\n  so far 2 of 6 texts\n")
+    with Store.open(project.out / file.run_id):
+        show_result(project.out / file.run_id, file, as_json=False)
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{file.run_id}: running, by process {os.getpid()} on ")
+    assert goes_on not in shown
+
+
+def test_texts_that_were_taken_over_are_told_among_those_that_are_done(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.run()
+    project.products("kettle", "lamp", "stool", "bowl", "chair", "cup", "jug", "tray", "vase")
+    file = interrupted(project, 2, KeyboardInterrupt)
+    show_result(project.out / file.run_id, file, as_json=False)
+    assert "\n  so far 8 of 9 texts, 6 of them taken over\n  made 2 texts, " in capsys.readouterr().out
 
 
 def test_of_an_older_version_no_figure_of_the_whole_run_stands_beside_one_of_a_session(project: Project) -> None:
