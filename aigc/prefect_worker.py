@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from aigc.errors import AigcError
 
@@ -27,14 +28,16 @@ WORKER_ENDS_S = 15.0
 STOPS_S = CLOSES_S + KILLED_S + REPORTS_S + WORKER_ENDS_S
 """The longest that stopping takes."""
 LOOK_EVERY_S = 0.1
+Left: TypeAlias = Literal["idle", "closed", "killed"]
+"""What became of the run in progress; `idle` where there was none."""
 _SET_CHILD_SUBREAPER = 36
 """Of prctl(2): processes below this one whose parents die become its own, so that they can be found."""
 
 
-def work(pool: str, name: str = "") -> bool:
+def work(pool: str, name: str = "") -> Left:
     """Run a worker of `pool` in the working folder, one run at a time, until it is stopped (KeyboardInterrupt).
 
-    Returns whether its runs then closed by themselves; those that did not are killed.
+    Returns what then became of its run: one that does not close by itself is killed.
 
     Raises:
         AigcError: the worker ended by itself.
@@ -49,18 +52,19 @@ def work(pool: str, name: str = "") -> bool:
     code = None
     with suppress(KeyboardInterrupt):
         code = worker.wait()
-    is_closed = _stop(worker)
+    left = _stop(worker)
     if code is None:
-        return is_closed
-    left = "closed" if is_closed else "killed"
+        return left
+    runs = "No run was in progress" if left == "idle" else f"Its runs were {left}"
     raise AigcError("Prefect worker", f"an end with exit code {code}", "a worker that runs until it is stopped",
-                    f"What it said stands above. Its runs were {left}: the next ones go on from there.")
+                    f"What it said stands above. {runs}: the next ones go on from there.")
 
 
-def _stop(worker: subprocess.Popen[bytes]) -> bool:
-    """Close the worker's runs, then end it. Returns whether they closed by themselves."""
+def _stop(worker: subprocess.Popen[bytes]) -> Left:
+    """Close the worker's runs, then end it."""
     # It stands still while its run is closed: it would take the next one, only to lose it when it ends.
     worker.send_signal(signal.SIGSTOP)
+    is_busy = bool(_runs_of(worker))
     try:
         try:
             is_closed = _close_runs(worker, CLOSES_S)
@@ -74,7 +78,9 @@ def _stop(worker: subprocess.Popen[bytes]) -> bool:
     finally:
         worker.kill()
         worker.wait()
-    return is_closed
+    if is_closed:
+        return "closed" if is_busy else "idle"
+    return "killed"
 
 
 def _close_runs(worker: subprocess.Popen[bytes], within_s: float) -> bool:

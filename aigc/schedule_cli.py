@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +16,13 @@ from aigc.nights_plan import Collision, NightsPlan, check_timezone
 
 if TYPE_CHECKING:
     from flows.schedule import SetUp
+
+TRIAL_ROWS = 8
+_LEFT = {
+    "idle": "No run was in progress.",
+    "closed": "The run that was in progress is closed.",
+    "killed": "The run that was in progress did not close in time and was killed: its texts are kept.",
+}
 
 
 def schedule(
@@ -76,9 +85,7 @@ def worker(
     _refuse_no_api()
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        is_closed = work(pool, name)
-        run = "is closed" if is_closed else "did not close in time and was killed: its texts are kept"
-        typer.echo(f"Stopped. A run that was in progress {run}.", err=True)
+        typer.echo(f"Stopped. {_LEFT[work(pool, name)]}", err=True)
     except KeyboardInterrupt:  # asked more than twice
         typer.echo("Stopped at once. Texts made so far are kept.", err=True)
     finally:
@@ -124,5 +131,12 @@ def _tell(plan: NightsPlan, done: SetUp) -> None:
     prefect = Path(sys.executable).with_name("prefect")
     typer.echo("Runs need a worker. It uses all GPUs of its machine, or those in CUDA_VISIBLE_DEVICES:")
     typer.echo(f"  cd {plan.folder} && {prefect.with_name('aigc')} worker --pool {plan.pool}")
-    typer.echo("A run now, as a trial:")
+    typer.echo("A run now, as a trial that is not published:")
+    typer.echo(f"  {prefect} deployment run {done.deployment} --param run={shlex.quote(_trial(plan))}")
+    typer.echo(f"A whole night now{', published' if plan.publish else ''}:")
     typer.echo(f"  {prefect} deployment run {done.deployment}")
+
+
+def _trial(plan: NightsPlan) -> str:
+    """Options of a run of few rows. They take the place of the plan's, so its settings are among them."""
+    return json.dumps({"limit": TRIAL_ROWS} | ({"config": plan.config} if plan.config else {}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from aigc import schedule_cli
+from aigc.nights_plan import NightsPlan
+from flows.schedule import SetUp
+
 STAND_IN = """#!{python}
 import signal, subprocess, sys, time
 from pathlib import Path
@@ -18,6 +24,13 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 run = "import os, signal, sys, time; from pathlib import Path; {on_sigterm}; Path('run').write_text(str(os.getpid()));"
 code = subprocess.run([sys.executable, "-c", run + "time.sleep(60)"]).returncode
 Path("told").write_text(str(code))
+time.sleep(60)
+"""
+IDLE = """#!{python}
+import signal, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+Path("idle").touch()
 time.sleep(60)
 """
 CALL = """
@@ -54,7 +67,34 @@ def test_a_worker_that_is_stopped_leaves_no_run_behind_and_says_how_it_ended(
             time.sleep(0.05)
         worker.send_signal(signal.SIGTERM)
         _, said = worker.communicate(timeout=60)
-    assert said.splitlines() == [f"Stopped. A run that was in progress {ending}."]
+    assert said.splitlines() == [f"Stopped. The run that was in progress {ending}."]
     assert (tmp_path / "run").read_text() not in living()
     if code:
         assert (tmp_path / "told").read_text() == str(code), "Prefect's worker had no time to tell the server"
+
+
+def test_a_worker_that_is_stopped_when_idle_says_so(tmp_path: Path) -> None:
+    stand_in = tmp_path / "stand-in"
+    stand_in.write_text(IDLE.format(python=sys.executable), "utf-8")
+    stand_in.chmod(0o755)
+    with subprocess.Popen([sys.executable, "-c", CALL], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}) as worker:
+        until = time.monotonic() + 60
+        while not (tmp_path / "idle").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        worker.send_signal(signal.SIGTERM)
+        _, said = worker.communicate(timeout=60)
+    assert said.splitlines() == ["Stopped. No run was in progress."]
+
+
+def test_the_trial_that_is_offered_is_limited_and_has_the_settings_of_the_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = NightsPlan(cron="0 2 * * *", timezone="Europe/Berlin", folder=tmp_path, publish="out", config="it's.toml")
+    schedule_cli._tell(plan, SetUp("aigc-nightly/nightly", [], [], is_planned=True))
+    said = [shlex.split(line) for line in capsys.readouterr().out.splitlines() if " deployment run " in line]
+    (*_, option, trial), whole = said
+    assert option == "--param"
+    assert json.loads(trial.removeprefix("run=")) == {"limit": 8, "config": "it's.toml"}
+    assert whole[1:] == ["deployment", "run", "aigc-nightly/nightly"]
