@@ -66,7 +66,7 @@ def _expected(forecast: Forecast, price_per_hour: float) -> list[tuple[str, str]
         ("Attempts, those made again included", f"{forecast.texts:,}"),
         ("Tokens", f"{forecast.tokens_out:,}"),
         ("Time", duration(forecast.seconds)),
-        ("GPU hours, of all devices", f"{forecast.gpu_hours:,.2f}"),
+        ("Device hours", f"{forecast.gpu_hours:,.2f}"),
         *cost,
         ("Accepted", f"{forecast.accepted:,} ({share(forecast.accepted, forecast.rows)})"),
         ("Known by", forecast.basis),

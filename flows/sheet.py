@@ -219,7 +219,7 @@ def _published(sheet: Sheet, folder: Path) -> Path | None:
     if not sheet.publishing.folder:
         return None
     if sheet.request.limit:  # who reads there would take a trial for the sheet
-        _log.info("run %s is not published: it was limited to %d rows of the sheet", folder.name, sheet.request.limit)
+        _log.info("run %s is not published: it was limited by limit = %d", folder.name, sheet.request.limit)
         return None
     to = Path(sheet.publishing.folder)
     if is_published(folder, to):
