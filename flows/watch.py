@@ -20,6 +20,8 @@ from aigc.progress import figures
 from aigc.tally import Tally
 
 LOOK_EVERY_S = 2.0
+SHOW_EVERY_S = 10.0
+"""Each showing is an event at the server: more of them hide the others in its feed."""
 LOOK_AT_GPUS_EVERY_S = 10.0
 LAST_LOOK_S = 5.0
 _log = logging.getLogger("aigc.flow")
@@ -42,7 +44,7 @@ class Watch:
         self._showing = threading.Lock()
         """Held while progress is shown, so that none of a sheet comes after that sheet's end."""
         self._over = threading.Event()
-        self._gpus_at_s = 0.0
+        self._gpus_at_s = self._shown_at_s = 0.0
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -59,7 +61,7 @@ class Watch:
         """Show the progress of another sheet from here on."""
         with self._showing:
             self._what, self._tally, self._artifact = what, Tally(), None
-            self.gpus, self._gpus_at_s = [], 0.0
+            self.gpus, self._gpus_at_s, self._shown_at_s = [], 0.0, 0.0
         with self.bearing_silence():
             made = create_progress_artifact(0.0, key=key, description=f"{what}: reading, loading the model")
             self._artifact = made if isinstance(made, UUID) else None  # typed as a coroutine too, for async flows
@@ -140,7 +142,10 @@ class Watch:
         self.cancelled = bool(state and (state.is_cancelling() or state.is_cancelled()))
 
     def _show_progress(self, client: SyncPrefectClient) -> None:
+        if time.monotonic() - self._shown_at_s < SHOW_EVERY_S:
+            return
         if (tally := self._tally).total and self._artifact:
+            self._shown_at_s = time.monotonic()
             done = f"{tally.done:,} of {tally.total:,} texts · {figures(tally)}"
             client.update_artifact(self._artifact, ArtifactUpdate(data=100.0 * tally.done / tally.total,
                                                                   description=done))
