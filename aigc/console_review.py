@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import typer
@@ -62,13 +62,11 @@ def status_lines(status: Status) -> Iterator[str]:
     if status.approved:
         yield f"  approved     {status.approved:,}" + (f", {status.edited:,} with an edit" if status.edited else "")
     if status.rejected:
-        yield f"  rejected     {status.rejected:,}"
+        yield f"  rejected     {status.rejected:,}" + _reasons(status.reasons_rejected)
     if status.in_conflict:
         yield f"  in conflict  {status.in_conflict:,}: not approved until the editors agree"
     if status.gone:
         yield f"  {counted(status.gone, 'record')} decided on that the run has no text of any more"
-    if status.reasons:
-        yield "Reasons: " + ", ".join(f"{_REASONS.get(code, code)} {count:,}" for code, count in status.reasons.items())
     for editor, counts in status.by_editor.items():
         yield f"{editor}: " + ", ".join(f"{word} {counts[verb]:,}" for verb, word in _VERBS.items() if verb in counts)
     for editor, count in status.final.items():
@@ -78,6 +76,11 @@ def status_lines(status: Status) -> Iterator[str]:
         have = f"{counted(several, 'brief')} {'has' if several == 1 else 'have'}"
         yield f"{have} more than one approved variant: export takes all of them."
     yield from _conflicts(status)
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    """Of the texts beside which they stand: a text of which editors gave two reasons counts for both."""
+    return ": " * bool(counts) + ", ".join(f"{_REASONS.get(code, code)} {count:,}" for code, count in counts.items())
 
 
 def _reports(heading: _Heading, reports: Sequence[Reported]) -> Iterator[str]:

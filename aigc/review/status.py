@@ -28,8 +28,9 @@ class Status(Value, frozen=True):
 
     A record is open, approved, rejected or in conflict. `approved` has those with an edit too, `edited` those alone;
     `by_editor` counts each editor's latest decisions by verb, those that were overruled too, and `final` the records
-    that stand by an editor's final word. `several_approved` counts briefs of which more than one variant is approved.
-    `gone` were decided on, and are no text of the run any more.
+    that stand by an editor's final word. `reasons` are of all decisions that count, of approvals and conflicts too;
+    `reasons_rejected` of the texts that stand rejected, each text once for each reason. `several_approved` counts
+    briefs of which more than one variant is approved. `gone` were decided on, and are no text of the run any more.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class Status(Value, frozen=True):
     decisions: int
     by_editor: dict[str, dict[str, int]]
     reasons: dict[str, int]
+    reasons_rejected: dict[str, int]
     agreement: list[Agreement]
     conflicts: list[Conflict]
     gone: int
@@ -59,6 +61,7 @@ def status_of(run_id: str, originals: Iterable[Original], ledger: Ledger) -> Sta
     standing = ledger.standing()
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    reasons_rejected: Counter[str] = Counter()
     by_editor: defaultdict[str, Counter[str]] = defaultdict(Counter)
     final: Counter[str] = Counter()
     approved: Counter[str] = Counter()
@@ -76,6 +79,8 @@ def status_of(run_id: str, originals: Iterable[Original], ledger: Ledger) -> Sta
         for decision in [*stands.latest, *stands.overruled]:
             by_editor[decision.editor][decision.verb] += 1
         reasons.update(decision.reason for decision in stands.latest if decision.reason)
+        if stands.state == "rejected":
+            reasons_rejected.update({decision.reason for decision in stands.latest if decision.reason})
         if stands.state == "in_conflict":
             conflicts.append(Conflict(record_id=original.record_id, brief_id=original.brief_id,
                                       variant=original.variant, latest=stands.latest, title=original.title))
@@ -85,7 +90,8 @@ def status_of(run_id: str, originals: Iterable[Original], ledger: Ledger) -> Sta
         run_id=run_id, records=records, open=records - seen, approved=states["approved"], edited=states["edited"],
         rejected=states["rejected"], in_conflict=states["in_conflict"], decisions=len(ledger.entries),
         by_editor={editor: dict(counts) for editor, counts in sorted(by_editor.items())},
-        reasons=dict(reasons.most_common()), agreement=agreements(ledger.decisions), conflicts=conflicts,
+        reasons=dict(reasons.most_common()), reasons_rejected=dict(reasons_rejected.most_common()),
+        agreement=agreements(ledger.decisions), conflicts=conflicts,
         gone=len(standing) - seen, final=dict(sorted(final.items())),
         several_approved=sum(count > 1 for count in approved.values()),
     )

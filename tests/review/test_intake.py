@@ -200,6 +200,7 @@ def test_the_status_counts_texts_editors_verbs_and_conflicts(run: Reviewed) -> N
     assert (status.approved, status.edited, status.rejected, status.in_conflict) == (2, 1, 1, 1)
     assert status.by_editor == {"Ana": {"approve": 1, "edit": 1, "reject": 1}, "Bo": {"approve": 1, "reject": 1}}
     assert status.reasons == {"other": 1, "legal": 1}
+    assert status.reasons_rejected == {"legal": 1}, "the other stands in conflict"
     assert [(one.brief_id, [said.editor for said in one.latest]) for one in status.conflicts] == [
         ("date", ["Ana", "Bo"])]
     assert [(one.records, one.agreed) for one in status.agreement] == [(1, 0.0)]

@@ -131,6 +131,21 @@ def test_briefs_with_several_approved_variants_are_counted(tmp_path: Path) -> No
     assert "2 briefs have more than one approved variant: export takes all of them." in [*status_lines(status)]
 
 
+def test_reasons_stand_beside_the_rejected_texts_that_have_them_each_text_once(folder: Path) -> None:
+    names = ["both", "two", "edit", "overruled"]
+    write_run(folder, [a_text(name, f"Text {name}.", brief_id=name, record_id=record_id(name)) for name in names])
+    run = reviewed(folder)
+    status = a_status(folder, *(
+        a_decision(run, name, editor=editor, verb="reject", reason=reason) for name, editor, reason in (
+            ("both", "Ana", "facts_wrong"), ("both", "Bo", "facts_wrong"), ("two", "Ana", "facts_wrong"),
+            ("two", "Bo", "legal"), ("overruled", "Ana", "off_brief"))),
+        a_decision(run, "edit", verb="edit", text="Better.", reason="language_poor"),
+        a_decision(run, "overruled", editor="Mei", final=True))
+    assert "  rejected     2: facts wrong 2, legal 1" in [*status_lines(status)]
+    assert not any("off brief" in line or "language poor" in line for line in status_lines(status))
+    assert status.reasons == {"facts_wrong": 3, "legal": 1, "language_poor": 1}
+
+
 def test_conflicts_are_told_with_what_their_brief_is_about_and_reasons_in_words(folder: Path) -> None:
     write_run(folder, [a_text("b-01", "A text.", brief={"brand": "Acme", "product": "A desk lamp with an arm " * 5})])
     run = reviewed(folder)
@@ -138,7 +153,6 @@ def test_conflicts_are_told_with_what_their_brief_is_about_and_reasons_in_words(
                       a_decision(run, "b-01", editor="Bo", verb="reject", reason="facts_wrong"))
     lines = [*status_lines(status)]
     assert lines[0] == f"{RUN}: 0 of 1 text decided, 0 open, 1 in conflict."
-    assert "Reasons: facts wrong 1" in lines
     title = "A desk lamp with an arm A desk lamp with an arm…"
     assert f"  b-01/0 “{title}”: Ana approve, Bo reject (facts wrong)" in lines
 
