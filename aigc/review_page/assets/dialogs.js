@@ -75,12 +75,13 @@ function openNote() {
   const n = current;
   openBox({
     title: t('note_title'), ok: t('save_note'), key: SAVE_KEY,
-    body: h('label', { class: 'stacked' }, h('span', { class: 'aside' }, t('note_hint')),
+    body: h('label', { class: 'stacked' }, h('span', { class: 'aside' }, t(decisions.has(n) ? 'note_hint' : 'note_hint_waits')),
       h('textarea', { name: 'note', rows: 4, dir: 'auto', value: noteOn(n), 'aria-label': t('note') })),
     submit: (form) => {
       annotate(n, form.elements.note.value);
       refind();
       showReading();
+      say(t(!noteOn(n) ? 'said_no_note' : decisions.has(n) ? 'said_note' : 'said_note_waits'));
     },
   });
 }
@@ -153,7 +154,8 @@ function openExport() {
     restore();
     refind();
   }
-  if (!decisions.size && !imported.size) return say(t('nothing_to_export'), 'bad');
+  const waiting = decidable.filter(hasDraft).length;
+  if (!decisions.size && !imported.size) return say(t(waiting ? 'only_notes' : 'nothing_to_export'), 'bad', 7000);
   const tally = Object.fromEntries(VERBS.map((verb) => [verb, 0]));
   for (const { decision } of decisions.values()) tally[decision.action] += 1;
   const copied = h('p', { class: 'aside', role: 'status' });
@@ -167,7 +169,11 @@ function openExport() {
   };
   const box = openBox({
     title: t('export_title'), ok: t('download'), kind: 'exporting',
-    body: [h('p', null, t('export_words', { ...tally, others: [...imported.values()].reduce((sum, { size }) => sum + size, 0) })), nameInput(), h('p', { class: 'aside' }, t('export_hint')), copied],
+    body: [h('p', null, t('export_words', { ...tally, others: [...imported.values()].reduce((sum, { size }) => sum + size, 0) })), nameInput(), h('p', { class: 'aside' }, t('export_hint')),
+      waiting > 0 && h('p', { class: 'staying' }, t('staying', { count: waiting }), t('gap'), button(t('show_them'), { class: 'link', click: () => {
+        box.close();
+        showWaiting();
+      } })), copied],
     extra: button(t('copy'), { class: 'plain', click: (event) => withName(event.target.closest('form'), async (text) => {
       if (await copy(text)) refill(copied, t('copied'));
       else showToCopy(copied, text);
@@ -178,6 +184,14 @@ function openExport() {
     }),
   });
   return box.querySelector(liked.editor ? 'button.primary' : 'input').focus();
+}
+
+/** The texts with a note or a draft and no decision: no export has them. */
+function showWaiting() {
+  clearFilters();
+  Object.assign(wanted, { outcome: ALL, state: 'draft' });
+  refind();
+  $('list').focus({ preventScroll: true });
 }
 
 /** The last way out: a text that its reader copies by hand. */

@@ -78,6 +78,8 @@ const WORDS_EN = {
 
   cancel: 'Cancel', close: 'Close', save: 'Save', reject_title: 'Reject this text', reject_why: 'Reason', reject_keys: ({ key }) => `press its number, then ↵ or ${key}`, reason_needed: 'Choose a reason first.',
   note_title: 'Note', save_note: 'Save note', note_hint: 'For colleagues, and for the model if it writes again',
+  note_hint_waits: 'It goes with your decision: to colleagues, and to the model if it writes again.',
+  said_note: 'Note saved with your decision.', said_note_waits: 'Note saved. It goes with your decision.', said_no_note: 'No note.',
   your_name: 'Your name', name_title: 'Who decides?', name_needed: 'A name is needed: decisions are somebody’s.',
   name_first: 'Your decision is kept. Who are you? Your name goes with it, and with those to come.', later: 'Later', i_am: ({ name }) => `I am ${name}`,
   name_hint: 'It goes with your decisions. Those that you have exported keep the name they had.',
@@ -85,7 +87,8 @@ const WORDS_EN = {
   export_words: ({ others, ...tally }) => `${WORDS_EN.tally(tally)}.${others ? ` ${many(others, 'decision', 'decisions')} of colleagues that you imported too.` : ''}`,
   export_hint: 'You get a file with all your decisions. Send it to whoever gave you this page.',
   exported: ({ name }) => `Downloaded ${name}. Send it to whoever gave you this page.`, copied: 'Copied. Paste it into a file that ends in .jsonl.', copy_by_hand: 'The clipboard is not available. Copy this:',
-  nothing_to_export: 'There are no decisions yet.',
+  nothing_to_export: 'There are no decisions yet.', only_notes: 'There are no decisions yet. Notes and drafts stay here until you decide.',
+  staying: ({ count }) => `${many(count, 'text has', 'texts have')} a note or a draft and no decision: that stays here, until you decide.`, show_them: 'Show',
   import: 'Import', import_hint: 'Open a file of decisions that was exported before', import_title: ({ name }) => `From ${name}`,
   import_taken: ({ count, editors }) => `${many(count, 'decision', 'decisions')} taken${editors && ` (${editors})`}.`,
   import_same: ({ count }) => `${many(count, 'decision was', 'decisions were')} here already.`,

@@ -76,6 +76,8 @@ const WORDS_ZH = {
 
   cancel: '取消', close: '关闭', save: '保存', reject_title: '退回此文', reject_why: '原因', reject_keys: ({ key }) => `按数字选择，再按 ↵ 或 ${key}`, reason_needed: '请先选择原因。',
   note_title: '批注', save_note: '保存批注', note_hint: '写给同事；若重新生成，也会交给模型',
+  note_hint_waits: '随你的决定一并交给同事；若重新生成，也会交给模型。',
+  said_note: '批注已随决定保存。', said_note_waits: '批注已保存，将随你的决定提交。', said_no_note: '没有批注。',
   your_name: '你的姓名', name_title: '审稿人是谁？', name_needed: '请填写姓名：每项决定都要有署名。',
   name_first: '你的决定已保存。请填写姓名，这项及以后的决定都会署名。', later: '以后再填', i_am: ({ name }) => `我是${name}`,
   name_hint: '姓名随你的决定一并保存。已导出的决定保留原来的署名。',
@@ -83,7 +85,8 @@ const WORDS_ZH = {
   export_words: ({ others, ...tally }) => `${WORDS_ZH.tally(tally)}。${others ? `另含导入的同事决定 ${number(others)} 项。` : ''}`,
   export_hint: '你会得到一个包含全部决定的文件，请把它发给提供此页面的人。',
   exported: ({ name }) => `已下载 ${name}。请把它发给提供此页面的人。`, copied: '已复制。请粘贴到以 .jsonl 结尾的文件中。', copy_by_hand: '无法使用剪贴板，请手动复制：',
-  nothing_to_export: '还没有任何决定。',
+  nothing_to_export: '还没有任何决定。', only_notes: '还没有任何决定。批注和草稿在你作出决定之前只留在这里。',
+  staying: ({ count }) => `${number(count)} 篇有批注或草稿但没有决定：作出决定之前，它们只留在这里。`, show_them: '查看',
   import: '导入', import_hint: '打开先前导出的决定文件', import_title: ({ name }) => `来自 ${name}`,
   import_taken: ({ count, editors }) => `采纳 ${number(count)} 项决定${editors && `（${editors}）`}。`,
   import_same: ({ count }) => `${number(count)} 项此前已有。`,
