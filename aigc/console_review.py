@@ -127,9 +127,10 @@ def _settling(run_id: str, count: int) -> Iterator[str]:
 def _agreements(found: Sequence[Agreement]) -> Iterator[str]:
     for agreement in found:
         name = {"cohen": "Cohen's", "fleiss": "Fleiss'"}[agreement.method]
+        words = "" if agreement.same == agreement.agreed else f" (with the same words: {agreement.same:.0%})"
         kappa = "not defined" if agreement.kappa is None else f"{agreement.kappa:.2f}"
         yield (f"{' and '.join(agreement.editors)}: {counted(agreement.records, 'text')} in common, "
-               f"{agreement.agreed:.0%} agreed, {name} kappa {kappa} ({agreement.strength})")
+               f"agreed on what to do with {agreement.agreed:.0%}{words}, {name} kappa {kappa} ({agreement.strength})")
     if any(agreement.is_on_scale for agreement in found):
         yield "  Words for kappa are those of Landis and Koch, 1977."
 

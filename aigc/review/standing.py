@@ -52,7 +52,7 @@ def standings(decisions: Iterable[Decision]) -> dict[str, Standing]:
 
 def _standing(said: Sequence[Decision]) -> Standing:
     latest, overruled = _counting(said)
-    if len({_wish(decision) for decision in latest}) > 1:
+    if len({wish_of(decision) for decision in latest}) > 1:
         return Standing(state="in_conflict", latest=latest, overruled=overruled)
     state: State = "rejected" if latest[-1].verb == "reject" else "approved"
     return Standing(state=state, latest=latest, overruled=overruled)
@@ -71,7 +71,7 @@ def _counting(said: Sequence[Decision]) -> tuple[list[Decision], list[Decision]]
     before = [*said[:place], *(decision for decision in said[place + 1 :] if decision.at < final.at)]
     since = [decision for decision in said[place + 1 :] if decision.at >= final.at]
     others = [decision for decision in _latest(before) if decision.editor != final.editor]
-    agreed = [decision for decision in others if _wish(decision) == _wish(final)]
+    agreed = [decision for decision in others if wish_of(decision) == wish_of(final)]
     spoken = {decision.editor for decision in since}
     overruled = [decision for decision in others if decision not in agreed and decision.editor not in spoken]
     return _latest([*agreed, final, *since]), overruled
@@ -86,7 +86,7 @@ def _latest(decisions: Iterable[Decision]) -> list[Decision]:
     return [*latest.values()]
 
 
-def _wish(decision: Decision) -> bytes:
+def wish_of(decision: Decision) -> bytes:
     """What the editor wants published: those who edit differently differ, those who refuse for other reasons do not."""
     edited = (decision.text, decision.fields) if decision.verb == "edit" else ()
     return canonical_json((decision.verb, edited))

@@ -146,6 +146,20 @@ def test_reasons_stand_beside_the_rejected_texts_that_have_them_each_text_once(f
     assert status.reasons == {"facts_wrong": 3, "legal": 1, "language_poor": 1}
 
 
+def test_two_who_edit_differently_agree_on_what_to_do_and_not_on_the_words(folder: Path) -> None:
+    names = ["one", "two", "three", "four"]
+    write_run(folder, [a_text(name, f"Text {name}.", brief_id=name, record_id=record_id(name)) for name in names])
+    run = reviewed(folder)
+    edits = [a_decision(run, name, editor=editor, verb="edit", text=f"Better {name} {differs and editor}.")
+             for name, differs in (("one", False), ("two", True)) for editor in ("Ana", "Bo")]
+    others = [a_decision(run, "three"), a_decision(run, "three", editor="Bo"),
+              a_decision(run, "four", editor="Bo"), a_decision(run, "four", verb="reject", reason="other")]
+    status = a_status(folder, *edits, *others)
+    (line,) = [line for line in status_lines(status) if line.startswith("Ana and Bo")]
+    assert line.startswith("Ana and Bo: 4 texts in common, agreed on what to do with 75% (with the same words: 50%), ")
+    assert status.in_conflict == 2, "so a quarter of what they agreed on is in conflict"
+
+
 def test_conflicts_are_told_with_what_their_brief_is_about_and_reasons_in_words(folder: Path) -> None:
     write_run(folder, [a_text("b-01", "A text.", brief={"brand": "Acme", "product": "A desk lamp with an arm " * 5})])
     run = reviewed(folder)
