@@ -62,6 +62,18 @@ class Night(Value, frozen=True):
         return self.outcomes.get("accepted", 0)
 
     @property
+    def made(self) -> int:
+        """Texts that it made itself: another run, perhaps in the same list, made those that were taken over."""
+        return max(0, self.rows - self.taken_over)
+
+    @property
+    def made_accepted(self) -> int:
+        """Of those; where an older version told nothing of them apart, in proportion."""
+        if self.usage or not self.rows:
+            return sum(used.accepted for used in self.usage.values())
+        return self.accepted * self.made // self.rows
+
+    @property
     def all_sessions(self) -> list[Session]:
         """Its sessions, as far as anybody can tell."""
         if self.sessions:

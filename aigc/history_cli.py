@@ -130,8 +130,10 @@ def _aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
 def _together(found: Sequence[Night], price: float) -> str:
     from aigc.report import counted, share
 
-    rows, accepted = sum(night.rows for night in found), sum(night.accepted for night in found)
+    made, accepted = sum(night.made for night in found), sum(night.made_accepted for night in found)
+    over = sum(night.taken_over for night in found)
+    again = f" (and {over:,} taken over, not counted again)" if over else ""
     cost = f", cost {sum(night.cost(price) for night in found):,.2f}" if price else ""
     hours = sum(night.gpu_hours for night in found)
-    return (f"{counted(len(found), 'run')}: {counted(rows, 'text')}, {share(accepted, rows)} accepted, "
+    return (f"{counted(len(found), 'run')}: {counted(made, 'text')} made{again}, {share(accepted, made)} accepted, "
             f"{hours:,.2f} hours of devices{cost}.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from small_project import Project, small_project
+from small_project import SHORT, Project, small_project
 
 from aigc import cli
 from aigc.errors import UsageError
@@ -290,5 +290,19 @@ def test_history_lists_nights_with_what_was_expected_and_what_they_cost(
         "Run                     Texts  Accepted  Tokens/s        Took    Expected   Off  Cost  Model",
         "2026-11-21-0200-briefs  1,000       80%        43  3 min 40 s  3 min 20 s  +10%  0.22  mine",
         "2026-11-20-0200-briefs  1,000       80%       100  1 min 40 s           –     –  0.10  mine",
-        "2 runs: 2,000 texts, 80% accepted, 0.09 hours of devices, cost 0.32.",
+        "2 runs: 2,000 texts made, 80% accepted, 0.09 hours of devices, cost 0.32.",
     ]
+
+
+def test_all_nights_together_count_each_text_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.run()
+    project.products("bread", "rolls", "cake", "tart")
+    second = project.run(lambda _: SHORT)
+    assert (second.rows, second.taken_over, second.outcomes) == (4, 2, {"accepted": 2, "exhausted": 2})
+    monkeypatch.setattr(sys, "argv", ["aigc", "history", "--out", str(project.out)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("2 runs: 4 texts made (and 2 taken over, not counted again), 50% accepted, ")
