@@ -118,6 +118,9 @@ def _probed(job: Job, found: Survey) -> Forecast:
     readers = find_models(job, found.types, say)
     with open_published(job, own_runs(job), say) as published:
         left, taken_over = left_to_make(job, found.types, model, find_earlier(job, "auto"))
+        if not any(left.values()):
+            return Forecast(rows=0, taken_over=taken_over, texts=0, tokens_out=0, seconds=0.0, accepted=0,
+                            basis="what is there already")
         say("Making some texts to tell from: about half a minute, after the model is loaded.")
         with open_panel(job, model, readers, published) as panel:
             return foretold(probe(job, found.briefs, model, panel.judges), job, left, taken_over)

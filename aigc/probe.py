@@ -134,7 +134,7 @@ def foretold(seen: Seen, job: Job, wanted: Mapping[str, int], taken_over: int) -
         tokens_out=round(tokens),
         seconds=round(seen.start_s + work_s + each_tokens[0] * per_token_s / 2, 1) if rows else 0.0,
         accepted=round(sum(number * each.accepted / each.judged for number, each in zip(reached, rounds, strict=True))),
-        basis=f"a probe of {seen.completions:,} texts in {seen.took_s:.0f} s",
+        basis=f"a probe of {seen.completions:,} attempt{'s' if seen.completions > 1 else ''} in {seen.took_s:.0f} s",
         devices=seen.devices,
     )
 

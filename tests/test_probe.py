@@ -54,7 +54,7 @@ def test_a_forecast_counts_retries_the_start_and_the_last_rows(project: Project)
     assert (found.rows, found.taken_over, found.devices, found.runs) == (1_000, 7, 1, [])
     assert (found.texts, found.tokens_out, found.accepted) == (round(texts), round(200 * texts), round(0.6 * texts))
     assert found.seconds == pytest.approx(10.0 + 200 * texts / 500 + 10.0, abs=0.1)
-    assert found.basis == "a probe of 100 texts in 40 s"
+    assert found.basis == "a probe of 100 attempts in 40 s"
 
 
 def test_where_nothing_is_to_be_made_it_takes_no_time(project: Project) -> None:
@@ -124,6 +124,19 @@ def test_a_dry_run_with_a_probe_tells_what_a_run_takes_and_keeps_nothing(
     assert forecast["rows"] == ROWS
     assert forecast["tokens_out"] > 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_probe_of_a_sheet_that_is_made_makes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.products("kettle", "lamp")
+    for options in (["--quiet"], ["--probe"]):
+        monkeypatch.setattr(sys, "argv", ["aigc", "run", "briefs.csv", *options])
+        with pytest.raises(SystemExit):
+            cli.main()
+        told = capsys.readouterr()
+    assert "Expected: nothing to make; 2 texts there already." in told.out
+    assert "Making some texts" not in told.err
 
 
 def said(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
