@@ -201,6 +201,7 @@ def test_files_of_two_colleagues_are_held_against_each_other_in_the_page(
     assert page.locator("#question b").first.inner_text() == "Ana edited, Ben approved the original: which one?"
     page.keyboard.press("1")
     said(page, "Approved as edited by Ana. In conflict: Ben decided otherwise.")
+    page.keyboard.press("Escape")
     lines = [json.loads(line) for line in exported(page, "Cy", tmp_path).read_text("utf-8").splitlines()]
     assert sorted({each["editor"] for each in lines[1:]}) == ["Ana", "Ben", "Cy"]
     assert len(lines) == 1 + 4 + 3 + 1

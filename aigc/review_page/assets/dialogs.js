@@ -120,33 +120,59 @@ function openName() {
   openBox({ title: t('name_title'), ok: t('save'), body: [nameInput(), h('p', { class: 'aside' }, t('name_hint'))], submit: takeName });
 }
 
-/** After the first decision its reader is asked for a name, in a line that takes no key away: whatever comes of it, the decision is kept. */
+/**
+ * After the first decision its reader is asked for a name, once: whatever comes of it, the decision is kept. The cursor is in the line as
+ * long as it is there, since a name that is typed beside it would be keys that decide. Where fingers write it takes no half of the screen.
+ */
 let isNamePutOff = false;
+const isTouched = matchMedia('(hover: none) and (pointer: coarse)');
 
 function askName() {
   if (liked.editor || isNamePutOff || !$('asking').hidden) return;
   $('asking').hidden = false;
   refill($('name-first'), t('name_first')); // once it is there, so that it is read out
+  if (isTouched.matches) return;
+  const begin = () => $('asking').elements.editor.focus({ preventScroll: true });
+  const box = document.querySelector('dialog[open]'); // closing, it gives the cursor back to where it was
+  if (box) box.addEventListener('close', begin, { once: true });
+  else begin();
 }
 
 function showAsking() {
   refill($('asking'), h('p', { role: 'status', id: 'name-first' }, t('name_first')), nameInput(),
     h('button', { type: 'submit', class: 'primary' }, t('save'), h('kbd', { 'aria-hidden': 'true' }, '↵')),
-    button(t('later'), { class: 'quiet', click: leaveAsking }));
+    button(t('later'), { class: 'quiet', click: leaveAsking }, { key: 'Esc' }));
   $('asking').setAttribute('aria-label', t('name_title'));
 }
 
 function leaveAsking() {
+  putNameOff();
+  $('list').focus({ preventScroll: true });
+}
+
+function putNameOff() {
   isNamePutOff = true;
   $('asking').hidden = true;
-  $('list').focus({ preventScroll: true });
+}
+
+/** A click elsewhere takes the cursor away: with the name, if there is one. After the click, or it would hit what moves below it. */
+function leaveAskingAt(event) {
+  const form = $('asking');
+  if (form.hidden || form.contains(event.target) || isTouched.matches) return;
+  setTimeout(() => {
+    if (form.elements.editor.value.trim()) takeName(form);
+    else putNameOff();
+  });
 }
 
 function wireAsking() {
   $('asking').addEventListener('submit', (event) => {
     event.preventDefault();
-    if (takeName(event.target)) $('list').focus({ preventScroll: true });
+    if (!event.target.elements.editor.value.trim()) leaveAsking();
+    else if (takeName(event.target)) $('list').focus({ preventScroll: true });
   });
+  $('asking').noValidate = true; // nothing is said of a blank: it is later
+  document.addEventListener('click', leaveAskingAt, true);
 }
 
 function openExport() {

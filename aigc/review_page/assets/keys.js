@@ -55,6 +55,7 @@ function act(event, does) {
 }
 
 function escape(event) {
+  if (event.target.closest?.('#asking')) return act(event, leaveAsking);
   if (event.target.id === 'query' && event.target.value) return;
   if (mode === 'edit') return act(event, leaveEdit);
   if (mode === 'compare') return act(event, compare);
