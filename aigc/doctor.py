@@ -78,11 +78,14 @@ def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
                         remedy="Install it again: pip install --force-reinstall torch")], None
     build = f"CUDA {seen.cuda}" if seen.cuda else "CPU build"
     first = Finding(name="torch", status="ok", found=f"{seen.torch}, {build}")
-    return [first, *examine_gpus(seen, settings), *(examine_locks() if seen.gpus else [])], seen
+    return [first, *examine_gpus(seen, settings), *(examine_locks() if seen.gpus and settings.name != "openai" else [])], seen
 
 
 def examine_gpus(seen: Hardware, settings: EngineSettings) -> list[Finding]:
     """A finding for each GPU, or one that says why there is none."""
+    if settings.name == "openai":
+        there = ", ".join(gpu.name for gpu in seen.gpus) or "none"
+        return [Finding(name="gpu", status="ok", found=f"{there}; not needed here: the server makes the texts")]
     if not seen.gpus:
         return [_no_gpu(seen, driver_gpus(), settings)]
     return [_gpu(f"gpu {index}", gpu, settings) for index, gpu in enumerate(seen.gpus)]

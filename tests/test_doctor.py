@@ -183,6 +183,17 @@ def test_settings_that_ask_for_cuda_without_a_gpu_are_a_problem(monkeypatch: pyt
     assert named("gpu") == Finding(name="gpu", status="warn", found="none: the CPU does the work, many times slower")
 
 
+def test_where_a_server_makes_the_texts_no_gpu_is_missed() -> None:
+    seen, gpu = Hardware(torch="2.9", cuda="", gpus=[], cpu_bf16=True), Gpu(
+        name="NVIDIA T4", compute_capability="7.5", memory_bytes=16 << 30, memory_free_bytes=None, bf16=False)
+    for gpus, there in (([], "none"), ([gpu], "NVIDIA T4")):
+        for device in ("auto", "cuda"):
+            settings = EngineSettings(name="openai", device=device)  # type: ignore[arg-type]
+            (finding,) = examine_gpus(replace(seen, gpus=gpus), settings)
+            assert finding == Finding(name="gpu", status="ok",
+                                      found=f"{there}; not needed here: the server makes the texts")
+
+
 @pytest.mark.parametrize(("gpu", "dtype", "status", "says"), [
     ({}, "bfloat16", "ok", "NVIDIA L4, 22.0 GiB of memory, compute capability 8.9, 21.0 GiB free"),
     ({"memory_free_bytes": None}, "bfloat16", "warn",
