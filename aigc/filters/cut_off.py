@@ -66,9 +66,10 @@ class CutOffFilter:
 
     def _cut_field(self, brief: Brief, completion: Completion) -> Verdict:
         name, limit = next(iter(completion.cut_fields.items()))
+        fields = ", ".join(f"{field} ({most:,})" for field, most in completion.cut_fields.items())
         return Verdict(
-            filter=self.name, action=asked(self.action), reason="field_cut_off", measured=name, limit=limit,
-            message=f"Cut at the limit of characters: {', '.join(completion.cut_fields)}.",
+            filter=self.name, action=asked(self.action), reason="field_cut_off", limit=limit,
+            message=f"Cut at the limit of characters: {fields}.",
             advice=wording(brief, en=f"The {name.replace('_', ' ')} was too long. Keep it short and finish it.",
                            zh="有的部分太长，没写完。请写短一些，并写完整。"),
         )

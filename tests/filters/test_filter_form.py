@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from filter_cases import GOOD_EN, GOOD_ZH, a_brief, a_completion, default, unread, verdict_of
+from msgspec.structs import replace
 
 from aigc.filters.length import LengthFilter
 from aigc.records import Limits
@@ -51,6 +52,14 @@ def test_a_text_at_its_token_limit_is_cut_off_and_says_what_was_repaired() -> No
         "The text stopped at its token limit (64 tokens), not at its end. It was repaired: closed 2 brackets."
     )
     assert verdict.advice == "上一稿没写完就被截断了，请写得短一些，并写到结尾。"
+
+
+def test_fields_that_met_their_limit_are_named_and_no_name_stands_as_what_was_measured() -> None:
+    completion = replace(a_completion(), cut_fields={"verse_2": 160, "title": 40})
+    verdict = default("cut_off")(a_brief(), completion)
+    assert (verdict.action, verdict.reason, verdict.measured, verdict.limit) == ("retry", "field_cut_off", None, 160)
+    assert verdict.message == "Cut at the limit of characters: verse_2 (160), title (40)."
+    assert verdict.advice == "The verse 2 was too long. Keep it short and finish it."
 
 
 def test_repaired_output_is_flagged() -> None:
