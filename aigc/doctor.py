@@ -78,7 +78,8 @@ def _torch(settings: EngineSettings) -> tuple[list[Finding], Hardware | None]:
                         remedy="Install it again: pip install --force-reinstall torch")], None
     build = f"CUDA {seen.cuda}" if seen.cuda else "CPU build"
     first = Finding(name="torch", status="ok", found=f"{seen.torch}, {build}")
-    return [first, *examine_gpus(seen, settings), *(examine_locks() if seen.gpus and settings.name != "openai" else [])], seen
+    locks = examine_locks() if seen.gpus and settings.name != "openai" else []
+    return [first, *examine_gpus(seen, settings), *locks], seen
 
 
 def examine_gpus(seen: Hardware, settings: EngineSettings) -> list[Finding]:
