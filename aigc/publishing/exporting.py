@@ -119,7 +119,8 @@ def _gathered(choice: Choice, order: Order, staging: Path) -> tuple[Issue, int]:
         with gathered.open("rb") as file:
             yield from map(decoder.decode, file)
 
-    return Issue(order.kind, choice.past.run.run_id, staging, rows, choice.label, choice.visible), too_long
+    issue = Issue(order.kind, choice.past.run.run_id, staging, rows, choice.label, choice.visible, choice.titles())
+    return issue, too_long
 
 
 def _is_too_long(row: Published) -> bool:

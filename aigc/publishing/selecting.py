@@ -35,6 +35,7 @@ from aigc.publishing.values import (
 from aigc.records import Attempt, Content
 from aigc.review.decisions import Decision
 from aigc.review.standing import Standing
+from aigc.review.words import language_of, type_words
 from aigc.stamped import Stamped
 
 _DIFFER = ("Its editors differ: one of them decides again, or a chief editor's file is imported with "
@@ -64,6 +65,8 @@ class Choice:
     """Briefs of which more than one text was given; variants of a brief follow one another."""
     _brief: Several = field(default=Several(brief_id="", texts=0), repr=False)
 
+    _languages: dict[str, Counter[str]] = field(default_factory=dict, repr=False)
+
     def rows(self) -> Iterator[Published]:
         """The texts to publish, in the sheet's order; memory does not grow with their number.
 
@@ -82,8 +85,15 @@ class Choice:
             else:
                 self.others[found] += 1
 
+    def titles(self) -> dict[str, str]:
+        """What people call the content types of the texts that were given, in the language of most of each."""
+        given = {name: pack.type.title for name in self._languages if (pack := self._packs.get(name))}
+        return {name: type_words(name, given.get(name, ""), language_of(spoken.elements()))
+                for name, spoken in self._languages.items()}
+
     def _count(self, text: Published) -> None:
         self.texts += 1
+        self._languages.setdefault(text.content_type, Counter())[text.language] += 1
         self.edited += text.provenance.human_oversight == "edited"
         self.unseen += not text.disclosure and text.provenance.human_oversight == "none"
         is_next = self._brief.brief_id == text.id

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -160,3 +160,5 @@ class Issue:
     label: HiddenLabel | None
     """The hidden label of the run; each text has it under its own number."""
     visible: Visible = "by_type"
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What people call each content type, in the language of most of its texts."""

@@ -44,7 +44,8 @@ def write_word(issue: Issue) -> list[Path]:
             kind = row.content_type
             if kind not in documents:
                 path = folder / f"{_free(slug(kind), {one.path.stem for one in documents.values()})}.docx"
-                documents[kind] = stack.enter_context(_Document(path, kind, document_words(silent.get(kind, ()))))
+                title, labels = issue.titles.get(kind, kind), document_words(silent.get(kind, ()))
+                documents[kind] = stack.enter_context(_Document(path, title, labels))
             documents[kind].add(row)
     paths = [document.path for document in documents.values()]
     for path in paths if issue.label else []:

@@ -12,7 +12,7 @@ from aigc.publishing.tables import field_cells, heading, last_cells
 from aigc.publishing.values import Issue
 from aigc.review_sheet.dress import FONT, height_points
 from aigc.review_sheet.spelling import workbook_cell
-from aigc.review_sheet.workbook import titles
+from aigc.review_sheet.workbook import titles_of
 
 FIRST_COLUMNS, LAST_COLUMNS = ("id", "variant", "name", "language"), (
     "text", "disclosure", "human_oversight", "digital_source_type", "edit_source_type", "record_id")
@@ -27,7 +27,8 @@ def write_workbook(issue: Issue) -> list[Path]:
     for row in issue.rows():
         fields.setdefault(row.content_type, {}).update(dict.fromkeys(row.fields))
     book = Workbook(write_only=True)
-    names, dress = titles(fields), _Dress(f"{issue.kind}.jsonl")
+    names = titles_of({name: issue.titles.get(name, name) for name in fields})
+    dress = _Dress(f"{issue.kind}.jsonl")
     sheets = {kind: _sheet(book, names[kind], [*fields[kind]], dress) for kind in fields}
     if not sheets:
         book.create_sheet("texts")

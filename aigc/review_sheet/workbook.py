@@ -179,13 +179,8 @@ class _TypeSheet:
         return cell
 
 
-def titles(names: Iterable[str], taken: str = "") -> dict[str, str]:
-    """Titles of sheets: of at most 31 characters, without those that Excel forbids, each once."""
-    return titles_of({name: name for name in names}, taken)
-
-
 def titles_of(wanted: Mapping[str, str], taken: str = "") -> dict[str, str]:
-    """As `titles`, by name, of what is wanted for each."""
+    """Titles of sheets, by name, of what is wanted for each: of at most 31 characters that Excel allows, each once."""
     found: dict[str, str] = {}
     used = {taken.casefold()}
     for name, text in wanted.items():

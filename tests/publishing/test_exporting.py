@@ -264,7 +264,7 @@ def test_no_cell_is_a_formula(project: Project) -> None:
     with (folder / "approved.csv").open(encoding="utf-8-sig", newline="") as table:
         (row,) = csv.DictReader(table)
     assert (row["id"], row["text"][:3]) == ("'=cmd", "'=T")
-    sheet = openpyxl.load_workbook(folder / "approved.xlsx")["note"]
+    sheet = openpyxl.load_workbook(folder / "approved.xlsx")["Note"]
     cells = {str(sheet.cell(1, at).value): sheet.cell(2, at) for at in range(1, sheet.max_column + 1)}
     assert (cells["id"].value, cells["id"].data_type) == ("=cmd", "s")
     assert (cells["text"].value, cells["text"].data_type) == (f"={GOOD}", "s")
@@ -273,13 +273,13 @@ def test_no_cell_is_a_formula(project: Project) -> None:
 def test_a_workbook_has_a_sheet_for_each_type_with_its_fields(project: Project) -> None:
     folder = Path(exported(project, reviewed(project), "xlsx").folder)
     book = openpyxl.load_workbook(folder / "approved.xlsx")
-    assert book.sheetnames == ["note", "card"]
-    headings, values = book["card"].iter_rows(values_only=True)
+    assert book.sheetnames == ["Note", "Card"], "as their templates have it"
+    headings, values = book["Card"].iter_rows(values_only=True)
     row = dict(zip(headings, values, strict=True))
     assert (row["headline"], row["points"]) == ("Slow water", "a litre\na thin stream")
     assert (row["name"], row["id"]) == ("kettle", "card")
-    assert book["card"].print_title_rows == "$1:$1", "a print has all columns under their headings"
-    assert book["card"].sheet_properties.pageSetUpPr.fitToPage
+    assert book["Card"].print_title_rows == "$1:$1", "a print has all columns under their headings"
+    assert book["Card"].sheet_properties.pageSetUpPr.fitToPage
 
 
 def test_parquet_holds_all_values_and_where_each_text_came_from(project: Project) -> None:
@@ -302,6 +302,18 @@ def test_a_word_document_has_each_text_as_readers_see_it_under_its_name(project:
     note = [*paragraphs_of_word((folder / "note.docx").read_bytes(), "note.docx")]
     assert "本内容由人工智能生成" in note
     assert any("with <w:p> & \"quotes\" in it." in paragraph for paragraph in note)
+
+
+def test_documents_and_sheets_of_chinese_texts_have_chinese_titles(project: Project) -> None:
+    (project.folder / "templates" / "note").rename(project.folder / "templates" / "ad_copy")
+    project.sheet([{"id": name, "content_type": "ad_copy", "product": "灯", "language": language}
+                   for name, language in (("one", "zh"), ("two", "zh"), ("three", "en"))])
+    file = project.run(answer)
+    for name in ("one", "two", "three"):
+        decide(project, file, name, "approve")
+    folder = Path(exported(project, file, "docx", "xlsx").folder)
+    first, *_ = paragraphs_of_word((folder / "docx" / "ad-copy.docx").read_bytes(), "ad-copy.docx")
+    assert (first, openpyxl.load_workbook(folder / "approved.xlsx").sheetnames) == ("广告文案", ["广告文案"])
 
 
 def word(project: Project, file: RunFile, name: str = "note.docx") -> str:
