@@ -5,6 +5,7 @@ Only what a document must have by ECMA-376 is written, as it streams by: a libra
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -68,6 +69,7 @@ class _Document:
     def __init__(self, path: Path, title: str, labels: Iterable[str]) -> None:
         self.path, self._title, self._labels = path, title, labels
         self._stack = ExitStack()
+        self._marks = 0
 
     def __enter__(self) -> _Document:
         with ExitStack() as stack:
@@ -85,9 +87,10 @@ class _Document:
     def add(self, row: Published) -> None:
         number = f"{row.id}/{row.variant}" if row.variant else row.id
         name = row.name or number
-        self._write(_plain(name, "Heading2", row.language))
+        self._marks += 1
+        self._write(_marked(_plain(name, "Heading2", row.language), self._marks, row.record_id))
         said = _OVERSIGHT["zh" if base_language(row.language) == "zh" else "en"][row.provenance.human_oversight]
-        known = (number, said, row.record_id) if row.name else (said, row.record_id)
+        known = (number, said) if row.name else (said,)
         self._write(_plain(" · ".join(known), "Record", row.language))
         self._write("".join(_text(row, name)))
 
@@ -126,6 +129,14 @@ def _paragraph(block: Block, language: str, above: int) -> str:
                          f'<w:ind w:left="{left}" w:hanging="{INDENT}"/>')
     deeper = f'<w:numPr><w:ilvl w:val="{block.level}"/><w:numId w:val="1"/></w:numPr>'
     return _laid_out(block.lines, _STYLES[block.kind], language, deeper if block.kind == "bullet" else "")
+
+
+def _marked(paragraph: str, number: int, record_id: str) -> str:
+    """A paragraph with a bookmark, which readers do not see, named by the record that the text is of."""
+    mark = re.sub(r"[^A-Za-z0-9]", "_", f"r_{record_id}")[:40]  # what Word takes for the name of one
+    start, end = f'<w:bookmarkStart w:id="{number}" w:name="{mark}"/>', f'<w:bookmarkEnd w:id="{number}"/>'
+    head, properties, runs = paragraph.partition("</w:pPr>")
+    return f"{head}{properties}{start}{runs.removesuffix('</w:p>')}{end}</w:p>"
 
 
 def _plain(text: str, style: str, language: str = "en") -> str:
