@@ -10,7 +10,8 @@ from aigc.records import FieldValue, OutputValue
 MOST_NAME_CHARS = 100
 _NAMED_BY_BRIEF = ("title", "name", "product", "product_name", "标题", "名称", "产品", "产品名称", "商品名称")
 _NAMED_BY_TEXT = ("title", "headline", "subject", "heading", "标题")
-_ABOUT = ("topic", "setting", "主题", "场景")
+_ABOUT = ("topic", "setting", "customer", "situation", "主题", "场景", "顾客", "客户", "情境")
+"""No message that somebody wrote, and no order to the model: a name is for readers."""
 
 
 def name_of(text: str, fields: Mapping[str, OutputValue], brief: Mapping[str, FieldValue]) -> str:

@@ -80,6 +80,8 @@ def test_hostile_texts_are_read_in_little_time() -> None:
     ("**INT. MINE**", {"heading": "Int. mine"}, {"setting": "A mine"}, "Int. mine"),
     ("Text.", {"subject": "May"}, {"topic": "What happens in May"}, "May"),
     ("Ines: Yes.", {}, {"setting": "A workshop.\nNoon."}, "A workshop. Noon."),
+    ("Dear Ms Calloway,", {}, {"brand": "Northwell", "customer": "Ms Renée Calloway", "message": "secret",
+                               "resolution": "A refund"}, "Ms Renée Calloway"),
     ("Text.", {}, {"product": " ", "facts": ["one"], "message": "secret"}, ""),
     ("文字。", {}, {"产品": "小满电饭煲"}, "小满电饭煲"),
 ])
