@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 KINDS = (".png", ".svg", ".pdf", ".html")
 MOST_MARKS = 8
 """Changes of the model that are marked: where sheets with different models take turns it would be every one."""
+AXIS_POINTS = 580
+"""About how wide the axis is."""
 BLUE, PALE, GREY = "#2f5d8a", "#c9d6e4", "#5f6670"
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -96,10 +99,9 @@ def _figure(kind: type[Figure], past: Sequence[Night], price_per_hour: float, ti
     times = [_time(night.finished_at) for night in past]
     for axes, (name, values, is_amount) in zip(grid, panels, strict=True):
         _panel(axes, times, values, name, is_amount=is_amount)
-    grid[0].vlines(times, 0, [night.accepted for night in past], color=BLUE, linewidth=4)
+    grid[0].vlines(times, 0, [night.accepted for night in past], color=BLUE, linewidth=_bar_width(times))
     _mark_models(grid, past, times)
-    aside = max(timedelta(hours=18), (times[-1] - times[0]) / 50)
-    grid[0].set_xlim(times[0] - aside, times[-1] + aside)
+    grid[0].set_xlim(*_shown(times))
     locator = AutoDateLocator(maxticks=9)
     grid[-1].xaxis.set_major_locator(locator)
     grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
@@ -109,7 +111,8 @@ def _figure(kind: type[Figure], past: Sequence[Night], price_per_hour: float, ti
 def _panel(axes: Any, times: Sequence[datetime], values: Sequence[float], name: str, *, is_amount: bool) -> None:
     """Amounts as bars from the ground, measures as a line."""
     if is_amount:
-        axes.vlines(times, 0, values, color=PALE if name.startswith("Texts") else BLUE, linewidth=4)
+        axes.vlines(times, 0, values, color=PALE if name.startswith("Texts") else BLUE,
+                    linewidth=_bar_width(times))
     else:
         axes.plot(times, values, marker="o", markersize=3.5, linewidth=1.3, color=BLUE)
     axes.set_title(name, loc="left", fontsize=10, weight="bold")
@@ -118,6 +121,19 @@ def _panel(axes: Any, times: Sequence[datetime], values: Sequence[float], name: 
     axes.yaxis.set_major_formatter("{x:,.0f}" if most >= 5 else "{x:,.2f}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
+
+
+def _shown(times: Sequence[datetime]) -> tuple[datetime, datetime]:
+    """From when to when, with a little room on either side: the runs of an evening fill the width as a year's do."""
+    aside = (times[-1] - times[0]) / 25 or timedelta(hours=1)
+    return times[0] - aside, times[-1] + aside
+
+
+def _bar_width(times: Sequence[datetime]) -> float:
+    """In points, narrower where runs follow close upon each other, so that their bars stand apart."""
+    start, end = _shown(times)
+    closest = min((after - before for before, after in pairwise(times) if after > before), default=end - start)
+    return max(1.0, min(4.0, 0.7 * AXIS_POINTS * (closest / (end - start))))
 
 
 def _mark_models(grid: Sequence[Any], past: Sequence[Night], times: Sequence[datetime]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -261,6 +262,18 @@ def dated(night: Night, day: int) -> Night:
     finished = datetime(2026, 10, 1, 2, tzinfo=UTC) + timedelta(days=day)
     model = msgspec.structs.replace(night.model, ref="<model> $1$")
     return msgspec.structs.replace(night, finished_at=finished.isoformat(), model=model, rows=10)
+
+
+@pytest.mark.parametrize("step", [timedelta(minutes=4), timedelta(days=4)])
+def test_runs_of_an_evening_fill_the_width_as_those_of_a_year_do(tmp_path: Path, step: timedelta) -> None:
+    pytest.importorskip("matplotlib")
+    began, night = datetime(2026, 10, 1, 2, tzinfo=UTC), dated(a_night("a", 1000, 10.0), 0)
+    past = [msgspec.structs.replace(night, finished_at=(began + at * step).isoformat()) for at in range(4)]
+    draw(past, tmp_path / "trend.svg")
+    bar = r'd="M ([\d.]+) [\d.]+ \nL \1 [\d.]+ \n" clip-path[^>]*stroke-width: 4"'
+    bars = [float(at) for at in dict.fromkeys(re.findall(bar, (tmp_path / "trend.svg").read_text()))]
+    assert len(bars) == 4
+    assert bars[-1] - bars[0] > 400
 
 
 def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
