@@ -169,9 +169,18 @@ def _facts(run: RunFile) -> str:
         rows.append(("Texts taken over unchanged", f"{run.taken_over:,} from {_listed_runs(run.earlier)}"))
     if before := _made_before(run):
         rows.append(("Made before the last session", before))
+    if run.timings.export_s:
+        rows.append(_time(run))
     if run.forecast:
         rows += _expected_and_found(run, run.forecast)
     return _table(("", ""), rows)
+
+
+def _time(run: RunFile) -> tuple[str, str]:
+    """What the speed counts, and what it does not, in the last session."""
+    spans, of = run.timings, " of the last session" if len(run.all_sessions) > 1 else ""
+    besides = f"{duration(spans.survey_s)} of reading the sheet, {duration(spans.export_s)} of writing the results"
+    return f"Time{of}", f"{duration(spans.generate_s)} of making texts; besides, {besides}"
 
 
 def _made_before(run: RunFile) -> str:
@@ -192,7 +201,7 @@ def _expected_and_found(run: RunFile, forecast: Forecast) -> list[tuple[str, str
     found = [(f"Accepted expected, found{of}",
               f"{share(forecast.accepted, forecast.rows)}, {share(accepted, made)} of texts made")]
     return [
-        (f"Time expected, taken{of}", f"{duration(forecast.seconds)}, {duration(last.generate_s)}{off} "
+        (f"Time of making texts expected, taken{of}", f"{duration(forecast.seconds)}, {duration(last.generate_s)}{off} "
                                       f"(by {forecast.basis})"),
         (f"Texts expected, made{of}", f"{forecast.rows:,}, {made:,}"),
         (f"Tokens expected, made{of}", f"{forecast.tokens_out:,}, {last.tokens_out:,}"),

@@ -117,9 +117,10 @@ def told(made: Made) -> str:
 def _took(made: Made, gpus: Sequence[GpuMemory]) -> str:
     """The part of the report that only this flow run knows."""
     timings = made.file.timings
+    rest_s = max(0.0, made.took_s - timings.survey_s - timings.generate_s - timings.export_s)
     rows = [("In all", duration(made.took_s)), ("Reading the sheet", duration(timings.survey_s)),
-            ("Generating, with loading the model", duration(timings.generate_s)),
-            ("Writing the results", duration(timings.export_s))]
+            ("Making texts, with loading the model", duration(timings.generate_s)),
+            ("Writing the results", duration(timings.export_s)), ("All else", duration(rest_s))]
     rows = rows if made.is_new else rows[:1]
     rows += [(f"GPU {gpu.index}, {gpu.name}", f"{gpu.used_mib / 1024:.1f} of {gpu.total_mib / 1024:.1f} GiB at most")
              for gpu in gpus]

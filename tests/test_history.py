@@ -219,7 +219,8 @@ def test_a_run_is_told_what_it_is_expected_to_take_and_its_report_what_came(
     assert told[0].startswith("Expected: 44 texts to make, in about ")
     assert file.forecast
     assert abs(file.forecast.tokens_out / file.tokens_out - 1) < 0.25
-    assert "| Time expected, taken |" in (tmp_path / "outputs" / file.run_id / "report.md").read_text("utf-8")
+    written = (tmp_path / "outputs" / file.run_id / "report.md").read_text("utf-8")
+    assert "| Time of making texts expected, taken |" in written
 
 
 def test_rows_that_are_there_already_are_not_expected_to_be_made(

@@ -111,6 +111,12 @@ def test_the_report_tells(line: str) -> None:
     assert line in report(RUN).splitlines()
 
 
+def test_the_time_of_making_texts_stands_apart_from_that_of_reading_and_writing() -> None:
+    timed = report(replace(RUN, timings=Timings(survey_s=0.7, generate_s=12.8, start_s=2.0, export_s=0.9)))
+    assert ("| Time | 12.8 s of making texts; besides, 0.7 s of reading the sheet, 0.9 s of writing the results |"
+            in timed.splitlines())
+
+
 def test_where_every_filter_ran_nothing_is_said_of_it() -> None:
     checked = replace(RUN, not_run={})
     assert "Not checked" not in report(checked)
