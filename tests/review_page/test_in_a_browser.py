@@ -61,19 +61,19 @@ def decide_on_four(page: Any) -> None:
     page.locator(".edit-why input").fill("It is four minutes.")
     wait_for(page, "del", "3")
     page.keyboard.press("Control+Enter")
-    wait_for(page, "#toast", "Edit saved. 5 to go.")
+    wait_for(page, "#toast", "Edit saved. 5 to go in this list.")
 
     page.keyboard.press("r")  # the second is too short
     page.keyboard.press("7")
     page.locator("dialog textarea").fill("写长一些")
     page.keyboard.press("Control+Enter")
-    wait_for(page, "#toast", "Rejected. 4 to go.")
+    wait_for(page, "#toast", "Rejected. 4 to go in this list.")
 
     page.keyboard.press("n")
     page.locator("dialog textarea").fill("Nice.")
     page.keyboard.press("Control+Enter")
     page.keyboard.press("a")
-    wait_for(page, "#toast", "Approved. 3 to go.")
+    wait_for(page, "#toast", "Approved. 3 to go in this list.")
     page.keyboard.press("a")
     page.keyboard.press("u")  # the last one again: it is taken back, and read once more
     wait_for(page, "#toast", "Undone: your decision is taken away.")
@@ -297,9 +297,9 @@ def test_the_end_is_told_until_all_is_exported(opened: Open, sample_folder: Path
     for _ in range(6):
         assert page.locator("#finished").is_hidden()
         page.keyboard.press("a")
-    wait_for(page, "#finished", "All texts for review are decided; 2 more passed no check.")
+    wait_for(page, "#finished", "All texts for review are decided; of 2 more no attempt passed.")
     assert page.locator("#track-words").inner_text() == "6 of 8 decided · 2 hidden by the filter"
-    wait_for(page, "#toast", "That was the last one in this list. 2 more hidden by the filter.")
+    wait_for(page, "#toast", "That was the last one in this list. 2 more undecided, hidden by the filter.")
     with page.expect_download():
         page.locator("#finished-export").click()
         page.keyboard.press("Enter")

@@ -250,7 +250,7 @@ def test_a_rejection_without_a_reason_says_what_is_missing(opened: Open, sample_
     assert page.locator("#track-words").inner_text().startswith("0 of 8 decided")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    said(page, "Rejected. 5 to go.")
+    said(page, "Rejected. 5 to go in this list.")
     assert page.locator("#track-words").inner_text().startswith("1 of 8 decided")
 
 

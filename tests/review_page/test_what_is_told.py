@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from samples import Open
-from test_taking_versions import said
+from test_taking_versions import AT_ODDS, CONFLICT, EXHAUSTED, decided, go_to, said
+
+__all__ = ["decided"]
 
 
 def note(page: Any, words: str) -> None:
@@ -61,3 +63,52 @@ def test_a_finger_is_asked_for_a_name_without_a_keyboard_over_the_text(opened: O
     page.get_by_role("button", name="Approve").tap()
     said(page, "Approved. 4 to go")
     assert page.locator("#asking").is_visible()
+
+
+def test_words_in_a_box_that_is_left_are_there_when_it_is_opened_again(opened: Open, sample_folder: Any) -> None:
+    page = opened(sample_folder / "review.html")
+    for key, other in (("n", "r"), ("r", "n")):
+        page.keyboard.press(key)
+        page.locator("dialog textarea").fill(f"Typed in {key}.")
+        page.keyboard.press("Escape")
+        said(page, "Not saved. Your words are there when you open the box again.")
+        page.keyboard.press(other)
+        assert page.locator("dialog textarea").input_value() == f"Typed in {key}."
+        page.keyboard.press("Escape")
+        page.locator("dialog").wait_for(state="detached")
+    page.keyboard.press("r")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    said(page, "Rejected.")
+    page.keyboard.press("u")
+    said(page, "Undone: your decision is taken away. Its note stays, for your next decision.")
+    page.keyboard.press("n")
+    assert page.locator("dialog textarea").input_value() == "Typed in r."
+
+
+def test_an_edit_that_is_left_by_a_click_says_that_it_is_a_draft(opened: Open, sample_folder: Any) -> None:
+    page = opened(sample_folder / "review.html")
+    page.keyboard.press("e")
+    page.locator("#actions", has_text="Leave, keep draft").wait_for()
+    page.locator("#body textarea").first.fill("A kettle")
+    page.locator(".row").nth(2).click()
+    said(page, "Your edit is kept as a draft, and not saved.")
+    page.locator(".row").nth(3).click()
+    drawings = page.evaluate("['draft', 'edit', 'note'].map((name) => document.querySelector(`.icon-${name} path`)"
+                             ".getAttribute('d'))")
+    assert len(set(drawings)) == 3
+
+
+def test_an_approval_of_what_passed_no_check_says_so(opened: Open, sample_folder: Any) -> None:
+    page = opened(sample_folder / "review.html")
+    go_to(page, EXHAUSTED)
+    page.keyboard.press("a")
+    said(page, "Approved, though no attempt passed the checks.")
+
+
+def test_whoever_sides_with_one_of_two_is_told_what_settles_it(opened: Open, decided: Any) -> None:
+    page = opened(decided / "review.html", editor="Mei")
+    for row in (CONFLICT, AT_ODDS):
+        go_to(page, row)
+        page.keyboard.press("1")
+        said(page, "Settled once they agree, or once your file is imported as the final word (--final).")

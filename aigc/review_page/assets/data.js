@@ -40,7 +40,8 @@ const variantsOf = (n) => ofBrief.get(`${rows[n].type}\n${rows[n].brief}`);
 
 const isDecidable = (n) => Boolean(rows[n].base);
 const isFlagged = (n) => rows[n].outcome === 'accepted' && rows[n].reasons.length > 0;
-const isForReview = (n) => isDecidable(n) && (['accepted', 'held'].includes(rows[n].outcome) || disputed.has(n));
+const hasPassed = (n) => ['accepted', 'held'].includes(rows[n].outcome);
+const isForReview = (n) => isDecidable(n) && (hasPassed(n) || disputed.has(n));
 
 /** What needs eyes first: texts on which editors differ, held, flagged, accepted, then what did not pass. */
 const RANKS = { held: 0, accepted: 2, short: 3, exhausted: 4, rejected: 5, failed: 6, invalid: 7 };

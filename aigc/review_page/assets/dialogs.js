@@ -6,7 +6,7 @@ function openBox({ title, body, ok, key = '↵', submit = () => true, kind = '',
     method: 'dialog', novalidate: kind === 'rejecting',
     submit: (event) => {
       event.preventDefault();
-      if (submit(form) !== false) box.close();
+      if (submit(form) !== false) box.close('done');
     },
     keydown: (event) => {
       if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -32,6 +32,20 @@ function reasonSelect(chosen, choose) {
   return select;
 }
 
+/** What was typed in a note's box that was left without saving it, by row. */
+const unsaved = new Map();
+
+function keepTyped(box, n) {
+  const area = box.querySelector('textarea');
+  box.addEventListener('close', () => {
+    if (box.returnValue !== 'done' && area.value.trim() !== noteOn(n)) {
+      unsaved.set(n, area.value);
+      say(t('note_unsaved'));
+    } else unsaved.delete(n);
+  });
+  return box;
+}
+
 const DIGITS = '1234567890-';
 
 function openReject() {
@@ -42,12 +56,12 @@ function openReject() {
     h('input', { type: 'radio', name: 'reason', value: code, required: true, checked: decision?.reason === code }),
     h('span', null, reasonWords(code)), DIGITS[i] && h('kbd', { 'aria-hidden': 'true' }, DIGITS[i])));
   const missing = h('p', { class: 'missing', role: 'alert' });
-  const box = openBox({
+  const box = keepTyped(openBox({
     title: t('reject_title'), ok: t('reject'), kind: 'rejecting', key: SAVE_KEY,
     body: [
       h('fieldset', { class: 'reasons' }, h('legend', null, t('reject_why'), h('span', { class: 'aside by-key' }, ` · ${t('reject_keys', { key: SAVE_KEY })}`)), radios),
       h('label', { class: 'stacked' }, h('span', null, t('note')), h('textarea', {
-        name: 'note', rows: 2, dir: 'auto', value: noteOn(n), placeholder: t('note_hint'),
+        name: 'note', rows: 2, dir: 'auto', value: unsaved.get(n) ?? noteOn(n), placeholder: t('note_hint'),
       })),
       missing,
     ],
@@ -58,7 +72,7 @@ function openReject() {
       radios[0].querySelector('input').focus();
       return false;
     },
-  });
+  }), n);
   box.addEventListener('keydown', (event) => {
     const at = DIGITS.indexOf(event.key);
     if (event.target.tagName === 'TEXTAREA' || at < 0 || !radios[at] || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -73,17 +87,17 @@ function openReject() {
 function openNote() {
   if (!isDecidable(current)) return;
   const n = current;
-  openBox({
+  keepTyped(openBox({
     title: t('note_title'), ok: t('save_note'), key: SAVE_KEY,
     body: h('label', { class: 'stacked' }, h('span', { class: 'aside' }, t(decisions.has(n) ? 'note_hint' : 'note_hint_waits')),
-      h('textarea', { name: 'note', rows: 4, dir: 'auto', value: noteOn(n), 'aria-label': t('note') })),
+      h('textarea', { name: 'note', rows: 4, dir: 'auto', value: unsaved.get(n) ?? noteOn(n), 'aria-label': t('note') })),
     submit: (form) => {
       annotate(n, form.elements.note.value);
       refind();
       showReading();
       say(t(!noteOn(n) ? 'said_no_note' : decisions.has(n) ? 'said_note' : 'said_note_waits'));
     },
-  });
+  }), n);
 }
 
 const nameInput = () => h('label', { class: 'stacked' }, h('span', null, t('your_name')),

@@ -93,7 +93,7 @@ function wire() {
   window.addEventListener('beforeunload', (event) => {
     if (mode === 'edit') putAside();
     keepPlaceNow();
-    if (unexported() || (keepingFailed && drafts.size + notes.size)) event.preventDefault();
+    if (unexported() || (keepingFailed && drafts.size + notes.size) || unsaved.size) event.preventDefault();
   });
   for (const [target, event] of [[window, 'focus'], [document, 'visibilitychange']]) {
     target.addEventListener(event, () => !document.hidden && isBehind() && catchUp());

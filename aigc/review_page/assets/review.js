@@ -8,7 +8,7 @@ let lastPlace = 0;
 function read(n) {
   if (n === undefined || n < 0 || n === current) return;
   const before = current;
-  if (mode === 'edit') putAside();
+  if (mode === 'edit' && putAside()) say(t('draft_kept'));
   const isSameBrief = before >= 0 && variantsOf(before).includes(n);
   current = n;
   lastPlace = Math.max(found.indexOf(n), 0);
@@ -32,13 +32,14 @@ function bringText() {
 const keepPlaceNow = () => keep(`${HERE}place`, { id: rows[current]?.id, wanted });
 const keepPlace = after(300, keepPlaceNow);
 
-/** Leave an edit as it is: its draft is kept. */
+/** Leave an edit as it is: its draft is kept. Tells whether there is one. */
 function putAside() {
   const n = current;
-  keepEdit();
+  const hasChanged = keepEdit();
   mode = 'read';
   draft = null;
   repaintRow(n);
+  return hasChanged;
 }
 
 function move(step) {
@@ -126,11 +127,12 @@ function tellSettled(n, { said, names, isOverDraft }, verb) {
   const left = found.filter(isOpen).length;
   const hidden = rows.reduce((count, _, other) => count + isOpen(other), 0) - left;
   const done = [
-    t(isOverDraft && said === 'said_approve' ? 'said_approve_over_draft' : said, { names }),
-    isOverDraft && t('draft_still_kept'), isInConflict(n) && t('others_differ', { names: listed(whoDiffers(n).map(isolated)) }),
+    t(said !== 'said_approve' ? said : isOverDraft ? 'said_approve_over_draft' : hasPassed(n) ? said : 'said_over_checks', { names }),
+    isOverDraft && t('draft_still_kept'),
+    isInConflict(n) && [t('others_differ', { names: listed(whoDiffers(n).map(isolated)) }), t('differ_until')].join(t('gap')),
     left ? t('left', { left }) : hidden ? t('all_here_done', { hidden }) : t('all_done'),
   ];
-  say(done.filter(Boolean).join(t('gap')), isInConflict(n) ? 'conflict' : verb, isInConflict(n) || isOverDraft ? 7000 : 4000);
+  say(done.filter(Boolean).join(t('gap')), isInConflict(n) ? 'conflict' : verb, isInConflict(n) || isOverDraft ? 9000 : 4000);
 }
 
 /** An edit as a draft, so that taking it back loses no words. */
@@ -154,7 +156,7 @@ function undo() {
   if (current !== n) read(n);
   showReading();
   showSide();
-  return say(t(exported || sent ? 'undone_exported' : 'undone'));
+  return say([t(exported || sent ? 'undone_exported' : 'undone'), decision.note && t('note_stays')].filter(Boolean).join(t('gap')), '', 7000);
 }
 
 const decidable = rows.map((_, n) => n).filter(isDecidable);
