@@ -9,7 +9,9 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from aigc.content import Disclosure
 from aigc.labels.front_matter import with_label
+from aigc.labels.visible import words_for
 from aigc.publishing.prose import with_hard_breaks
 from aigc.publishing.values import Issue, Published
 
@@ -26,12 +28,19 @@ def write_markdown(issue: Issue) -> list[Path]:
         folder = issue.folder / "markdown" / slug(row.content_type)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{file_name(row)}.md"
-        text = "\n".join(["---", *_front_matter(row, issue.run_id), "---", "", with_hard_breaks(row.text), ""])
+        text = "\n".join(["---", *_front_matter(row, issue.run_id), "---", "", with_hard_breaks(row.text), "",
+                          *_label(row, issue)])
         if issue.label:
             text = with_label(text, issue.label.numbered(row.record_id), path.name)
         path.write_bytes(text.encode("utf-8", "backslashreplace"))
         written.append(path)
     return written
+
+
+def _label(row: Published, issue: Issue) -> list[str]:
+    """What is said at the foot of a file whose text does not say it, as Word documents do at their head."""
+    is_silent = issue.visible != "off" and not row.disclosure
+    return [words_for(Disclosure(), row.language), ""] if is_silent else []
 
 
 def file_name(row: Published) -> str:
