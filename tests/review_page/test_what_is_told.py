@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from samples import Open
+from test_reading_it import found
 from test_taking_versions import AT_ODDS, CONFLICT, EXHAUSTED, decided, go_to, said
 
 __all__ = ["decided"]
@@ -112,3 +113,22 @@ def test_whoever_sides_with_one_of_two_is_told_what_settles_it(opened: Open, dec
         go_to(page, row)
         page.keyboard.press("1")
         said(page, "Settled once they agree, or once your file is imported as the final word (--final).")
+
+
+def test_on_a_phone_buttons_fit_a_finger_and_what_is_said_covers_neither_them_nor_the_counter(
+    opened: Open, sample_folder: Any
+) -> None:
+    page = opened(sample_folder / "review.html", has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800})
+    page.get_by_role("button", name="Approve").tap()
+    said(page, "Approved.")
+    toast = page.locator("#toast").bounding_box()
+    assert toast["y"] + toast["height"] <= page.locator("#actions").bounding_box()["y"]
+    counter = page.locator("#track-words").bounding_box()
+    assert toast["y"] >= counter["y"] + counter["height"]
+    assert found(page, "overflowing") == []
+    page.get_by_role("button", name="Reject").tap()
+    assert page.locator("kbd:visible").count() == 0
+    low = page.evaluate("[...document.querySelectorAll('button, select, input[type=search], textarea, .reason')]"
+                        ".filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)"
+                        ".map((each) => each.outerHTML.slice(0, 80))")
+    assert low == []
