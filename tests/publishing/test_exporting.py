@@ -2,101 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
-import shutil
-import subprocess
-import zipfile
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
-import openpyxl
-import pyarrow.parquet as pq
 import pytest
-import yaml
-from editing import decide, redone, today
-from small_project import GOOD, Project, small_project
+from editing import decide, redone
+from exports import EDITED, answer, exported, lines, reviewed
+from small_project import GOOD, Project
 
-from aigc.errors import RunLocked, StoreError, UsageError
+from aigc.errors import StoreError, UsageError
 from aigc.forgetting import forget
 from aigc.hashing import digest_file, digest_text
-from aigc.labels.carriers import read_label
-from aigc.labels.office import paragraphs_of_word
-from aigc.provenance import RunFile
 from aigc.publishing import exporting
-from aigc.publishing.exporting import FORMATS, Format, Issued, Order, export_texts
-from aigc.publishing.markdown import file_name, slug
-from aigc.publishing.values import HUMAN_EDITS, Issue, Kind
+from aigc.publishing.exporting import FORMATS
+from aigc.publishing.values import HUMAN_EDITS
 from aigc.records import Completion, Fault, Prompt
-from aigc.review.ledger import LEDGER, read_ledger
+from aigc.review.ledger import read_ledger
 from aigc.verification import verify
-
-EDITED = "A kettle, in an editor's words:\nwith <w:p> & \"quotes\" in it."
-CARD = {
-    "toml": """
-        title = "Card"
-        languages = ["en", "zh"]
-        [fields.product]
-        required = true
-        [output]
-        format = "json"
-        [output.fields.headline]
-        type = "text"
-        [output.fields.points]
-        type = "list"
-        max_items = 3
-    """,
-    "system_j2": "You write cards.\n",
-    "user_j2": "A card about {{ product }}.\n",
-    "layout_j2": "{{ headline | upper }}\n\n{% for point in points %}* {{ point }}\n{% endfor %}",
-}
-SOFFICE = shutil.which("soffice")
-HAS_WRITER = SOFFICE is not None and any(Path(SOFFICE).resolve().parent.glob("libswlo.*"))
-"""Calc alone opens no documents."""
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Notes in two languages, and a card, whose filters let all pass."""
-    project = small_project(tmp_path)
-    project.pack("card", **CARD)
-    project.set("filters", language={"action": "off"}, length={"action": "off"}, near_duplicate={"action": "off"})
-    project.sheet([
-        {"id": "kettle", "content_type": "note", "product": "kettle", "language": "en"},
-        {"id": "灯/../../x", "content_type": "note", "product": "灯", "language": "zh"},
-        {"id": "=cmd", "content_type": "note", "product": "stool", "language": "en"},
-        {"id": "card", "content_type": "card", "product": "kettle", "language": "en"},
-    ])
-    return project
-
-
-def answer(prompt: Prompt) -> str:
-    asked = prompt.messages[-1].content
-    if "A card about" in asked:
-        return json.dumps({"headline": "Slow water", "points": ["a litre", "a thin stream"]})
-    return "这盏灯很亮，照着书桌，也照着窗外的雪。" if "灯" in asked else f"={GOOD}" if "stool" in asked else GOOD
-
-
-def reviewed(project: Project) -> RunFile:
-    """Kettle is edited, the lamp and the card approved, of the stool nobody said anything."""
-    file = project.run(answer)
-    decide(project, file, "kettle", "edit", text=EDITED)
-    decide(project, file, "灯/../../x", "approve")
-    decide(project, file, "card", "approve")
-    return file
-
-
-def exported(project: Project, file: RunFile, *formats: Format, kind: Kind = "approved", to: Path | None = None
-             ) -> Issued:
-    order = Order(folder=project.out / file.run_id, kind=kind, formats=[*formats] or ["jsonl"], to=to)
-    return export_texts(order, today(project))
-
-
-def lines(issued: Issued, name: str = "approved.jsonl") -> dict[str, Any]:
-    rows = map(json.loads, (Path(issued.folder) / name).read_text("utf-8").splitlines())
-    return {row["id"]: row for row in rows}
 
 
 def test_what_editors_approve_is_exported_with_their_words_and_nothing_else(project: Project) -> None:
@@ -214,191 +136,6 @@ def test_what_was_approved_before_a_later_run_took_it_over_is_approved_there(pro
     assert len(rows["card"]["provenance"]["decisions"]) == 2, "the refusal that led to it, and the approval"
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_carries_the_hidden_label_that_the_standard_asks_for(project: Project, kind: Format) -> None:
-    project.set("labels", producer="Harbour-Bakery")
-    issued = exported(project, reviewed(project), kind)
-    for path in (path for path in Path(issued.folder).rglob("*") if path.is_file() and path.name != "export.json"):
-        found = read_label(path)
-        assert found.faults == []
-        assert found.labelled == (0 if kind == "csv" else found.contents), "CSV has no place for one"
-        if found.label:
-            assert found.label.producer == "Harbour-Bakery"
-
-
-def test_a_text_of_markdown_is_a_file_of_its_own_with_front_matter(project: Project) -> None:
-    issued = exported(project, reviewed(project), "markdown")
-    folder = Path(issued.folder)
-    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.md"))
-    assert [path.rpartition("-")[0] for path in paths] == ["markdown/card/card", "markdown/note/kettle",
-                                                           "markdown/note/x"]
-    _, matter, text = next(folder.glob("markdown/note/x-*.md")).read_text("utf-8").split("---\n")
-    found = yaml.safe_load(matter)
-    assert (found["id"], found["language"], found["human_oversight"]) == ("灯/../../x", "zh", "approved")
-    assert found["AIGC"]["ProduceID"] == found["record_id"]
-    assert text.strip().endswith("本内容由人工智能生成")
-
-
-@pytest.mark.parametrize("visible", ["by_type", "on", "off"])
-def test_a_file_of_markdown_tells_readers_once_that_ai_made_its_text_unless_labels_are_off(
-    project: Project, visible: str
-) -> None:
-    project.set("labels", visible=visible)
-    paths = sorted(Path(exported(project, reviewed(project), "markdown").folder).rglob("*.md"))
-    said = ["This text was generated by AI.", "This text was generated by AI.", "本内容由人工智能生成"]
-    assert [path.read_text("utf-8").count(words) for path, words in zip(paths, said, strict=True)] == (
-        [0, 0, 0] if visible == "off" else [1, 1, 1])
-    assert [read_label(path).visible for path in paths] == ([0, 0, 0] if visible == "off" else [1, 1, 1])
-
-
-@pytest.mark.parametrize("name", [
-    "../../etc/passwd", "CON", "a" * 300, "日本語", "x\ny", "x\u2028y\x85z", "..", ".hidden", "a/b\\c:d*?", "'q\" - #"])
-def test_no_id_leads_out_of_the_folder_or_breaks_the_front_matter(project: Project, name: str) -> None:
-    from aigc.publishing.markdown import _quoted
-
-    assert set(slug(name)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert 0 < len(slug(name)) <= 40
-    assert yaml.safe_load(f"id: {_quoted(name)}") == {"id": name}
-
-
-def test_file_names_of_variants_and_of_ids_that_look_alike_differ(project: Project) -> None:
-    row = exporting.msgspec.json.decode(
-        json.dumps(lines(exported(project, reviewed(project)))["kettle"]).encode(), type=exporting.Published)
-    names = {file_name(exporting.msgspec.structs.replace(row, **change)) for change in (
-        {}, {"variant": 1}, {"id": "Kettle"}, {"id": "kettle!"}, {"record_id": "other"})}
-    assert len(names) == 5
-
-
-def test_no_cell_is_a_formula(project: Project) -> None:
-    file = project.run(answer)
-    decide(project, file, "=cmd", "approve")
-    folder = Path(exported(project, file, "csv", "xlsx").folder)
-    with (folder / "approved.csv").open(encoding="utf-8-sig", newline="") as table:
-        (row,) = csv.DictReader(table)
-    assert (row["id"], row["text"][:3]) == ("'=cmd", "'=T")
-    sheet = openpyxl.load_workbook(folder / "approved.xlsx")["Note"]
-    cells = {str(sheet.cell(1, at).value): sheet.cell(2, at) for at in range(1, sheet.max_column + 1)}
-    assert (cells["id"].value, cells["id"].data_type) == ("=cmd", "s")
-    assert (cells["text"].value, cells["text"].data_type) == (f"={GOOD}", "s")
-
-
-def test_a_workbook_has_a_sheet_for_each_type_with_its_fields(project: Project) -> None:
-    folder = Path(exported(project, reviewed(project), "xlsx").folder)
-    book = openpyxl.load_workbook(folder / "approved.xlsx")
-    assert book.sheetnames == ["Note", "Card"], "as their templates have it"
-    headings, values = book["Card"].iter_rows(values_only=True)
-    row = dict(zip(headings, values, strict=True))
-    assert (row["headline"], row["points"]) == ("Slow water", "a litre\na thin stream")
-    assert (row["name"], row["id"]) == ("kettle", "card")
-    assert book["Card"].print_title_rows == "$1:$1", "a print has all columns under their headings"
-    assert book["Card"].sheet_properties.pageSetUpPr.fitToPage
-
-
-def test_parquet_holds_all_values_and_where_each_text_came_from(project: Project) -> None:
-    folder = Path(exported(project, reviewed(project), "parquet").folder)
-    rows = {row["id"]: row for row in pq.read_table(folder / "approved.parquet").to_pylist()}
-    assert rows["kettle"]["text"] == EDITED
-    assert rows["kettle"]["provenance"]["edit_source_type"] == HUMAN_EDITS
-    assert json.loads(rows["card"]["fields"])["headline"] == "Slow water"
-    assert [type(row["variant"]) for row in rows.values()] == [int, int, int]
-
-
-def test_a_word_document_has_each_text_as_readers_see_it_under_its_name(project: Project) -> None:
-    file = reviewed(project)
-    folder = Path(exported(project, file, "docx", to=project.folder / "site").folder) / "docx"
-    assert sorted(path.name for path in folder.iterdir()) == ["card.docx", "note.docx"]
-    card = [*paragraphs_of_word((folder / "card.docx").read_bytes(), "card.docx")]
-    record = lines(exported(project, file, "jsonl"))["card"]["record_id"]
-    assert card == ["Card", "The texts in this document were generated by AI.", "kettle",
-                    "card · approved by an editor", "SLOW WATER", "a litre", "a thin stream"]
-    found = re.findall(r'<w:bookmarkStart w:id="1" w:name="r_(\w+)"/>.*?kettle<.*?<w:bookmarkEnd w:id="1"/>',
-                       word(project, file, "card.docx"))
-    assert [mark.replace("_", "-") for mark in found] == [record], "which readers do not see"
-    note = [*paragraphs_of_word((folder / "note.docx").read_bytes(), "note.docx")]
-    assert "本内容由人工智能生成" in note
-    assert any("with <w:p> & \"quotes\" in it." in paragraph for paragraph in note)
-
-
-def test_documents_and_sheets_of_chinese_texts_have_chinese_titles(project: Project) -> None:
-    (project.folder / "templates" / "note").rename(project.folder / "templates" / "ad_copy")
-    project.sheet([{"id": name, "content_type": "ad_copy", "product": "灯", "language": language}
-                   for name, language in (("one", "zh"), ("two", "zh"), ("three", "en"))])
-    file = project.run(answer)
-    for name in ("one", "two", "three"):
-        decide(project, file, name, "approve")
-    folder = Path(exported(project, file, "docx", "xlsx").folder)
-    first, *_ = paragraphs_of_word((folder / "docx" / "ad-copy.docx").read_bytes(), "ad-copy.docx")
-    assert (first, openpyxl.load_workbook(folder / "approved.xlsx").sheetnames) == ("广告文案", ["广告文案"])
-
-
-def word(project: Project, file: RunFile, name: str = "note.docx") -> str:
-    """The document's own part."""
-    issued = exported(project, file, "docx", to=project.folder / "site")
-    with zipfile.ZipFile(Path(issued.folder) / "docx" / name) as package:
-        return package.read("word/document.xml").decode("utf-8")
-
-
-def test_markdown_that_an_editor_wrote_is_laid_out_in_word(project: Project) -> None:
-    file = project.run(answer)
-    decide(project, file, "kettle", "edit", text="# Slow **water**\n\nFirst\nsecond\n\n- one\n\n1. two\n\nÜber *alles*")
-    document = word(project, file)
-    found = re.findall(r'<w:p>.*?<w:pStyle w:val="(\w+)"/>.*?</w:p>', document)
-    assert found == ["Heading1", "Label", "Heading2", "Record", "Heading3", "Normal", "ListBullet", "ListNumber",
-                     "Normal"]
-    assert re.search(r'<w:b/><w:bCs/><w:lang w:val="en"/></w:rPr><w:t xml:space="preserve">water<', document)
-    assert re.search(r'<w:i/><w:iCs/><w:lang w:val="en"/></w:rPr><w:t xml:space="preserve">alles<', document)
-    assert "1.<" in document, "the number as it was written"
-    assert not re.search(r">[^<]*(?:\*|# )[^<]*<", document)
-    assert ElementTree.fromstring(document)  # noqa: S314 - our own
-
-
-def test_a_document_says_at_its_head_what_its_texts_do_not_say(project: Project) -> None:
-    file = reviewed(project)
-    issued = exported(project, file, "docx", to=project.folder / "site")
-    note, card = (Path(issued.folder) / "docx" / name for name in ("note.docx", "card.docx"))
-    said = "The texts in this document were generated by AI."
-    for path, times in ((note, 1), (card, 1)):
-        assert [*paragraphs_of_word(path.read_bytes(), path.name)].count(said) == times
-        assert read_label(path).visible == 1, "and `aigc label check` finds it"
-    project.set("labels", visible="on")
-    assert "本内容由人工智能生成" in word(project, file)
-    assert said not in word(project, file, "card.docx"), "each of its texts says it"
-    project.set("labels", visible="off")
-    assert said not in word(project, file)
-
-
-@pytest.mark.parametrize(("visible", "labels"), [
-    ("by_type", {"kettle": "", "灯/../../x": "本内容由人工智能生成"}),
-    ("on", {"kettle": "This text was generated by AI.", "灯/../../x": "本内容由人工智能生成"}),
-    ("off", {"kettle": "", "灯/../../x": ""}),
-])
-def test_todays_setting_puts_a_label_into_every_text_or_into_none_edited_or_not(
-    project: Project, visible: str, labels: dict[str, str]
-) -> None:
-    file = reviewed(project)
-    project.set("labels", visible=visible, producer="Harbour-Bakery")
-    rows = lines(exported(project, file))
-    assert {name: rows[name]["disclosure"] for name in labels} == labels
-    for name, label in labels.items():
-        assert rows[name]["text"].endswith(f"\n\n{label}") == bool(label)
-
-
-def test_a_text_is_labelled_by_todays_setting_though_its_templates_are_gone(project: Project) -> None:
-    file = project.run(answer)
-    decide(project, file, "kettle", "approve")
-    shutil.rmtree(project.folder / "templates")
-    project.set("labels", visible="on")
-    assert lines(exported(project, file))["kettle"]["disclosure"] == "This text was generated by AI."
-
-
-def test_unreviewed_texts_without_a_visible_label_are_counted_and_approved_ones_are_not(project: Project) -> None:
-    file = reviewed(project)
-    assert exported(project, file, kind="accepted").unseen == 1, "nobody decided on the stool"
-    assert exported(project, file).unseen == 0
-    project.set("labels", visible="off")
-    assert exported(project, file, kind="accepted").unseen == 0, "somebody wants none"
-
-
 def test_more_than_one_approved_text_of_a_brief_is_told(project: Project) -> None:
     project.sheet([{"id": name, "content_type": "note", "product": name, "variants": count}
                    for name, count in (("kettle", "3"), ("lamp", "2"), ("stool", "2"))])
@@ -441,31 +178,6 @@ def test_every_row_of_a_run_is_accounted_for(project: Project) -> None:
     assert told.left_out == {"in_conflict": 1, "rejected": 1}
     assert told.others == {"forgotten": 1, "not_accepted": 1, "no_text": 2}
     assert told.texts + sum(told.left_out.values()) + sum(told.others.values()) == told.rows == 9
-
-
-@pytest.mark.skipif(not HAS_WRITER, reason="LibreOffice Writer is not installed")
-def test_libreoffice_opens_the_documents_and_reads_every_text(project: Project, tmp_path: Path) -> None:
-    file = project.run(answer)
-    decide(project, file, "kettle", "edit", text="One\ttab.\n\nTwo \x07 lines\nof “text” <b>&amp;</b> 🫖.")
-    decide(project, file, "灯/../../x", "approve")
-    decide(project, file, "card", "approve")
-    folder = Path(exported(project, file, "docx").folder)
-    for path in (folder / "docx" / "note.docx", folder / "docx" / "card.docx"):
-        subprocess.run([str(SOFFICE), f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless",
-                        "--convert-to", "txt:Text (encoded):UTF8", "--outdir", str(tmp_path), str(path)],
-                       check=True, capture_output=True, timeout=120)
-    note = (tmp_path / "note.txt").read_text("utf-8-sig")
-    assert "One\ttab." in note
-    assert "of “text” <b>&amp;</b> 🫖." in note
-    assert "这盏灯很亮，照着书桌，也照着窗外的雪。" in note
-    assert "SLOW WATER" in (tmp_path / "card.txt").read_text("utf-8-sig")
-
-
-def test_a_word_document_has_the_same_bytes_each_time(project: Project) -> None:
-    file = reviewed(project)
-    project.set("labels", hidden=False)
-    one, two = (Path(exported(project, file, "docx", to=project.folder / name).folder) for name in ("one", "two"))
-    assert (one / "docx" / "note.docx").read_bytes() == (two / "docx" / "note.docx").read_bytes()
 
 
 def test_the_statement_proves_the_files_and_names_run_and_ledger(project: Project) -> None:
@@ -562,83 +274,3 @@ def test_a_text_too_long_for_a_cell_is_told_where_only_cells_hold_it(project: Pr
     decide(project, file, "kettle", "edit", text="word " * 8_000 + "end")
     assert exported(project, file, "csv").too_long == 1
     assert exported(project, file, "csv", "jsonl").too_long == 0
-
-
-def test_forgetting_takes_decisions_and_exports_with_it(project: Project) -> None:
-    file = reviewed(project)
-    folder = project.out / file.run_id
-    exported(project, file, "jsonl")
-    assert EDITED.encode()[:20] in (folder / LEDGER).read_bytes()
-    (gone,) = forget(project.out, "kettle")
-    assert (gone.decisions, [name for name in gone.removed if name == "approved"]) == (1, ["approved"])
-    left = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert EDITED.encode()[:20] not in left
-    found = verify(folder)
-    assert found.findings == []
-    (check,) = [check for check in found.checks if check.name == "decisions"]
-    assert check.detail.startswith("2 in one chain, 1 more forgotten, up to sha256:")
-    assert [*lines(exported(project, file))] == ["灯/../../x", "card"]
-
-
-def test_forgetting_takes_exports_of_any_name_in_the_runs_folder_and_what_a_killed_one_left(project: Project) -> None:
-    file = reviewed(project)
-    folder = project.out / file.run_id
-    exported(project, file, "jsonl", "markdown", to=folder / "for the site" / "may")
-    (folder / ".approved.export" / "new").mkdir(parents=True)
-    (folder / ".approved.export" / "new" / ".texts.jsonl").write_text(EDITED)
-    (gone,) = forget(project.out, "kettle")
-    assert "for the site/may" in gone.removed
-    assert [path for path in folder.rglob("*") if path.is_file() and EDITED.encode()[:20] in path.read_bytes()] == []
-
-
-def test_no_text_is_forgotten_while_it_is_exported_and_none_is_exported_that_was_forgotten_meanwhile(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = reviewed(project)
-    folder, write = project.out / file.run_id, exporting.WRITERS["jsonl"]
-
-    def while_it_is_written(issue: Issue) -> list[Path]:
-        with pytest.raises(RunLocked):
-            forget(project.out, "kettle")
-        (folder / ".approved.export").rename(folder / "aside")  # as where forgetting began a moment before
-        forget(project.out, "kettle")
-        (folder / "aside").rename(folder / ".approved.export")
-        return write(issue)
-
-    with monkeypatch.context() as patch:
-        patch.setitem(exporting.WRITERS, "jsonl", while_it_is_written)  # type: ignore[arg-type]
-        with pytest.raises(StoreError, match="Rows were forgotten meanwhile: run the same command again"):
-            exported(project, file, "jsonl")
-    assert not (folder / "approved").exists()
-    assert [*lines(exported(project, file))] == ["灯/../../x", "card"]
-
-
-def test_a_decision_that_was_changed_or_left_out_is_named_by_verify(project: Project) -> None:
-    file = reviewed(project)
-    folder = project.out / file.run_id
-    whole = (folder / LEDGER).read_bytes()
-    for broken, place in ((whole.replace(b'"action":"approve"', b'"action":"reject"', 1), "line 2"),
-                          (b"".join(whole.splitlines(keepends=True)[::2]), "line 2"), (b"{}\n" + whole, "line 1")):
-        (folder / LEDGER).write_bytes(broken)
-        found = verify(folder)
-        assert not found.holds
-        assert found.findings[0].place == f"{LEDGER} {place}"
-
-
-def test_a_decision_that_was_hidden_as_forgotten_is_found(project: Project) -> None:
-    file = reviewed(project)
-    folder = project.out / file.run_id
-    first, *rest = (folder / LEDGER).read_bytes().splitlines(keepends=True)
-    line = json.loads(first)
-    name = line["decision"]["record_id"]
-    hidden = {"previous": line["previous"], "digest": line["digest"], "forgotten": {"record_id": name, "at": "now"}}
-    (folder / LEDGER).write_bytes(json.dumps(hidden, separators=(",", ":")).encode() + b"\n" + b"".join(rest))
-    assert [(one.place, name in one.found) for one in verify(folder).findings] == [(LEDGER, True)]
-
-
-def test_a_ledger_of_another_run_is_none_of_this_one(project: Project) -> None:
-    first = reviewed(project)
-    second = project.run(answer, mode="new")
-    shutil.copy(project.out / first.run_id / LEDGER, project.out / second.run_id / LEDGER)
-    assert [one.found for one in verify(project.out / second.run_id).findings] == [
-        f"decisions on run {first.run_id}"]
