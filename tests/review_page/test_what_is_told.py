@@ -55,6 +55,28 @@ def test_a_click_beside_the_question_for_a_name_takes_what_was_typed(opened: Ope
     assert (page.locator("#who").inner_text(), page.locator("#head .title").inner_text()) == ("Ana", title)
 
 
+def test_the_question_for_a_name_goes_when_tab_leaves_it(opened: Open, sample_folder: Any) -> None:
+    page = opened(sample_folder / "review.html", editor="")
+    page.keyboard.press("a")
+    page.keyboard.type("Ana")
+    for _ in range(3):
+        assert page.locator("#asking").is_visible()
+        page.keyboard.press("Tab")
+    page.locator("#asking").wait_for(state="hidden")
+    assert page.locator("#who").inner_text() == "Ana"
+
+
+def test_leaving_asks_where_a_note_was_typed_and_not_saved(opened: Open, sample_folder: Any) -> None:
+    page = opened(sample_folder / "review.html")
+    page.keyboard.press("n")
+    page.locator("dialog textarea").fill("Is this so?")
+    page.keyboard.press("Escape")
+    said(page, "Not saved.")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == ["beforeunload"]
+
 def test_a_finger_is_asked_for_a_name_without_a_keyboard_over_the_text(opened: Open, sample_folder: Any) -> None:
     page = opened(sample_folder / "review.html", editor="", has_touch=True, is_mobile=True,
                   viewport={"width": 390, "height": 800})

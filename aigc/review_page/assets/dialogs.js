@@ -173,10 +173,12 @@ function putNameOff() {
 function leaveAskingAt(event) {
   const form = $('asking');
   if (form.hidden || form.contains(event.target) || isTouched.matches) return;
-  setTimeout(() => {
-    if (form.elements.editor.value.trim()) takeName(form);
-    else putNameOff();
-  });
+  setTimeout(endAsking);
+}
+
+function endAsking() {
+  if ($('asking').elements.editor.value.trim()) takeName($('asking'));
+  else putNameOff();
 }
 
 function wireAsking() {
@@ -187,6 +189,9 @@ function wireAsking() {
   });
   $('asking').noValidate = true; // nothing is said of a blank: it is later
   document.addEventListener('click', leaveAskingAt, true);
+  $('asking').addEventListener('keydown', ({ key }) => {
+    if (key === 'Tab') setTimeout(() => $('asking').hidden || $('asking').contains(document.activeElement) || endAsking());
+  });
 }
 
 function openExport() {
