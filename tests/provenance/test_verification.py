@@ -177,7 +177,7 @@ def test_rows_that_were_moved_left_out_or_doubled_are_found(folder: Path, order:
     ("accepted.csv", b"rolls", b"rills", "accepted.csv line 3"),
     ("accepted.jsonl", b'"id":"rolls"', b'"id":"rills"', "accepted.jsonl line 2"),
     ("rejected.csv", b"tart", b"turt", "rejected.csv line 2"),
-    ("report.md", b"## Outcomes", b"## 0utcomes", "report.md line 16"),
+    ("report.md", b"## Outcomes", b"## 0utcomes", "report.md line 17"),
     ("run.json", b'"seed": 0', b'"seed": 1', "run.json, field settings.run.seed"),
     ("run.json", b'"status": "finished"', b'"status": "failed"', "run.json, field status"),
     ("run.json", b'"manifest": "sha256:', b'"manifest": "sha256:0', "run.json, field manifest"),
