@@ -30,6 +30,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aigc.review.words import outcome_words
+
 SLOGAN = "Made to last a lifetime."
 MOST_WORDS = 30
 THINGS = ("kettle", "lamp", "stool", "basket", "ladder", "mirror", "pillow", "teapot", "wallet", "zipper", "anchor",
@@ -197,7 +199,7 @@ def looked(folder: Path, run: str, aigc: Call) -> dict[str, int]:
         "texts": len(rows),
         "approved as written": sum(is_right(row["text"], row["id"].partition("-")[2]) for row in rows),
         "ends with the slogan": sum(row["text"].endswith(SLOGAN) for row in rows),
-        "accepted": sum(row["outcome"] == "accepted" for row in rows),
+        "accepted": sum(row["outcome"] == outcome_words("accepted", "en") for row in rows),
     }
 
 
