@@ -23,6 +23,7 @@ def test_a_note_without_a_decision_is_told_where_it_would_stay_behind(opened: Op
     page.keyboard.press("n")
     assert "It goes with your decision" in page.locator("dialog").inner_text()
     page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
     note(page, "Is this so?")
     said(page, "Note saved. It goes with your decision.")
     page.keyboard.press("x")
@@ -77,6 +78,7 @@ def test_leaving_asks_where_a_note_was_typed_and_not_saved(opened: Open, sample_
     page.reload()
     assert asked == ["beforeunload"]
 
+
 def test_a_finger_is_asked_for_a_name_without_a_keyboard_over_the_text(opened: Open, sample_folder: Any) -> None:
     page = opened(sample_folder / "review.html", editor="", has_touch=True, is_mobile=True,
                   viewport={"width": 390, "height": 800})
@@ -95,6 +97,7 @@ def test_words_in_a_box_that_is_left_are_there_when_it_is_opened_again(opened: O
         page.locator("dialog textarea").fill(f"Typed in {key}.")
         page.keyboard.press("Escape")
         said(page, "Not saved. Your words are there when you open the box again.")
+        page.locator("dialog").wait_for(state="detached")
         page.keyboard.press(other)
         assert page.locator("dialog textarea").input_value() == f"Typed in {key}."
         page.keyboard.press("Escape")
