@@ -57,8 +57,8 @@ def test_a_rejection_is_of_the_text_it_was_begun_on_whatever_other_windows_decid
     assert {each["record_id"]: each["action"] for each in decided.values()} == {record_id(CONFLICT): "reject"}
 
 
-def test_words_that_an_import_replaces_are_kept_as_a_draft(opened: Open, sample_folder: Path, tmp_path: Path) -> None:
-    page = opened(sample_folder / "review.html", editor="Ana")
+def edit_and_import_an_approval(page: Any, sample_folder: Path, tmp_path: Path) -> None:
+    """An edit that was not exported, and then a later approval of the same text in a file of Ana's."""
     go_to(page, EDITED)
     page.keyboard.press("e")
     page.locator("#body textarea").first.fill("Pour slower. Taste it.")
@@ -66,6 +66,11 @@ def test_words_that_an_import_replaces_are_kept_as_a_draft(opened: Open, sample_
     said(page, "Edit saved.")
     elsewhere = [{"row": EDITED, "action": "approve", "at": "2099-01-01T00:00:00.000Z"}]
     page.set_input_files("#import-file", decisions_file(sample_folder, "Ana", elsewhere, tmp_path))
+
+
+def test_words_that_an_import_replaces_are_kept_as_a_draft(opened: Open, sample_folder: Path, tmp_path: Path) -> None:
+    page = opened(sample_folder / "review.html", editor="Ana")
+    edit_and_import_an_approval(page, sample_folder, tmp_path)
     page.locator("dialog", has_text="1 decision taken (Ana).").wait_for()
     page.keyboard.press("Enter")
     page.locator("dialog").wait_for(state="detached")
@@ -79,13 +84,7 @@ def test_words_are_kept_too_when_a_file_turns_out_to_be_its_readers(
     opened: Open, sample_folder: Path, tmp_path: Path
 ) -> None:
     page = opened(sample_folder / "review.html", editor="")
-    go_to(page, EDITED)
-    page.keyboard.press("e")
-    page.locator("#body textarea").first.fill("Pour slower. Taste it.")
-    page.keyboard.press("Control+Enter")
-    said(page, "Edit saved.")
-    elsewhere = [{"row": EDITED, "action": "approve", "at": "2099-01-01T00:00:00.000Z"}]
-    page.set_input_files("#import-file", decisions_file(sample_folder, "Ana", elsewhere, tmp_path))
+    edit_and_import_an_approval(page, sample_folder, tmp_path)
     page.get_by_role("button", name="I am Ana").click()
     page.locator("dialog").wait_for(state="detached")
     page.locator(f".row[data-n='{EDITED - 1}'] .state.draft").wait_for()
